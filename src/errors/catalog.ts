@@ -1,0 +1,63 @@
+// The closed catalogue of error codes, each with its exit code and meaning; may depend on nothing.
+
+/** What the process exits with; the numbers are part of the command-line contract. */
+export const EXIT = {
+  ok: 0,
+  checkFailed: 1,
+  usage: 2,
+  badInput: 3,
+  hardware: 4,
+  network: 5,
+  internal: 70,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+interface CatalogEntry {
+  readonly exit: ExitCode;
+  readonly meaning: string;
+}
+
+/** Every code the program can throw. A new failure gets a new line here before it gets a `throw`. */
+export const ERROR_CATALOG = {
+  E_USAGE: { exit: EXIT.usage, meaning: "the command line is wrong" },
+  E_RANGE: { exit: EXIT.badInput, meaning: "a number lies outside the range the formula is defined on" },
+  E_UNIT: { exit: EXIT.badInput, meaning: "two figures of different units were combined, or a unit is unknown" },
+  E_BASIS: { exit: EXIT.badInput, meaning: "two figures with different bases (task, data, boundary) were compared" },
+  E_FILE_NOT_FOUND: { exit: EXIT.badInput, meaning: "a file that was named does not exist" },
+  E_FILE_READ: { exit: EXIT.badInput, meaning: "a file exists and cannot be read" },
+  E_FILE_WRITE: { exit: EXIT.badInput, meaning: "a file cannot be written" },
+  E_FILE_CHANGED: { exit: EXIT.badInput, meaning: "a file changed while it was being read" },
+  E_FORMAT_UNKNOWN: { exit: EXIT.badInput, meaning: "the file is of no format that Lightfoot reads" },
+  E_PROTOBUF: { exit: EXIT.badInput, meaning: "the protobuf encoding is broken or truncated" },
+  E_LIMIT: { exit: EXIT.badInput, meaning: "the input exceeds a safety limit" },
+  E_ONNX: { exit: EXIT.badInput, meaning: "the ONNX model breaks a rule of the format" },
+  E_ONNX_CYCLE: { exit: EXIT.badInput, meaning: "the graph's nodes depend on each other in a circle" },
+  E_EXTERNAL_DATA: { exit: EXIT.badInput, meaning: "an external data reference is unsafe or does not fit its file" },
+  E_TENSOR: { exit: EXIT.badInput, meaning: "a tensor's bytes, type and shape do not agree" },
+  E_SHAPE: { exit: EXIT.badInput, meaning: "tensor shapes do not fit together" },
+  E_OPERATOR: { exit: EXIT.badInput, meaning: "an operator or a combination of its attributes is not supported here" },
+  E_DATA: { exit: EXIT.badInput, meaning: "a data set is malformed or does not fit the model" },
+  E_DATA_PACKAGE: { exit: EXIT.badInput, meaning: "a data set comes from an npm package that is not installed" },
+  E_METRIC: { exit: EXIT.badInput, meaning: "a metric is unknown or cannot be computed from this data" },
+  E_MANIFEST: { exit: EXIT.badInput, meaning: "the manifest has mistakes" },
+  E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },
+  E_GRADIENT: {
+    exit: EXIT.badInput,
+    meaning: "no gradient rule exists for something between the loss and a trainable tensor",
+  },
+  E_TRAIN_DIVERGED: { exit: EXIT.checkFailed, meaning: "training reached a loss that is not finite" },
+  E_CHECKPOINT: { exit: EXIT.badInput, meaning: "a checkpoint is damaged or belongs to another run" },
+  E_BUDGET: { exit: EXIT.checkFailed, meaning: "no candidate meets the accuracy budget" },
+  E_HARDWARE_UNKNOWN: { exit: EXIT.usage, meaning: "the device is not in the catalogue" },
+  E_ASSUMPTIONS: { exit: EXIT.checkFailed, meaning: "--strict was given and the result rests on assumptions" },
+  E_DEPENDENCY: { exit: EXIT.hardware, meaning: "an optional package or system library is missing" },
+  E_PERMISSION: { exit: EXIT.hardware, meaning: "the system denies access that the task needs" },
+  E_NETWORK: { exit: EXIT.network, meaning: "a network request failed" },
+  E_WORKER: { exit: EXIT.internal, meaning: "a worker stopped without an answer" },
+  E_INTERRUPTED: { exit: EXIT.interrupted, meaning: "the user stopped the run" },
+  E_INTERNAL: { exit: EXIT.internal, meaning: "a defect of Lightfoot" },
+} as const satisfies Record<string, CatalogEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOG;

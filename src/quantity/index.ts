@@ -1,0 +1,4 @@
+// Public face of the room `quantity`; depends on its own files.
+export * from "./convert.ts";
+export * from "./figure.ts";
+export * from "./format.ts";
