@@ -1,0 +1,97 @@
+// The documents of a compression: one candidate with everything that was found out about it, and the whole front; may depend on quantity.
+import { z } from "zod";
+import { figureSchema } from "../quantity/figure-schema.ts";
+
+/**
+ * What the metric lost against the original on the same samples: `original − candidate` for metrics where more is better,
+ * the other way round where less is better, so that a positive value is always a loss. In the metric's unit.
+ */
+export const lossSchema = z.object({
+  split: z.enum(["validation", "test"]),
+  sampleCount: z.int().nonnegative(),
+  original: figureSchema,
+  candidate: figureSchema,
+  /** Paired difference with its 95 % interval. */
+  loss: figureSchema,
+  /** What the budget allows to be lost, in the same unit. */
+  allowedLoss: z.number().nonnegative(),
+  /** Exact McNemar p-value that both models err equally often; null when the metric is not right-or-wrong per sample. */
+  mcnemarP: z.number().min(0).max(1).nullable(),
+});
+
+/** OriginalSize / CompressedSize; the key is the basis of the size. Null when one of the two was not measured. */
+export const compressionRateSchema = z.object({
+  bytesOnDisk: z.number().positive(),
+  parameters: z.number().positive(),
+  peakMemory: figureSchema.nullable(),
+});
+
+export const latencySchema = z.object({
+  batch: z.int().positive(),
+  /** Seconds for one run of the whole batch. */
+  median: figureSchema,
+  p95: figureSchema,
+});
+
+/** What the optimised graph really runs, as shares of the multiply-adds of one inference (0…1). */
+export const executionSchema = z.object({
+  int8Share: z.number().min(0).max(1),
+  int4Share: z.number().min(0).max(1),
+  floatShare: z.number().min(0).max(1),
+  /** QuantizeLinear and DequantizeLinear nodes that no kernel absorbed. */
+  leftoverQuantizeNodes: z.int().nonnegative(),
+});
+
+const SMALLEST_REASON = 1;
+
+export const candidateSchema = z.object({
+  id: z.string().regex(/^[a-z0-9][a-z0-9.+-]*$/),
+  title: z.string(),
+  /** Path relative to the document's folder; null when no file came about. */
+  file: z.string().nullable(),
+  digest: z.string().nullable(),
+  techniques: z.array(z.string()),
+  /** The options of each technique, in order: enough to make the same bytes again. */
+  recipe: z.array(z.object({ technique: z.string(), options: z.record(z.string(), z.json()) })),
+  /** The metric on test data; on validation data when there is no test data. Null when the candidate never ran. */
+  accuracy: figureSchema.nullable(),
+  validation: lossSchema.nullable(),
+  test: lossSchema.nullable(),
+  /** Share of samples on which original and candidate give the same answer; null where that has no meaning. */
+  agreement: figureSchema.nullable(),
+  fileBytes: z.int().nonnegative().nullable(),
+  compressionRate: compressionRateSchema.nullable(),
+  parameters: z.int().nonnegative().nullable(),
+  /** Per single inference. */
+  flops: z.number().nonnegative().nullable(),
+  macs: z.number().nonnegative().nullable(),
+  latency: z.array(latencySchema),
+  peakMemory: figureSchema.nullable(),
+  energyPerInference: figureSchema.nullable(),
+  execution: executionSchema.nullable(),
+  /** Within the budget on the data named in `reasons`, and true to its name. */
+  accepted: z.boolean(),
+  selected: z.boolean(),
+  reasons: z.array(z.string()).min(SMALLEST_REASON),
+});
+
+export const searchResultSchema = z.object({
+  schema: z.literal("lightfoot.compression/1"),
+  goal: z.enum(["size", "latency", "energy", "memory"]),
+  metric: z.string(),
+  budget: z.object({ kind: z.enum(["points", "relative"]), value: z.number().nonnegative() }),
+  /** The rule by which the winner was chosen, and on what data. */
+  selectionRule: z.string(),
+  seed: z.int(),
+  /** What made the search end. */
+  ended: z.enum(["complete", "time-limit", "interrupted"]),
+  original: candidateSchema,
+  candidates: z.array(candidateSchema),
+  /** Id of the chosen candidate; null when none held on validation data. */
+  selected: z.string().nullable(),
+});
+
+export type Loss = z.infer<typeof lossSchema>;
+export type Execution = z.infer<typeof executionSchema>;
+export type Candidate = z.infer<typeof candidateSchema>;
+export type SearchResult = z.infer<typeof searchResultSchema>;
