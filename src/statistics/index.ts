@@ -1,0 +1,3 @@
+// Public face of the room `statistics`; depends on its own files.
+export * from "./proportion.ts";
+export * from "./random.ts";
