@@ -1,0 +1,34 @@
+// The command line as a commander program: global options and one line per verb; may depend on commander and this room.
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { withExamples } from "./help.ts";
+
+/** The version in package.json, which lies two folders up both in `src` and in `dist`. */
+export function toolVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Each verb's module is light: what is heavy is imported inside its action, so that `--help` answers at once. */
+const VERBS: readonly ((program: Command) => void)[] = [];
+
+/** The whole program. It throws `CommanderError` instead of ending the process. */
+export function createProgram(): Command {
+  const program = new Command("lightfoot")
+    .description("Makes AI models tread lightly, and proves it.")
+    .version(toolVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addOption(new Option("--json", "print the result as one JSON document, and errors as JSON on stderr"))
+    .addOption(new Option("--quiet", "no narration on stderr"))
+    .addOption(new Option("--verbose", "show the stack of an error"))
+    .addOption(new Option("--strict", "exit 1 when the result rests on assumptions"))
+    .configureHelp({ showGlobalOptions: true })
+    // Complaints are printed once, by main, in the form that --json asks for.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  for (const register of VERBS) register(program);
+  return withExamples(program, [
+    ["lightfoot run examples/mnist/lightfoot.yaml --out out/mnist", "train, analyze, compress, judge and report"],
+    ["lightfoot analyze model.onnx --batch 8", "what one run of a model costs"],
+  ]);
+}
