@@ -1,0 +1,43 @@
+// "Did you mean …?": the known name nearest to a mistyped one; depends on nothing.
+
+/**
+ * The name that differs from `word` by the fewest edits (insert, delete, replace, swap neighbors), letters' case ignored.
+ *
+ * Undefined when even the nearest differs by more than a third of its length: a far-fetched suggestion misleads.
+ * @example closestName("tran", ["train", "test"]) // "train"
+ */
+export function closestName(word: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Infinity;
+  for (const name of names) {
+    const distance = editDistance(word.toLowerCase(), name.toLowerCase());
+    if (distance < bestDistance && distance <= Math.max(1, Math.floor(Math.max(name.length, word.length) / 3))) {
+      best = name;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Optimal string alignment distance. */
+function editDistance(left: string, right: string): number {
+  let before: number[] = [];
+  let above = Array.from({ length: right.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= left.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column += 1) {
+      const same = left[row - 1] === right[column - 1];
+      let cost = Math.min(
+        (above[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (above[column - 1] ?? 0) + (same ? 0 : 1),
+      );
+      const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+      if (row > 1 && column > 1 && swapped) cost = Math.min(cost, (before[column - 2] ?? 0) + 1);
+      current.push(cost);
+    }
+    before = above;
+    above = current;
+  }
+  return above[right.length] ?? 0;
+}
