@@ -1,0 +1,96 @@
+// What `lightfoot.yaml` may say, as a zod schema; may depend on compress (the budget's notation).
+import { z } from "zod";
+import { parseMaxDrop } from "../compress/budget.ts";
+import { LightfootError } from "../errors/lightfoot-error.ts";
+
+const LARGEST_LAYER = 1_000_000;
+
+/** A multilayer perceptron to be trained from scratch: `layers` are the widths from input to output. */
+export const mlpSchema = z.strictObject({
+  layers: z.array(z.int().min(1).max(LARGEST_LAYER)).min(2),
+  activation: z.enum(["relu", "leaky-relu", "tanh", "sigmoid"]).default("relu"),
+  output: z.enum(["softmax", "sigmoid", "none"]).default("softmax"),
+});
+
+/** Exactly one of `file` and `mlp`; the parser checks that, so that the message can name both. */
+const modelSourceSchema = z.strictObject({
+  name: z.string().min(1).optional(),
+  file: z.string().min(1).optional(),
+  mlp: mlpSchema.optional(),
+});
+
+/** `split`: below 1 a share of the training data, from 1 on a number of samples. Drawn with the manifest's seed. */
+const splitSchema = z.strictObject({ split: z.number().positive() });
+
+/** A bare number comes as far as the parser, whose message says why it is refused. */
+const maxDropSchema = z.union([z.string(), z.number()]).transform((drop, context) => {
+  try {
+    return parseMaxDrop(String(drop));
+  } catch (error) {
+    if (!(error instanceof LightfootError)) throw error;
+    context.addIssue({ code: "custom", message: error.message, params: { hint: error.hint } });
+    return z.NEVER;
+  }
+});
+
+export const trainSchema = z.strictObject({
+  loss: z.enum(["cross-entropy", "mse"]),
+  optimizer: z.enum(["adam", "adamw", "sgd"]),
+  learningRate: z.number().positive(),
+  epochs: z.int().min(1),
+  batch: z.int().min(1),
+  /** Of `sgd` only. */
+  momentum: z.number().min(0).lt(1).optional(),
+  /** Of `adamw` and `sgd`. */
+  weightDecay: z.number().min(0).optional(),
+});
+
+export const manifestSchema = z.strictObject({
+  /** Title of the report. */
+  name: z.string().min(1).optional(),
+  model: modelSourceSchema,
+  /** A smaller model made by hand, for comparison. */
+  compare: modelSourceSchema.optional(),
+  data: z.strictObject({
+    /** Trains. */
+    train: z.string().min(1).optional(),
+    /** Chooses among the candidates. */
+    validate: z.union([z.string().min(1), splitSchema]),
+    /** Judges, after the choice; never seen before. */
+    test: z.string().min(1).optional(),
+    /** Finds the ranges of activations. */
+    calibrate: z.string().min(1).optional(),
+  }),
+  train: trainSchema.optional(),
+  /** How the search retrains narrower networks; what is left out comes from `train`, else from the search. */
+  retrain: z
+    .strictObject({
+      epochs: z.int().min(1).optional(),
+      batch: z.int().min(1).optional(),
+      learningRate: z.number().positive().optional(),
+    })
+    .optional(),
+  budget: z.strictObject({ metric: z.string().min(1), maxDrop: maxDropSchema }),
+  /** What is to become small within the budget. */
+  goal: z.enum(["size", "latency", "energy", "memory"]),
+  /** Batch sizes at which latency is measured; energy per inference is taken at the largest. */
+  batch: z
+    .array(z.int().min(1).max(LARGEST_LAYER))
+    .min(1)
+    .default(() => [1, 32]),
+  threads: z.int().min(1).max(1024).optional(),
+  seed: z.int().min(0).default(0),
+  /** Device of the catalogue for which the analysis estimates seconds. */
+  hardware: z.string().min(1).optional(),
+  /** Place where the model will run: recorded as declared. */
+  where: z.string().min(1).optional(),
+  /** Names of the techniques to try; all when left out. */
+  techniques: z.array(z.string().min(1)).min(1).optional(),
+  /** The search tries no further candidate after this. */
+  timeLimitSeconds: z.number().positive().optional(),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ModelSource = z.infer<typeof modelSourceSchema>;
+export type Mlp = z.infer<typeof mlpSchema>;
+export type TrainSettings = z.infer<typeof trainSchema>;
