@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { holm, mcnemar, pairedDifferenceOfCounts, pairedProportionDifference, wilson } from "./proportion.ts";
 import { binomialPmf } from "./special-functions.ts";
 
+const mean = (side: Uint8Array): number => side.reduce((sum, hit) => sum + hit, 0) / side.length;
+
 describe("Wilson interval", () => {
   it.each([
     // Newcombe 1998 (single proportion), table I, method 3; further digits from statsmodels 0.14.
@@ -79,7 +81,6 @@ describe("difference of paired proportions", () => {
       fc.property(correctness, ([first, second]) => {
         const forth = pairedProportionDifference(first, second);
         const back = pairedProportionDifference(second, first);
-        const mean = (side: Uint8Array) => side.reduce((sum, hit) => sum + hit, 0) / side.length;
         expect(forth.difference).toBeCloseTo(mean(first) - mean(second), 12);
         expect(forth.low).toBeLessThanOrEqual(forth.difference);
         expect(forth.high).toBeGreaterThanOrEqual(forth.difference);

@@ -64,8 +64,10 @@ export function pairedCounts(first: Uint8Array, second: Uint8Array): PairedCount
   let onlyFirst = 0;
   let onlySecond = 0;
   for (let index = 0; index < first.length; index++) {
-    if (first[index] !== 0) second[index] === 0 ? onlyFirst++ : both++;
-    else if (second[index] !== 0) onlySecond++;
+    const [firstRight, secondRight] = [first[index] !== 0, second[index] !== 0];
+    if (firstRight && secondRight) both++;
+    else if (firstRight) onlyFirst++;
+    else if (secondRight) onlySecond++;
   }
   return { both, onlyFirst, onlySecond, neither: first.length - both - onlyFirst - onlySecond };
 }
