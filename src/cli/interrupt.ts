@@ -1,5 +1,6 @@
-// Ctrl-C: the first asks the running action to stop and clean up, the second ends the process; may depend on errors.
+// Ctrl-C: the first asks the running action to stop and clean up, the second ends the process; may depend on errors and io.
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import { removeUnfinishedFiles } from "../io/atomic-write.ts";
 
 const controller = new AbortController();
 
@@ -23,6 +24,7 @@ export function listenForInterrupts(): void {
  * engine. The kernel's own action does not run them, and a shell sees 130 as it should.
  */
 function dieBy(name: NodeJS.Signals): void {
+  removeUnfinishedFiles();
   process.removeAllListeners(name);
   process.kill(process.pid, name);
 }

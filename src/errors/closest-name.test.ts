@@ -1,5 +1,5 @@
 // Tests of the suggestion for mistyped names.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closestName } from "./closest-name.ts";
 

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { parseManifest, readManifest, type KnownNames } from "./manifest.ts";
@@ -144,11 +144,11 @@ describe("readManifest", () => {
     await writeFile(join(folder, "val.npz"), "");
     const file = join(folder, "lightfoot.yaml");
     const text =
-      "model: { file: net.onnx }\ndata: { validate: 'val.npz[0:10]', test: mnist:test }\nbudget: { metric: mse, maxDrop: 1% }\ngoal: size\n";
+      "model: { file: net.onnx }\ndata: { validate: 'val.npz#labels=y.npy[0:10]', test: mnist:test }\nbudget: { metric: mse, maxDrop: 1% }\ngoal: size\n";
     await writeFile(file, text);
     const { manifest, digest } = await readManifest(file, known);
     expect(manifest.model.file).toBe(join(folder, "net.onnx"));
-    expect(manifest.data.validate).toBe(join(folder, "val.npz[0:10]"));
+    expect(manifest.data.validate).toBe(`${join(folder, "val.npz")}#labels=${join(folder, "y.npy")}[0:10]`);
     expect(manifest.data.test).toBe("mnist:test");
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });

@@ -156,12 +156,18 @@ function unknownNames(located: LocatedDocument, known: KnownNames): Finding[] {
   });
 }
 
-/** `mnist:train` names a packaged data set, `test.npz` a file; a metric that starts with a dot is a module. */
+/** `mnist:train` names a packaged data set, `test.npz` a file. A single letter before the colon is a Windows drive. */
 const isNamedData = (spec: string): boolean => /^[a-z][a-z0-9-]+:(?![\\/])/.test(spec);
+
+/** The file of `samples.npy#labels=answers.npy[0:500]`, without options and slice. */
+const fileOfData = (spec: string): string => spec.replace(/\[[^\]]*\]$/, "").replace(/#.*$/, "");
 
 function withAbsolutePaths(manifest: Manifest, folder: string): Manifest {
   const path = (text: string) => (isAbsolute(text) ? text : resolve(folder, text));
-  const data = (spec: string | undefined) => (spec === undefined || isNamedData(spec) ? spec : path(spec));
+  const data = (spec: string | undefined) => {
+    if (spec === undefined || isNamedData(spec)) return spec;
+    return path(spec).replace(/([#&](?:labels|targets)=)([^&[]+)/g, (_, key: string, file: string) => key + path(file));
+  };
   const model = (source: ModelSource): ModelSource =>
     source.file === undefined ? source : { ...source, file: path(source.file) };
   const { validate } = manifest.data;
@@ -189,11 +195,7 @@ async function missingFiles(manifest: Manifest, located: LocatedDocument): Promi
     [["compare", "file"], compare?.file],
     ...(["train", "validate", "test", "calibrate"] as const).map((key): [string[], string | undefined] => {
       const spec = data[key];
-      // A slice such as `test.npz[0:500]` is no part of the name.
-      return [
-        ["data", key],
-        typeof spec === "string" && !isNamedData(spec) ? spec.replace(/\[[^\]]*\]$/, "") : undefined,
-      ];
+      return [["data", key], typeof spec === "string" && !isNamedData(spec) ? fileOfData(spec) : undefined];
     }),
     [["budget", "metric"], isAbsolute(budget.metric) ? budget.metric : undefined],
   ];

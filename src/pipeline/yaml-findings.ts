@@ -74,9 +74,11 @@ export function checkAgainst<Schema extends z.ZodType>(
 }
 
 export function inReadingOrder(findings: readonly Finding[]): Finding[] {
-  const key = ({ where }: Finding) => (where.line ?? 0) * 1e6 + (where.column ?? 0);
-  return [...findings].sort((a, b) => key(a) - key(b));
+  return [...findings].sort((left, right) => byPosition(left.where, right.where));
 }
+
+const byPosition = (left: Finding["where"], right: Finding["where"]): number =>
+  (left.line ?? 0) - (right.line ?? 0) || (left.column ?? 0) - (right.column ?? 0);
 
 function findingsOf(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, located: LocatedDocument): Finding[] {
   const path = [...base, ...issue.path];
@@ -154,7 +156,7 @@ function describeValue(value: unknown): string {
   if (value === null) return "found nothing";
   if (Array.isArray(value)) return `found a list of ${value.length}`;
   if (typeof value === "object") return "found a group of keys";
-  return `found ${typeof value === "string" ? `'${value}'` : String(value)}`;
+  return `found ${typeof value === "string" ? `'${value}'` : JSON.stringify(value)}`;
 }
 
 function valueAt(data: unknown, path: Path): unknown {
