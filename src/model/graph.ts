@@ -7,29 +7,58 @@ export type Dim = number | string | null;
 
 /** The type of a value that flows along an edge; `shape` undefined means that not even the rank is known. */
 export type ValueType =
-  | { readonly kind: "tensor" | "sparseTensor"; readonly dtype: DType; readonly shape: readonly Dim[] | undefined }
-  | { readonly kind: "sequence" | "optional"; readonly element: ValueType | undefined }
-  | { readonly kind: "map"; readonly key: DType; readonly value: ValueType | undefined }
-  | { readonly kind: "opaque"; readonly domain: string; readonly name: string };
+  | {
+      readonly kind: "tensor" | "sparseTensor";
+      readonly dtype: DType;
+      readonly shape: readonly Dim[] | undefined;
+      readonly denotation?: string;
+      /** What each dimension means (`DATA_BATCH`, …); "" where nothing is said. */
+      readonly dimDenotations?: readonly string[];
+    }
+  | {
+      readonly kind: "sequence" | "optional";
+      readonly element: ValueType | undefined;
+      readonly denotation?: string;
+    }
+  | { readonly kind: "map"; readonly key: DType; readonly value: ValueType | undefined; readonly denotation?: string }
+  | { readonly kind: "opaque"; readonly domain: string; readonly name: string; readonly denotation?: string };
+
+/** Fields that the reader does not interpret, encoded with their tags: the writer gives them back as they were. */
+export interface Preserved {
+  readonly unknownFields?: Uint8Array;
+}
+
+/** ONNX external data: the entries of the file, `location` (relative to the model) among them. */
+export interface ExternalLocation {
+  readonly entries: ReadonlyMap<string, string>;
+}
 
 /** Where a tensor's elements are. They stay there until a step asks for them through `readTensor`. */
 export type TensorData =
-  /** Little-endian elements in memory, packed as ONNX `raw_data`. */
-  | { readonly kind: "memory"; readonly bytes: Uint8Array }
-  /** A byte range of a file. `varint`: protobuf-packed integers, as small `int64_data` fields are stored. */
+  /** Little-endian elements in memory, packed as ONNX `raw_data`. Treat them as read-only. */
+  | {
+      readonly kind: "memory";
+      readonly bytes: Uint8Array;
+      /** True when the file stored them in a typed list (`int64_data`, …): the writer does the same. */
+      readonly typed?: boolean;
+    }
+  /** A byte range of a file. `varint`: protobuf-packed integers, as large `int64_data` fields are stored. */
   | {
       readonly kind: "file";
       readonly file: string;
+      /** `FileRange.stamp` of the file the offsets belong to: reading refuses another content. */
+      readonly stamp?: string;
       readonly offset: number;
       readonly byteLength: number;
       readonly encoding: "raw" | "varint";
-      /** True for ONNX external data: the writer keeps it outside the model file. */
-      readonly external: boolean;
+      readonly typed?: boolean;
+      /** Present for ONNX external data: the writer keeps it outside the model file. */
+      readonly external?: ExternalLocation;
     }
   | { readonly kind: "strings"; readonly values: readonly Uint8Array[] };
 
 /** A tensor by reference: type, shape and where its bytes lie. Row-major. */
-export interface TensorRef {
+export interface TensorRef extends Preserved {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -47,7 +76,9 @@ export interface SparseTensorRef {
 }
 
 /** A node's attribute. Integers are bigint because int64 attributes use the whole range. */
-export type Attribute =
+export type Attribute = AttributeValue & Preserved & { readonly docString?: string };
+
+export type AttributeValue =
   | { readonly type: "float"; readonly value: number }
   | { readonly type: "int"; readonly value: bigint }
   /** A byte string that is not valid UTF-8 stays bytes, so that writing gives it back unchanged. */
@@ -67,7 +98,7 @@ export type Attribute =
   | { readonly type: "reference"; readonly of: string; readonly code: number };
 
 /** One operator application. An empty input name is an optional input left out. */
-export interface Node {
+export interface Node extends Preserved {
   readonly name: string;
   readonly opType: string;
   /** "" is the ONNX standard domain. */
@@ -81,7 +112,7 @@ export interface Node {
 }
 
 /** A named value with its type: a graph input, output or annotated edge. */
-export interface ValueInfo {
+export interface ValueInfo extends Preserved {
   readonly name: string;
   readonly type: ValueType | undefined;
   readonly docString?: string;
@@ -89,7 +120,7 @@ export interface ValueInfo {
 }
 
 /** A graph or subgraph: nodes in file order, which is a topological order. */
-export interface Graph {
+export interface Graph extends Preserved {
   readonly name: string;
   readonly nodes: readonly Node[];
   readonly initializers: ReadonlyMap<string, TensorRef>;
@@ -108,7 +139,7 @@ export interface QuantizationAnnotation {
 }
 
 /** A model-local function: a named subgraph whose attributes are filled in at each call. */
-export interface FunctionDefinition {
+export interface FunctionDefinition extends Preserved {
   readonly name: string;
   readonly domain: string;
   readonly overload?: string;
@@ -124,7 +155,7 @@ export interface FunctionDefinition {
 }
 
 /** A whole model: the main graph with what its file says about itself. */
-export interface ModelGraph {
+export interface ModelGraph extends Preserved {
   readonly format: "onnx";
   readonly irVersion: number;
   /** Operator-set version by domain; "" is the standard domain. */

@@ -14,7 +14,11 @@ export type NumericArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** Row-major elements; float16 and bfloat16 are bit patterns in a Uint16Array, bool is 0/1 in a Uint8Array. */
+/**
+ * Row-major elements. float16 and bfloat16 are bit patterns in a Uint16Array, 8-bit floats in a Uint8Array, bool is 0/1
+ * in a Uint8Array; 4-bit and 2-bit types stay packed in a Uint8Array, first element in the low bits; complex numbers
+ * are pairs (real, imaginary) in a Float32Array or Float64Array.
+ */
 export interface TensorValue {
   readonly dtype: DType;
   readonly shape: readonly number[];

@@ -1,0 +1,138 @@
+// Files that appear whole or not at all: written beside the target, synced, renamed; may depend on errors and Node's file system.
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { LightfootError } from "../errors/lightfoot-error.ts";
+
+export interface AtomicWriter {
+  /** The file that `commit` will create or replace. */
+  readonly path: string;
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes the content durable and visible under `path`. */
+  commit(): Promise<void>;
+  /** Removes what was written; harmless after `commit`. */
+  abort(): Promise<void>;
+}
+
+const unfinished = new Set<string>();
+
+/** Deletes every temporary file of this process, at once: for the handler of SIGINT, which cannot await. */
+export function removeUnfinishedFiles(): void {
+  for (const path of unfinished) rmSync(path, { force: true });
+  unfinished.clear();
+}
+
+/**
+ * Writes a whole file so that a reader sees the old content or the new one, never a part.
+ * @throws LightfootError E_FILE_WRITE, E_PERMISSION
+ */
+export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  const writer = await openAtomicWriter(path);
+  try {
+    await writer.write(typeof content === "string" ? Buffer.from(content) : content);
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** The same for content that comes in pieces; the folder must exist. */
+export async function openAtomicWriter(path: string): Promise<AtomicWriter> {
+  // Renaming over a symbolic link would replace the link and leave the file behind it as it was.
+  const target = await realpath(path).catch(() => path);
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+  unfinished.add(temporary);
+  try {
+    const handle = await open(temporary, "wx", await modeOf(target));
+    return new TemporaryFileWriter(handle, temporary, target);
+  } catch (error) {
+    unfinished.delete(temporary);
+    throw writeError(error, path);
+  }
+}
+
+async function modeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mode & 0o777;
+  } catch {
+    return 0o666;
+  }
+}
+
+class TemporaryFileWriter implements AtomicWriter {
+  readonly #handle: FileHandle;
+  readonly #temporary: string;
+  readonly path: string;
+  #open = true;
+
+  constructor(handle: FileHandle, temporary: string, path: string) {
+    this.#handle = handle;
+    this.#temporary = temporary;
+    this.path = path;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    try {
+      // `write` may take less than it was given when the disk fills up or a chunk reaches 2 GiB.
+      for (let done = 0; done < chunk.byteLength; ) {
+        done += (await this.#handle.write(chunk, done, Math.min(chunk.byteLength - done, 2 ** 30))).bytesWritten;
+      }
+    } catch (error) {
+      throw writeError(error, this.path);
+    }
+  }
+
+  async commit(): Promise<void> {
+    try {
+      await this.#handle.sync();
+      await this.#close();
+      await rename(this.#temporary, this.path);
+      unfinished.delete(this.#temporary);
+      await syncFolder(dirname(this.path));
+    } catch (error) {
+      throw writeError(error, this.path);
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (!unfinished.delete(this.#temporary)) return;
+    await this.#close();
+    await rm(this.#temporary, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#handle.close();
+  }
+}
+
+/** After a power cut the new name is there only if its folder was synced; some systems do not open folders. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r").catch(() => undefined);
+  if (handle === undefined) return;
+  try {
+    await handle.sync();
+  } catch {
+    // File systems without folder sync (network shares, Windows) still renamed atomically.
+  } finally {
+    await handle.close();
+  }
+}
+
+function writeError(error: unknown, path: string): LightfootError {
+  if (error instanceof LightfootError) return error;
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  const where = { file: path };
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
+    return new LightfootError("E_PERMISSION", `the system does not let ${path} be written`, { where, cause: error });
+  }
+  const hint = {
+    ENOENT: "Create the folder first.",
+    ENOSPC: "The disk is full: free some space or choose another folder.",
+    EISDIR: "The path names a folder: add a file name.",
+  }[code];
+  return new LightfootError("E_FILE_WRITE", `${path} cannot be written: ${message}`, { hint, where, cause: error });
+}
