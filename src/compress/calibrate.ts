@@ -1,0 +1,67 @@
+// Runs a model on calibration samples and watches chosen tensors; memory grows with the tensors, not with the samples;
+// may depend on model, runtime and quantize.
+import { LightfootError } from "../errors/index.ts";
+import type { ModelGraph, ValueInfo } from "../model/graph.ts";
+import { serializeOnnx } from "../model/onnx/write.ts";
+import { bindDataset } from "../runtime/bind-dataset.ts";
+import type { Dataset } from "../runtime/dataset.ts";
+import { openSession } from "../runtime/session.ts";
+import type { TensorValue } from "../model/tensor-value.ts";
+
+export interface WatchOptions {
+  readonly threads?: number;
+  /** Samples a run, where the model leaves the choice. */
+  readonly batch?: number;
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULT_BATCH = 64;
+
+/** The same model that also gives out `names`, so that ONNX Runtime keeps them through its optimisations. */
+function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
+  const { graph } = model;
+  const known = new Set(graph.outputs.map(({ name }) => name));
+  const added = names
+    .filter((name) => !known.has(name))
+    .map((name): ValueInfo => {
+      return { name, type: { kind: "tensor", dtype: "float32", shape: undefined } };
+    });
+  return { ...model, graph: { ...graph, outputs: [...graph.outputs, ...added] } };
+}
+
+/**
+ * Feeds `dataset` through `model` batch by batch and hands each batch's value of every tensor in `names` to `see`.
+ *
+ * The values are gone after the call: whoever needs them longer keeps a digest of them (a histogram, a sum), not a copy.
+ * @throws LightfootError E_INTERRUPTED when `signal` fires, E_DATA when data and model do not fit
+ */
+export async function watchTensors(
+  model: ModelGraph,
+  names: readonly string[],
+  dataset: Dataset,
+  options: WatchOptions,
+  see: (name: string, value: TensorValue, rows: number) => void,
+): Promise<void> {
+  const inputs = new Set(model.graph.inputs.map(({ name }) => name));
+  const computed = names.filter((name) => !inputs.has(name));
+  const session = await openSession(await serializeOnnx(exposing(model, computed)), {
+    threads: options.threads,
+    name: "calibration",
+  });
+  try {
+    const bound = bindDataset(dataset, session.inputs);
+    const batch = bound.fixedBatch ?? options.batch ?? DEFAULT_BATCH;
+    for (let start = 0; start < dataset.sampleCount; start += batch) {
+      if (options.signal?.aborted) throw new LightfootError("E_INTERRUPTED", "calibration was stopped");
+      const end = Math.min(start + batch, dataset.sampleCount);
+      const { feeds, count } = bound.feeds(start, end);
+      const outputs = computed.length === 0 ? {} : await session.run(feeds, computed);
+      for (const name of names) {
+        const value = outputs[name] ?? feeds[name];
+        if (value !== undefined) see(name, value, count);
+      }
+    }
+  } finally {
+    await session.close();
+  }
+}

@@ -1,0 +1,105 @@
+// Tests of blockwise weights: the bytes mean what ONNX Runtime's MatMulNBits makes of them; depends on runtime for the oracle.
+import { describe, expect, it } from "vitest";
+import { int } from "../../model/attributes.ts";
+import { model, node, tensorInfo } from "../../model/build.ts";
+import { serializeOnnx } from "../../model/onnx/write.ts";
+import { memoryTensor } from "../../model/tensor-data.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
+import { openSession } from "../../runtime/session.ts";
+import { seededRandom } from "../../statistics/index.ts";
+import { blockedBytes, dequantizeBlocks, quantizeBlocks, type BlockOptions } from "./blockwise.ts";
+
+const normal = (count: number, seed: number): Float32Array => {
+  const random = seededRandom(seed);
+  return Float32Array.from({ length: count }, () => random.normal());
+};
+
+const meanSquareError = (left: Float32Array, right: Float32Array): number =>
+  left.reduce((total, value, at) => total + (value - right[at]!) ** 2, 0) / left.length;
+
+/** The weights as the engine sees them: the product of the identity with them. */
+async function seenByEngine(weight: Float32Array, k: number, n: number, options: BlockOptions): Promise<Float32Array> {
+  const { packed, scales, zeroPoints, blocks } = quantizeBlocks(weight, k, n, options);
+  const tensors = [
+    memoryTensor("q", {
+      dtype: "uint8",
+      shape: [n, blocks, (options.blockSize * options.bits) / 8],
+      data: packed,
+    }),
+    memoryTensor("s", float32Tensor([n, blocks], scales)),
+    ...(zeroPoints === undefined
+      ? []
+      : [memoryTensor("z", { dtype: "uint8", shape: [n, zeroPoints.length / n], data: zeroPoints })]),
+  ];
+  const attributes = { K: int(k), N: int(n), bits: int(options.bits), block_size: int(options.blockSize) };
+  const graph = model(
+    {
+      nodes: [
+        node("MatMulNBits", ["x", ...tensors.map(({ name }) => name)], ["y"], attributes, { domain: "com.microsoft" }),
+      ],
+      inputs: [tensorInfo("x", "float32", [k, k])],
+      outputs: [tensorInfo("y", "float32", [k, n])],
+      initializers: tensors,
+    },
+    { "": 17, "com.microsoft": 1 },
+  );
+  const session = await openSession(await serializeOnnx(graph), { threads: 1 });
+  const identity = Float32Array.from({ length: k * k }, (_, at) => (Math.floor(at / k) === at % k ? 1 : 0));
+  const { y } = await session.run({ x: float32Tensor([k, k], identity) });
+  await session.close();
+  return y!.data as Float32Array;
+}
+
+const CASES: BlockOptions[] = ([4, 8] as const).flatMap((bits) =>
+  ([16, 32, 128] as const).flatMap((blockSize) => [true, false].map((symmetric) => ({ bits, blockSize, symmetric }))),
+);
+
+describe("quantizeBlocks", () => {
+  it.each(CASES)(
+    "stores what MatMulNBits reads: $bits bits, blocks of $blockSize, symmetric $symmetric",
+    async (options) => {
+      // 100 is no multiple of any block size, and 3 columns of 7 blocks leave half a byte of zero points over.
+      const [k, n] = [100, 3];
+      const weight = normal(k * n, 11);
+      const ours = dequantizeBlocks(quantizeBlocks(weight, k, n, options), k, n, options);
+      const engine = await seenByEngine(weight, k, n, options);
+      ours.forEach((value, at) => expect(engine[at]).toBeCloseTo(value, 5));
+    },
+  );
+
+  it("is never worse than plain rounding to the full range, and clearly better with an outlier", () => {
+    const options: BlockOptions = { bits: 4, blockSize: 32, symmetric: true };
+    const weight = normal(64 * 4, 5);
+    const plain = Float32Array.from(weight, (_, at) => {
+      const [row, column] = [Math.floor(at / 4), at % 4];
+      const start = Math.floor(row / 32) * 32;
+      const block = Array.from({ length: 32 }, (__, i) => Math.abs(weight[(start + i) * 4 + column]!));
+      const scale = Math.max(...block) / 7;
+      return Math.round(weight[at]! / scale) * scale;
+    });
+    const ours = dequantizeBlocks(quantizeBlocks(weight, 64, 4, options), 64, 4, options);
+    expect(meanSquareError(ours, weight)).toBeLessThan(meanSquareError(plain, weight));
+  });
+
+  it("uses zero points where weights lie to one side", () => {
+    const weight = normal(64 * 2, 8).map((value) => value * 0.1 + 3);
+    const error = (symmetric: boolean) => {
+      const options: BlockOptions = { bits: 4, blockSize: 32, symmetric };
+      return meanSquareError(dequantizeBlocks(quantizeBlocks(weight, 64, 2, options), 64, 2, options), weight);
+    };
+    expect(error(false)).toBeLessThanOrEqual(error(true));
+  });
+
+  it("gives zeros back for a block of zeros", () => {
+    const options: BlockOptions = { bits: 4, blockSize: 16, symmetric: false };
+    const zeros = new Float32Array(32);
+    expect(dequantizeBlocks(quantizeBlocks(zeros, 32, 1, options), 32, 1, options)).toEqual(zeros);
+  });
+
+  it("says beforehand how many bytes it takes", () => {
+    for (const options of CASES) {
+      const { packed, scales, zeroPoints } = quantizeBlocks(normal(100 * 3, 1), 100, 3, options);
+      expect(blockedBytes(100, 3, options)).toBe(packed.length + scales.byteLength + (zeroPoints?.length ?? 0));
+    }
+  });
+});

@@ -1,0 +1,248 @@
+// Static int8 in QDQ form: weights and activations in 8 bits with ranges found on calibration data; may depend on rewrite, quantize and calibrate.
+import { int, ints } from "../../model/attributes.ts";
+import { node as operator } from "../../model/build.ts";
+import type { ModelGraph, Node } from "../../model/graph.ts";
+import { readFloats } from "../../model/tensor-data.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
+import { sliceDataset } from "../../runtime/dataset.ts";
+import { watchTensors } from "../calibrate.ts";
+import {
+  activationParams,
+  biasScaleFloor,
+  quantizeBias,
+  quantizeChannels,
+  type AffineParams,
+  type WeightGrid,
+} from "../quantize/affine.ts";
+import { RangeObserver, type RangeMethod } from "../quantize/range-observer.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
+import {
+  denseBias,
+  denseWeight,
+  findLinearLayers,
+  layerName,
+  type ConvLayer,
+  type DenseLayer,
+  type LinearLayer,
+} from "../rewrite/linear.ts";
+import { raiseOpset } from "../rewrite/opset.ts";
+import { planQdq, type QdqPlan } from "../rewrite/qdq-plan.ts";
+import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
+
+/** First operator set whose DequantizeLinear takes a scale per channel. */
+const NEEDED_OPSET = 13;
+
+export interface StaticInt8Options {
+  readonly range: RangeMethod;
+  /** Calibration samples used. */
+  readonly samples: number;
+}
+
+interface Observed {
+  readonly observer: RangeObserver;
+  readonly rank: number;
+}
+
+async function observeRanges(
+  model: ModelGraph,
+  names: readonly string[],
+  options: StaticInt8Options,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+): Promise<Map<string, Observed>> {
+  const data = context.calibration!;
+  const samples = sliceDataset(data, 0, Math.min(options.samples, data.sampleCount));
+  const seen = new Map<string, Observed>();
+  await watchTensors(model, names, samples, context, (name, value) => {
+    if (!(value.data instanceof Float32Array)) return;
+    let entry = seen.get(name);
+    if (entry === undefined) seen.set(name, (entry = { observer: new RangeObserver(), rank: value.shape.length }));
+    entry.observer.observe(value.data);
+  });
+  return seen;
+}
+
+/** Adds DequantizeLinear over stored integers; the zero point is written out because Gemm does not fuse without it. */
+class StoredIntegers {
+  readonly #draft: GraphDraft;
+  readonly #grid: WeightGrid;
+
+  constructor(draft: GraphDraft, grid: WeightGrid) {
+    this.#draft = draft;
+    this.#grid = grid;
+  }
+
+  weight(
+    stem: string,
+    values: Float32Array,
+    shape: readonly number[],
+    axis: number,
+    floor: Float64Array | undefined,
+  ): { node: Node; output: string; scales: Float32Array } {
+    const { data, scales, zeroPoint } = quantizeChannels(values, shape, axis, this.#grid, floor);
+    const zeros =
+      data instanceof Uint8Array ? new Uint8Array(scales.length).fill(zeroPoint) : new Int8Array(scales.length);
+    const inputs = [
+      this.#draft.constant(`${stem}_q`, { dtype: this.#grid.dtype, shape, data }),
+      this.#draft.constant(`${stem}_s`, float32Tensor([scales.length], scales)),
+      this.#draft.constant(`${stem}_z`, { dtype: this.#grid.dtype, shape: [scales.length], data: zeros }),
+    ];
+    const output = this.#draft.fresh(`${stem}_d`);
+    return { node: operator("DequantizeLinear", inputs, [output], { axis: int(axis) }), output, scales };
+  }
+
+  bias(stem: string, integers: Int32Array, inputScale: number, scales: Float32Array): { node: Node; output: string } {
+    const biasScales = scales.map((scale) => scale * inputScale);
+    const inputs = [
+      this.#draft.constant(`${stem}_q`, { dtype: "int32", shape: [integers.length], data: integers }),
+      this.#draft.constant(`${stem}_s`, float32Tensor([integers.length], biasScales)),
+    ];
+    const output = this.#draft.fresh(`${stem}_d`);
+    return { node: operator("DequantizeLinear", inputs, [output], { axis: int(0) }), output };
+  }
+}
+
+/** A dense layer as integers: Gemm where the product has two dimensions, MatMul with a float bias otherwise. */
+async function quantizeDense(
+  draft: GraphDraft,
+  layer: DenseLayer,
+  inputScale: number,
+  rank: number,
+  stored: StoredIntegers,
+): Promise<void> {
+  const { k, n } = layer;
+  const bias = await denseBias(layer);
+  const asGemm = layer.isGemm || rank === 2;
+  const floor = bias === undefined || !asGemm ? undefined : biasScaleFloor(bias, inputScale);
+  const weight = stored.weight(layer.weight.name, await denseWeight(layer), [k, n], 1, floor);
+  const nodes: Node[] = [weight.node];
+  let input = layer.input;
+  if (layer.transposedInput) {
+    input = draft.fresh(`${layer.input}_t`);
+    nodes.push(operator("Transpose", [layer.input], [input], { perm: ints([1, 0]) }));
+  }
+  if (asGemm) {
+    // Without a bias ONNX Runtime leaves a Gemm float; zeros cost four bytes a column and make it an integer one.
+    const values = bias ?? new Float32Array(n);
+    const integers = quantizeBias(values, inputScale, weight.scales)!;
+    const stem = layer.bias?.name ?? `${layer.weight.name}_b`;
+    const shifted = stored.bias(stem, integers, inputScale, weight.scales);
+    nodes.push(shifted.node, operator("Gemm", [input, weight.output, shifted.output], [layer.output]));
+  } else if (bias === undefined) {
+    nodes.push(operator("MatMul", [input, weight.output], [layer.output]));
+  } else {
+    const product = draft.fresh(`${layer.output}_p`);
+    const name = draft.constant(layer.bias!.name, float32Tensor([n], bias));
+    nodes.push(operator("MatMul", [input, weight.output], [product]), operator("Add", [product, name], [layer.output]));
+  }
+  draft.replaceAll(layer.nodes, nodes);
+}
+
+async function quantizeConv(
+  draft: GraphDraft,
+  layer: ConvLayer,
+  inputScale: number,
+  stored: StoredIntegers,
+): Promise<void> {
+  const bias = layer.bias === undefined ? undefined : await readFloats(layer.bias);
+  const floor = bias === undefined ? undefined : biasScaleFloor(bias, inputScale);
+  const weight = stored.weight(layer.weight.name, await readFloats(layer.weight), layer.weight.shape, 0, floor);
+  const node = layer.nodes[0];
+  const nodes = [weight.node];
+  const inputs = [node.inputs[0]!, weight.output];
+  if (bias !== undefined) {
+    const shifted = stored.bias(
+      layer.bias!.name,
+      quantizeBias(bias, inputScale, weight.scales)!,
+      inputScale,
+      weight.scales,
+    );
+    nodes.push(shifted.node);
+    inputs.push(shifted.output);
+  }
+  draft.replaceAll(layer.nodes, [...nodes, { ...node, inputs }]);
+}
+
+/** Puts QuantizeLinear and DequantizeLinear on every planned tensor; a computed tensor keeps its name after them. */
+function insertPairs(draft: GraphDraft, plan: QdqPlan, params: ReadonlyMap<string, AffineParams>): void {
+  const constants = new Map<string, readonly [scale: string, zeroPoint: string]>();
+  const constantsOf = (range: string): readonly [string, string] => {
+    const { scale, zeroPoint } = params.get(range)!;
+    const names = constants.get(range) ?? [
+      draft.constant(`${range}_s`, float32Tensor([], new Float32Array([scale]))),
+      draft.constant(`${range}_z`, { dtype: "uint8", shape: [], data: new Uint8Array([zeroPoint]) }),
+    ];
+    constants.set(range, names);
+    return names;
+  };
+  const pair = (from: string, to: string, range: string): Node[] => {
+    const quantized = draft.fresh(`${to}_q`);
+    const names = constantsOf(range);
+    return [
+      operator("QuantizeLinear", [from, ...names], [quantized]),
+      operator("DequantizeLinear", [quantized, ...names], [to]),
+    ];
+  };
+  const inputs = new Set(draft.inputs.map(({ name }) => name));
+  const renamed = new Map<string, string>();
+  const head: Node[] = [];
+  for (const [name, range] of plan) {
+    if (!inputs.has(name)) continue;
+    const rounded = draft.fresh(`${name}_d`);
+    renamed.set(name, rounded);
+    head.push(...pair(name, rounded, range));
+  }
+  const body = draft.nodes.flatMap((node): Node[] => {
+    const raw = new Map(
+      node.outputs.filter((name) => plan.has(name)).map((name) => [name, draft.fresh(`${name}_r`)] as const),
+    );
+    const reads = { ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) };
+    if (raw.size === 0) return [reads];
+    const pairs = [...raw].flatMap(([name, from]) => pair(from, name, plan.get(name)!));
+    return [{ ...reads, outputs: node.outputs.map((name) => raw.get(name) ?? name) }, ...pairs];
+  });
+  draft.nodes = [...head, ...body];
+}
+
+/**
+ * Quantises Conv, Gemm and MatMul with constant weights, and the pools, sums and reshapes between them.
+ *
+ * Weights: symmetric, one scale per output channel. Activations: u8 with one range per tensor; after a Relu the zero point is 0.
+ * Biases: int32 at scale `s_x·s_w`; where that would overflow, the channel's weight scale grows until it fits.
+ */
+export async function staticInt8(
+  model: ModelGraph,
+  options: StaticInt8Options,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "weightGrid">,
+): Promise<TechniqueResult> {
+  if (context.calibration === undefined) return refused("static ranges need calibration data, none was given");
+  const raised = raiseOpset(model, NEEDED_OPSET);
+  if (raised.kind === "refused") return raised;
+  const draft = new GraphDraft(raised.model);
+  const found = findLinearLayers(draft);
+  if (found.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to quantise");
+  // Ranges of the planned tensors, and the layers' own inputs for their ranks: a reshape between changes that.
+  const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input)])];
+  const observed = await observeRanges(raised.model, names, options, context);
+  const params = new Map<string, AffineParams>();
+  for (const [name, { observer }] of observed) {
+    const range = observer.range(options.range);
+    if (range !== undefined && observer.notFiniteCount === 0) params.set(name, activationParams(range.low, range.high));
+  }
+  // A layer whose tensors never showed up (wrong type, NaN) stays float; planning again drops what only it needed.
+  const usable = (layer: LinearLayer) => [...planQdq(draft, [layer]).values()].every((name) => params.has(name));
+  const layers = found.filter(usable);
+  const notes = found
+    .filter((layer) => !layers.includes(layer))
+    .map((layer) => `${layerName(layer)} stays float: its range is unknown or not finite on the calibration data`);
+  if (layers.length === 0) return refused(notes.join("; "));
+  const plan = planQdq(draft, layers);
+  const stored = new StoredIntegers(draft, context.weightGrid);
+  for (const layer of layers) {
+    const range = plan.get(layer.input)!;
+    const inputScale = params.get(range)!.scale;
+    if (layer.kind === "conv") await quantizeConv(draft, layer, inputScale, stored);
+    else await quantizeDense(draft, layer, inputScale, observed.get(layer.input)!.rank, stored);
+  }
+  insertPairs(draft, plan, params);
+  return made(draft.finish(), notes);
+}
