@@ -6,7 +6,12 @@ import { figureSchema } from "../quantity/figure-schema.ts";
 const assumptionSchema = z.object({ key: z.string(), text: z.string() });
 
 /** Accuracy / Resource, for each resource that was found out; the unit names the resource: `1/kWh`. */
-const efficiencySchema = z.object({ resource: z.string(), basis: z.string(), figure: figureSchema });
+const efficiencySchema = z.object({
+  resource: z.enum(["energy", "flops", "fileBytes", "latency"]),
+  figure: figureSchema,
+  /** What must agree before two efficiencies may be compared. */
+  basis: z.object({ task: z.string(), data: z.string(), boundary: z.string(), period: z.string() }),
+});
 
 /** One operator type of a model: how often it occurs and what one inference spends on it. */
 const operatorCostSchema = z.object({
