@@ -37,6 +37,7 @@ export const ERROR_CATALOG = {
   E_EXTERNAL_DATA: { exit: EXIT.badInput, meaning: "an external data reference is unsafe or does not fit its file" },
   E_TENSOR: { exit: EXIT.badInput, meaning: "a tensor's bytes, type and shape do not agree" },
   E_SHAPE: { exit: EXIT.badInput, meaning: "tensor shapes do not fit together" },
+  E_SHAPE_UNKNOWN: { exit: EXIT.badInput, meaning: "a shape depends on data or on an operator without a rule" },
   E_OPERATOR: { exit: EXIT.badInput, meaning: "an operator or a combination of its attributes is not supported here" },
   E_DATA: { exit: EXIT.badInput, meaning: "a data set is malformed or does not fit the model" },
   E_DATA_PACKAGE: { exit: EXIT.badInput, meaning: "a data set comes from an npm package that is not installed" },
