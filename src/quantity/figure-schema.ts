@@ -1,16 +1,25 @@
-// The zod schema of a `Figure` for result documents; apart from the room's index because zod is slow to load; may depend on figure.
+// The zod schemas of `Figure` and `Assumption` for result documents; may depend on zod and figure.
+// Apart from the room's index, because loading zod costs start-up time that `lightfoot --help` must not pay.
 import { z } from "zod";
-import { METHODS, type Figure } from "./figure.ts";
+import { METHODS, type Assumption, type Figure } from "./figure.ts";
+
+export const assumptionSchema: z.ZodType<Assumption> = z
+  .object({
+    key: z.string().min(1).meta({ description: "stable key; two assumptions with one key are one assumption" }),
+    text: z.string().min(1).meta({ description: "what was assumed and why" }),
+  })
+  .meta({ id: "Assumption", description: "something that was missing and was filled in" });
 
 /** A `Figure` as JSON: finite numbers, `low ≤ value ≤ high`. */
 export const figureSchema: z.ZodType<Figure> = z
   .object({
     value: z.number(),
-    unit: z.string(),
-    low: z.number(),
-    high: z.number(),
-    method: z.enum(METHODS),
+    unit: z.string().meta({ description: "as on paper: J, gCO2e, s, B, FLOP, 1/kWh; 1 for a plain number" }),
+    low: z.number().meta({ description: "lower end of the 95 % interval" }),
+    high: z.number().meta({ description: "upper end of the 95 % interval" }),
+    method: z.enum(METHODS).meta({ description: "how the number is known, best to worst" }),
     sources: z.array(z.string()),
-    assumptions: z.array(z.object({ key: z.string(), text: z.string() })),
+    assumptions: z.array(assumptionSchema),
   })
-  .refine(({ low, value, high }) => low <= value && value <= high, "a figure needs low ≤ value ≤ high");
+  .refine(({ low, value, high }) => low <= value && value <= high, "a figure needs low ≤ value ≤ high")
+  .meta({ id: "Figure", description: "a number with unit, 95 % interval, method, sources and assumptions" });

@@ -139,8 +139,8 @@ export function divide(left: Figure, right: Figure, unit: string): Figure {
   return figure({ value, ...hull(left, right, (a, b) => a / b), unit, ...provenance([left, right]) });
 }
 
-/** A figure times an exact factor, e.g. a unit conversion. */
+/** A figure times an exact factor, e.g. a unit conversion. @throws LightfootError E_RANGE when the product is not finite */
 export function scale(part: Figure, factor: number, unit: string = part.unit): Figure {
   const ends = [part.low * factor, part.high * factor];
-  return { ...part, value: part.value * factor, low: Math.min(...ends), high: Math.max(...ends), unit };
+  return figure({ ...part, value: part.value * factor, low: Math.min(...ends), high: Math.max(...ends), unit });
 }

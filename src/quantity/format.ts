@@ -4,104 +4,127 @@ import type { Figure } from "./figure.ts";
 
 // Thin space between number and unit that no line break may split.
 const UNIT_SPACE = "\u202f";
-const MAX_SIGNIFICANT_DIGITS = 6;
 
 interface Step {
-  readonly from: number;
   readonly divisor: number;
   readonly unit: string;
+  /** Magnitude from which this step is used; its divisor unless people think otherwise (`120 s`, not `2 min`). */
+  readonly from?: number;
 }
 
-/** From which magnitude a base unit is shown as a larger or smaller one; ordered large to small. */
-const STEPS: Record<string, readonly Step[]> = {
-  B: [
-    { from: BYTES_PER_GIB, divisor: BYTES_PER_GIB, unit: "GiB" },
-    { from: BYTES_PER_MIB, divisor: BYTES_PER_MIB, unit: "MiB" },
-    { from: BYTES_PER_KIB, divisor: BYTES_PER_KIB, unit: "KiB" },
-    { from: 0, divisor: 1, unit: "B" },
-  ],
-  J: [
-    { from: JOULES_PER_KWH, divisor: JOULES_PER_KWH, unit: "kWh" },
-    { from: 1e3, divisor: 1e3, unit: "kJ" },
-    { from: 1, divisor: 1, unit: "J" },
-    { from: 1e-3, divisor: 1e-3, unit: "mJ" },
-    { from: 0, divisor: 1e-6, unit: "µJ" },
-  ],
-  s: [
-    { from: 7200, divisor: 3600, unit: "h" },
-    { from: 120, divisor: 60, unit: "min" },
-    { from: 1, divisor: 1, unit: "s" },
-    { from: 1e-3, divisor: 1e-3, unit: "ms" },
-    { from: 0, divisor: 1e-6, unit: "µs" },
-  ],
-  gCO2e: [
-    { from: 1e6, divisor: 1e6, unit: "tCO2e" },
-    { from: 1e3, divisor: 1e3, unit: "kgCO2e" },
-    { from: 1e-1, divisor: 1, unit: "gCO2e" },
-    { from: 0, divisor: 1e-3, unit: "mgCO2e" },
-  ],
-  FLOP: [
-    { from: 1e15, divisor: 1e15, unit: "PFLOP" },
-    { from: 1e12, divisor: 1e12, unit: "TFLOP" },
-    { from: 1e9, divisor: 1e9, unit: "GFLOP" },
-    { from: 1e6, divisor: 1e6, unit: "MFLOP" },
-    { from: 1e3, divisor: 1e3, unit: "kFLOP" },
-    { from: 0, divisor: 1, unit: "FLOP" },
-  ],
+const decimal = (unit: string, prefixes: string): Step[] =>
+  Array.from(prefixes, (prefix) => ({ divisor: 10 ** DECIMAL_EXPONENT[prefix], unit: `${prefix.trim()}${unit}` }));
+
+const DECIMAL_EXPONENT: Readonly<Record<string, number>> = {
+  E: 18,
+  P: 15,
+  T: 12,
+  G: 9,
+  M: 6,
+  k: 3,
+  " ": 0,
+  m: -3,
+  µ: -6,
+  n: -9,
+  p: -12,
 };
 
+/** How a base unit is shown, large to small. */
+const STEPS: Readonly<Record<string, readonly Step[]>> = {
+  B: [
+    { divisor: BYTES_PER_GIB, unit: "GiB" },
+    { divisor: BYTES_PER_MIB, unit: "MiB" },
+    { divisor: BYTES_PER_KIB, unit: "KiB" },
+    { divisor: 1, unit: "B" },
+  ],
+  J: [{ divisor: JOULES_PER_KWH, unit: "kWh" }, ...decimal("J", "k mµnp")],
+  s: [{ divisor: 3600, from: 7200, unit: "h" }, { divisor: 60, from: 120, unit: "min" }, ...decimal("s", " mµnp")],
+  gCO2e: [{ divisor: 1e6, unit: "tCO2e" }, { divisor: 1e3, unit: "kgCO2e" }, ...decimal("gCO2e", " mµ")],
+  W: decimal("W", "Mk mµnp"),
+  FLOP: decimal("FLOP", "EPTGMk "),
+  "FLOP/s": decimal("FLOP/s", "EPTGMk "),
+  "B/s": decimal("B/s", "TGMk "),
+};
+
+/** The step of a unit that brings a magnitude to 1 or more; for `1/B` the other way round: `1/MiB`. */
 function stepFor(magnitude: number, unit: string): Step {
+  const inverse = unit.startsWith("1/") ? STEPS[unit.slice(2)] : undefined;
+  if (inverse !== undefined) {
+    const upwards = [...inverse].reverse().filter((step) => step.divisor >= 1);
+    const step = upwards.find(({ divisor }) => magnitude * divisor >= 1) ?? upwards.at(-1)!;
+    const wanted = magnitude === 0 ? upwards[0] : step;
+    return { divisor: 1 / wanted.divisor, unit: `1/${wanted.unit}` };
+  }
   const steps = STEPS[unit];
-  const step = magnitude === 0 ? steps?.find((entry) => entry.divisor === 1) : steps?.find((s) => magnitude >= s.from);
-  return step ?? { from: 0, divisor: 1, unit };
+  if (steps === undefined) return powerOfTen(magnitude, unit === "1" ? "" : unit);
+  if (magnitude === 0) return steps.find((step) => step.divisor === 1)!;
+  const step = steps.find(({ from, divisor }) => magnitude >= (from ?? divisor));
+  return step ?? powerOfTen(magnitude, unit);
 }
 
-/** Decimal places such that one unit in the last place is at most a quarter of the interval's half width. */
-function decimalsFor(value: number, low: number, high: number): number {
-  const magnitude = Math.floor(Math.log10(Math.max(Math.abs(value), Number.MIN_VALUE)));
-  const finest = MAX_SIGNIFICANT_DIGITS - 1 - magnitude;
-  const halfWidth = (high - low) / 2;
-  const wanted = halfWidth > 0 ? -Math.floor(Math.log10(halfWidth / 2)) : finest;
-  // Never coarser than the value's own leading digit: 37 ± 60 stays "37", it does not become "0".
-  const places = Math.min(Math.max(wanted, -magnitude), finest);
-  return Math.min(Math.max(places, 0), 12);
+const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** Very large and very small numbers of units without steps: `4.8 ×10⁻⁶ 1/kWh`. */
+function powerOfTen(magnitude: number, unit: string): Step {
+  if (magnitude === 0 || (magnitude >= 1e-3 && magnitude < 1e9)) return { divisor: 1, unit };
+  const exponent = Math.max(Math.floor(exponentOf(magnitude) / 3) * 3, -300); // 10 ** -324 would be 0
+  const digits = Array.from(String(Math.abs(exponent)), (digit) => SUPERSCRIPT[Number(digit)]).join("");
+  return { divisor: 10 ** exponent, unit: `×10${exponent < 0 ? "⁻" : ""}${digits}${unit === "" ? "" : ` ${unit}`}` };
+}
+
+/** Power of ten of a number's leading digit; 0 has none and counts as coarse as can be. */
+function exponentOf(value: number): number {
+  if (value === 0) return Number.POSITIVE_INFINITY;
+  // log10 of 1000 is 2.9999999999999996 on some inputs; the exponential form is exact.
+  return Number(Math.abs(value).toExponential().split("e")[1]);
+}
+
+/** Rounds to a power of ten, but never coarser than the number's own leading digit: 0.3 ± 14 stays 0.3, not 0. */
+function rounded(value: number, exponent: number): string {
+  const place = Math.min(exponent, exponentOf(value));
+  if (!Number.isFinite(place)) return "0";
+  const decimals = Math.min(Math.max(-place, 0), 15);
+  const whole = place > 0 ? Math.round(value / 10 ** place) * 10 ** place : value;
+  return grouped(whole, decimals);
 }
 
 function grouped(value: number, decimals: number): string {
-  return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const text = value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return /[1-9]/.test(text) ? text : text.replace("-", "");
 }
+
+const withUnit = (text: string, unit: string): string => (unit === "" ? text : `${text}${UNIT_SPACE}${unit}`);
 
 /** An exact count with thousands separators: `1,234,567`. */
 export function formatCount(value: number): string {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+  return grouped(value, 0);
 }
 
-/** A bare number in a base unit, scaled and cut to `digits` significant digits: `formatNumber(407080, "B")`. */
+/** A bare number in a base unit, scaled and cut to `digits` significant digits: `formatNumber(407080, "B")` is `397.5 KiB`. */
 export function formatNumber(value: number, unit: string, digits = 4): string {
   const step = stepFor(Math.abs(value), unit);
   const scaled = value / step.divisor;
-  const text = Number.isInteger(scaled) && Math.abs(scaled) < 1e6 ? String(scaled) : scaled.toPrecision(digits);
-  const plain = text.includes("e") ? Number(text).toLocaleString("en-US", { maximumSignificantDigits: digits }) : text;
-  return step.unit === "" ? plain : `${plain}${UNIT_SPACE}${step.unit}`;
+  if (Number.isInteger(scaled)) return withUnit(formatCount(scaled), step.unit);
+  const cut = Number(scaled.toPrecision(digits));
+  return withUnit(cut.toLocaleString("en-US", { maximumFractionDigits: 15 }), step.unit);
 }
 
 /**
  * A figure for people: value and interval in a readable unit, digits no finer than the interval supports.
  *
+ * The last place shown is the power of ten at or below a tenth of the interval's width (Boavizta's rule); an exact
+ * figure shows four significant digits, or all of a whole number.
+ *
  * @example formatFigure(figure({ value: 1.84e6, low: 1.6e6, high: 2.1e6, unit: "J", method: "modelled" })) // 1,840 (1,600…2,100) kJ
  */
 export function formatFigure(part: Figure): string {
-  const step = stepFor(Math.max(Math.abs(part.low), Math.abs(part.high)), part.unit);
-  const [value, low, high] = [part.value, part.low, part.high].map((end) => end / step.divisor) as [
-    number,
-    number,
-    number,
-  ];
-  const unit = step.unit === "" ? "" : `${UNIT_SPACE}${step.unit}`;
-  if (Number.isInteger(value) && low === value && high === value) return `${formatCount(value)}${unit}`;
-  const decimals = decimalsFor(value, low, high);
-  if (low === value && high === value) return `${formatNumber(value, "", 4)}${unit}`;
-  return `${grouped(value, decimals)} (${grouped(low, decimals)}…${grouped(high, decimals)})${unit}`;
+  if (part.low === part.high) return formatNumber(part.value, part.unit);
+  const magnitude = part.value === 0 ? Math.max(Math.abs(part.low), Math.abs(part.high)) : Math.abs(part.value);
+  const { divisor, unit } = stepFor(magnitude, part.unit);
+  const [value, low, high] = [part.value / divisor, part.low / divisor, part.high / divisor];
+  const place = exponentOf((high - low) / 10);
+  const shown = (end: number): string => rounded(end, place);
+  return withUnit(`${shown(value)} (${shown(low)}…${shown(high)})`, unit);
 }
 
 /** A fraction as percent with its interval: `97.90 (97.60…98.16) %`. */
