@@ -76,7 +76,7 @@ class TemporaryFileWriter implements AtomicWriter {
   async write(chunk: Uint8Array): Promise<void> {
     try {
       // `write` may take less than it was given when the disk fills up or a chunk reaches 2 GiB.
-      for (let done = 0; done < chunk.byteLength; ) {
+      for (let done = 0; done < chunk.byteLength;) {
         done += (await this.#handle.write(chunk, done, Math.min(chunk.byteLength - done, 2 ** 30))).bytesWritten;
       }
     } catch (error) {

@@ -84,7 +84,7 @@ class OpenFileRange implements FileRange {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const bytes = this.#target(offset, length);
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const step = Math.min(READ_LIMIT_BYTES, length - done);
       const { bytesRead } = await this.#guard(this.#handle.read(bytes, done, step, offset + done));
       if (bytesRead === 0) throw changed(this.path);
@@ -97,7 +97,7 @@ class OpenFileRange implements FileRange {
   readSync(offset: number, length: number): Uint8Array {
     const bytes = this.#target(offset, length);
     try {
-      for (let done = 0; done < length; ) {
+      for (let done = 0; done < length;) {
         const step = Math.min(READ_LIMIT_BYTES, length - done);
         const bytesRead = readSync(this.#handle.fd, bytes, done, step, offset + done);
         if (bytesRead === 0) throw changed(this.path);

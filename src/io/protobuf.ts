@@ -186,7 +186,7 @@ export class MessageReader {
   *integers(): Generator<number> {
     this.#window.charge(ELEMENT_MEMORY_BYTES);
     if (this.#wireType === VARINT) return yield this.#safeInteger();
-    for (const run = this.#packedRun(); run.#position < run.#end; ) {
+    for (const run = this.#packedRun(); run.#position < run.#end;) {
       run.#takeVarint();
       this.#window.charge(ELEMENT_MEMORY_BYTES);
       yield run.#safeInteger();
@@ -197,7 +197,7 @@ export class MessageReader {
   *int64s(): Generator<bigint> {
     this.#window.charge(ELEMENT_MEMORY_BYTES);
     if (this.#wireType === VARINT) return yield this.#bigint();
-    for (const run = this.#packedRun(); run.#position < run.#end; ) {
+    for (const run = this.#packedRun(); run.#position < run.#end;) {
       run.#takeVarint();
       this.#window.charge(ELEMENT_MEMORY_BYTES);
       yield run.#bigint();
@@ -221,9 +221,14 @@ export class MessageReader {
 
   #copy(start: number): Uint8Array {
     const length = this.#position - start;
-    this.#window.charge(length);
+    this.#window.charge(length + MESSAGE_MEMORY_BYTES);
     const index = this.#window.locate(start, length);
     return this.#window.bytes.slice(index, index + length);
+  }
+
+  /** Announces memory that the caller will take for what it found, so that the limit covers it. @throws LightfootError E_LIMIT */
+  charge(memoryBytes: number): void {
+    this.#window.charge(memoryBytes);
   }
 
   #packedRun(): MessageReader {

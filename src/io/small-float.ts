@@ -11,7 +11,13 @@ interface SmallFloat {
   readonly special: "top" | "topExponent" | "negativeZero" | "none";
 }
 
-export type SmallFloatKind = "float8e4m3fn" | "float8e4m3fnuz" | "float8e5m2" | "float8e5m2fnuz" | "float4e2m1" | "float8e8m0";
+export type SmallFloatKind =
+  | "float8e4m3fn"
+  | "float8e4m3fnuz"
+  | "float8e5m2"
+  | "float8e5m2fnuz"
+  | "float4e2m1"
+  | "float8e8m0";
 
 const KINDS: Record<Exclude<SmallFloatKind, "float8e8m0">, SmallFloat> = {
   float8e4m3fn: { exponentBits: 4, fractionBits: 3, bias: 7, special: "top" },

@@ -14,7 +14,10 @@ export function unpackSubByte(dtype: SubByteType, packed: Uint8Array, elementCou
   const bits = bitsOf(dtype);
   const perByte = 8 / bits;
   if (packed.byteLength < Math.ceil(elementCount / perByte)) {
-    throw new LightfootError("E_TENSOR", `${packed.byteLength} bytes hold fewer than ${elementCount} ${dtype} elements`);
+    throw new LightfootError(
+      "E_TENSOR",
+      `${packed.byteLength} bytes hold fewer than ${elementCount} ${dtype} elements`,
+    );
   }
   const unpacked = isSigned(dtype) ? new Int8Array(elementCount) : new Uint8Array(elementCount);
   const mask = (1 << bits) - 1;

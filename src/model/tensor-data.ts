@@ -179,4 +179,3 @@ function wrongType(tensor: TensorRef, wanted: string): LightfootError {
   const message = `tensor '${tensor.name}' is of type ${tensor.dtype}, expected ${wanted}`;
   return new LightfootError("E_TENSOR", message, { where: { path: tensor.name } });
 }
-

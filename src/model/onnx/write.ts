@@ -1,0 +1,115 @@
+// Writes an ONNX model, in memory or as files whose weights are copied in pieces; may depend on the other writers of this folder and io.
+import { LightfootError } from "../../errors/lightfoot-error.ts";
+import { openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
+import type { DeferredBytes, MessageWriter } from "../../io/protobuf.ts";
+import type { ModelGraph } from "../graph.ts";
+import { tensorsOf } from "../tensors.ts";
+import { PROTOBUF_LIMIT_BYTES } from "./fields.ts";
+import { ExternalPlan, type ExternalDataMode } from "./placement.ts";
+import { GraphWriter } from "./write-graph.ts";
+
+/** Below this a tensor costs more as an entry with an aligned range than inside the model; ONNX's own tools use the same. */
+const SPLIT_THRESHOLD_BYTES = 1024;
+
+export interface WriteOptions {
+  /**
+   * `keep` (default): external tensors stay external, in their file when it lies in the new model's folder, else copied
+   * to `<model>.data`. `inline`: all weights into the model file. `thresholdBytes`: initializers from that size on go
+   * to `<model>.data`.
+   */
+  readonly externalData?: ExternalDataMode;
+}
+
+export interface WrittenModel {
+  /** Bytes of the model file. */
+  readonly fileBytes: number;
+  /** Bytes of the data file written beside it, 0 when there is none. */
+  readonly dataBytes: number;
+  /** Path of that data file. */
+  readonly dataFile?: string;
+  /** What was decided without being asked, such as a split at protobuf's 2 GiB. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * The model as the bytes of an ONNX file, all weights inside.
+ * @throws LightfootError E_LIMIT at 2 GiB, where protobuf ends; errors of `readTensorBytes`
+ */
+export async function serializeOnnx(model: ModelGraph): Promise<Uint8Array> {
+  const writer = new GraphWriter(() => undefined).model(model);
+  refuseOversize(writer, "Use writeOnnx, which moves the weights to an external data file.");
+  const bytes = new Uint8Array(writer.byteLength);
+  let at = 0;
+  for await (const chunk of chunksOf(writer.parts())) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Writes the model to a file that appears whole or not at all, a few MiB in memory at a time. The path may be the very
+ * file the model was read from: its weights are read before the old file is replaced. Afterwards tensors of a model read
+ * from that file no longer load (E_FILE_CHANGED): read it again.
+ *
+ * A model beyond protobuf's 2 GiB is split: initializers of 1 KiB and more go to `<model>.data`, and `notes` says so.
+ * The data file is replaced just before the model file; a power cut between the two leaves the older model with newer data.
+ *
+ * @throws LightfootError E_FILE_WRITE, E_PERMISSION; E_LIMIT when `inline` was asked for beyond 2 GiB
+ */
+export async function writeOnnx(model: ModelGraph, path: string, options: WriteOptions = {}): Promise<WrittenModel> {
+  const { externalData = "keep" } = options;
+  const notes: string[] = [];
+  let { plan, writer } = encode(model, path, externalData);
+  if (writer.byteLength > PROTOBUF_LIMIT_BYTES && externalData !== "inline") {
+    ({ plan, writer } = encode(model, path, { thresholdBytes: SPLIT_THRESHOLD_BYTES }));
+    notes.push(
+      `the model exceeds protobuf's limit of 2 GiB for one file: its weights were written to ${plan.dataName} beside it`,
+    );
+  }
+  refuseOversize(writer, 'Leave the weights outside: write with externalData "keep" or a threshold.');
+  const files: AtomicWriter[] = [];
+  try {
+    if (plan.byteLength > 0) {
+      files.push(await openAtomicWriter(plan.dataPath));
+      await writePieces(plan, files[0]!);
+    }
+    const modelFile = await openAtomicWriter(path);
+    files.push(modelFile);
+    for await (const chunk of chunksOf(writer.parts())) await modelFile.write(chunk);
+    for (const file of files) await file.commit();
+  } catch (error) {
+    for (const file of files) await file.abort();
+    throw error;
+  }
+  const dataFile = plan.byteLength > 0 ? { dataFile: plan.dataPath } : {};
+  return { fileBytes: writer.byteLength, dataBytes: plan.byteLength, ...dataFile, notes };
+}
+
+function encode(model: ModelGraph, path: string, mode: ExternalDataMode) {
+  const plan = new ExternalPlan(path, mode, tensorsOf(model));
+  const writer = new GraphWriter((tensor, role) => plan.place(tensor, role)).model(model);
+  return { plan, writer };
+}
+
+async function writePieces(plan: ExternalPlan, file: AtomicWriter): Promise<void> {
+  let at = 0;
+  for (const { offset, content } of plan.pieces) {
+    await file.write(new Uint8Array(offset - at));
+    for await (const chunk of content.chunks()) await file.write(chunk);
+    at = offset + content.byteLength;
+  }
+}
+
+async function* chunksOf(parts: readonly (Uint8Array | DeferredBytes)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else yield* part.chunks();
+  }
+}
+
+function refuseOversize(writer: MessageWriter, hint: string): void {
+  if (writer.byteLength <= PROTOBUF_LIMIT_BYTES) return;
+  const message = `the model takes ${writer.byteLength} bytes in one file, protobuf ends at ${PROTOBUF_LIMIT_BYTES}`;
+  throw new LightfootError("E_LIMIT", message, { hint });
+}
