@@ -1,0 +1,61 @@
+// Which candidate wins: a pure rule over validation figures, blind to test data; may depend on this room's schema.
+import type { Candidate } from "./candidate-schema.ts";
+import { surelyWithin, within } from "./loss.ts";
+import type { Goal } from "./search-options.ts";
+
+/**
+ * The rule in words, for the result document.
+ *
+ * Choosing the extreme one of many candidates favours those that were lucky on the validation samples. That is why the far end
+ * of the interval must hold there, not only the estimate.
+ */
+export function selectionRule(goal: Goal): string {
+  const least = {
+    size: "smallest file",
+    latency: "lowest latency",
+    energy: "least energy",
+    memory: "lowest peak memory",
+  }[goal];
+  return (
+    `On validation data: ${least} among the candidates whose loss stays within the budget at the far end of its 95 % interval; ` +
+    "if there is none, among those whose estimate is within the budget and whose far end is within twice the budget. " +
+    "Test data judges afterwards and never chooses."
+  );
+}
+
+/** What the goal makes small, in its own unit; infinite when it was not measured. */
+export function costOf(candidate: Candidate, goal: Goal): number {
+  switch (goal) {
+    case "size":
+      return candidate.fileBytes ?? Infinity;
+    case "latency":
+      return candidate.latency[0]?.median.value ?? Infinity;
+    case "energy":
+      return candidate.energyPerInference?.value ?? Infinity;
+    case "memory":
+      return candidate.peakMemory?.value ?? Infinity;
+  }
+}
+
+function better(left: Candidate, right: Candidate, goal: Goal): number {
+  return (
+    costOf(left, goal) - costOf(right, goal) ||
+    (left.validation?.loss.value ?? Infinity) - (right.validation?.loss.value ?? Infinity) ||
+    (left.fileBytes ?? Infinity) - (right.fileBytes ?? Infinity) ||
+    (left.id < right.id ? -1 : 1)
+  );
+}
+
+/**
+ * The winner after `selectionRule`, or undefined when none improves on the original within the budget.
+ *
+ * @param candidates in any order; those whose `accepted` is false for another reason than test data must be left out
+ */
+export function select(candidates: readonly Candidate[], original: Candidate, goal: Goal): Candidate | undefined {
+  const improving = candidates.filter((candidate) => costOf(candidate, goal) < costOf(original, goal));
+  for (const holds of [surelyWithin, within]) {
+    const eligible = improving.filter(({ validation }) => validation !== null && holds(validation));
+    if (eligible.length > 0) return eligible.toSorted((left, right) => better(left, right, goal))[0];
+  }
+  return undefined;
+}

@@ -1,0 +1,48 @@
+// Every technique by name, and how its recipe's options are read; may depend on this folder.
+import { LightfootError } from "../../errors/index.ts";
+import type { BlockSize } from "../quantize/blockwise.ts";
+import { dynamicInt8 } from "./dynamic-int8.ts";
+import { narrow } from "./narrow.ts";
+import { staticInt8 } from "./static-int8.ts";
+import type { OptionValue, Technique } from "./technique.ts";
+import { weightOnlyBlocks, weightOnlyColumns } from "./weight-only.ts";
+
+type Options = Readonly<Record<string, OptionValue>>;
+
+function oneOf<T extends OptionValue>(options: Options, name: string, allowed: readonly T[]): T {
+  const value = options[name];
+  if (!allowed.includes(value as T)) {
+    throw new LightfootError("E_USAGE", `option ${name} is ${value}, expected ${allowed.join(", ")}`);
+  }
+  return value as T;
+}
+
+function between(options: Options, name: string, low: number, high: number): number {
+  const value = options[name];
+  if (typeof value !== "number" || !(value > low && value <= high)) {
+    throw new LightfootError("E_USAGE", `option ${name} is ${value}, expected a number above ${low}, up to ${high}`);
+  }
+  return value;
+}
+
+const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
+
+/** Techniques by the name that recipes, manifests and the command line use. */
+export const TECHNIQUES: Readonly<Record<string, Technique>> = {
+  "dynamic-int8": (model, options, context) =>
+    dynamicInt8(model, { activations: oneOf(options, "activations", ["tensor", "token"]) }, context),
+  "static-int8": (model, options, context) => {
+    const percentile = between(options, "percentile", 50, 100);
+    const range = percentile === 100 ? { kind: "minmax" as const } : { kind: "percentile" as const, percentile };
+    return staticInt8(model, { range, samples: between(options, "samples", 0, 1e9) }, context);
+  },
+  "weight-int8": (model) => weightOnlyColumns(model),
+  "weight-blocks": (model, options) =>
+    weightOnlyBlocks(model, {
+      bits: oneOf(options, "bits", [4, 8]),
+      blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
+      symmetric: oneOf(options, "symmetric", [true, false]),
+      accuracyLevel: oneOf(options, "accuracyLevel", [0, 4]),
+    }),
+  narrow: (model, options, context) => narrow(model, { ratio: between(options, "ratio", 0, 1) }, context),
+};
