@@ -77,7 +77,7 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
         clip: false,
         renderItem: (parameters: { dataIndex: number }, api: DrawApi) => ({
           type: "group",
-          children: drawPoint(points[parameters.dataIndex] as FrontPoint, api, theme),
+          children: drawPoint(points[parameters.dataIndex], api, theme),
         }),
         ...(chart.budget && { markLine: budgetLine(chart.budget, factor, theme) }),
       },
@@ -116,7 +116,7 @@ function drawPoint({ cost, quality, standing, chosen }: FrontPoint, api: DrawApi
   });
   const method: Method = worstMethod([cost.method, quality.method]);
   return [
-    ...(right - left > 2 ? [line(left, y, right, y), ...ends(left, right, y, line)] : []),
+    ...(right - left > 2 ? [line(left, y, right, y), ...endBars(left, right, y, line)] : []),
     line(x, top, x, bottom),
     line(x - WHISKER_END, top, x + WHISKER_END, top),
     line(x - WHISKER_END, bottom, x + WHISKER_END, bottom),
@@ -126,7 +126,7 @@ function drawPoint({ cost, quality, standing, chosen }: FrontPoint, api: DrawApi
   ];
 }
 
-const ends = (
+const endBars = (
   left: number,
   right: number,
   y: number,

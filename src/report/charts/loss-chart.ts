@@ -66,7 +66,7 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
         encode: { x: [0, 2, 3], y: 1 },
         renderItem: (parameters: { dataIndex: number }, api: DrawApi) => ({
           type: "group",
-          children: drawRow(rows[parameters.dataIndex] as LossRow, api, theme),
+          children: drawRow(rows[parameters.dataIndex], api, theme),
         }),
         markLine: {
           silent: true,

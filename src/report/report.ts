@@ -1,0 +1,169 @@
+// The report: a dossier as one HTML file that works offline, prints, and follows light and dark; may depend on quantity, compress, pipeline and this room.
+import { formatMaxDrop } from "../compress/budget.ts";
+import type { Dossier } from "../pipeline/dossier-schema.ts";
+import { METHODS } from "../quantity/figure.ts";
+import { chartFigures } from "./chart-figures.ts";
+import { evidenceSection, reproductionSection } from "./evidence.ts";
+import { html, trusted, type Html } from "./html.ts";
+import { methodGlyph } from "./marks.ts";
+import { MESSAGES, type Language, type Messages } from "./messages.ts";
+import { formatLoss, formatMetric, modelTable } from "./model-table.ts";
+import { STYLE } from "./style.ts";
+import { summaryCards, verdictOf } from "./summary.ts";
+import { formatNumber } from "../quantity/format.ts";
+
+/**
+ * The whole report as HTML text: no script, no request, charts as inline SVG, every text of the dossier escaped.
+ *
+ * @example await writeFileAtomic("report.html", await renderReport(dossier));
+ */
+export async function renderReport(dossier: Dossier, language: Language = "en"): Promise<string> {
+  const messages = MESSAGES[language];
+  const verdict = verdictOf(dossier, messages);
+  const charts = await chartFigures(dossier, messages);
+  const { sections } = messages;
+  const page = html`<!doctype html>
+    <html lang="${language}">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="generator" content="lightfoot ${dossier.tool.version}" />
+        <title>${dossier.title}</title>
+        <style>
+          ${trusted(STYLE)}
+        </style>
+      </head>
+      <body>
+        <main>
+          <header>
+            <h1>${dossier.title}</h1>
+            <p class="verdict${verdict.holds ? "" : " lost"}">${verdict.text}</p>
+            <p class="quiet">
+              ${messages.goalLine(messages.goal[dossier.task.goal], formatMaxDrop(dossier.task.budget), dossier.task.metric)}
+            </p>
+            ${summaryCards(dossier, messages)}
+            <ul class="legend" aria-label="${messages.methodLegend}">
+              <li>${messages.methodLegend}:</li>
+              ${METHODS.map(
+                (method) => html`<li>${methodGlyph(method, messages.method[method])}${messages.method[method]}</li>`,
+              )}
+            </ul>
+          </header>
+          <section>
+            <h2>${sections.models}</h2>
+            ${modelsTable(dossier, messages)}
+          </section>
+          <section>
+            <h2>${sections.fronts}</h2>
+            <p class="quiet">${messages.intervalNote}</p>
+            <div class="pair">${charts.fronts}</div>
+          </section>
+          <section>
+            <h2>${sections.decision}</h2>
+            ${charts.losses}
+          </section>
+          <section>
+            <h2>${sections.candidates}</h2>
+            ${candidatesTable(dossier, messages)}
+          </section>
+          <section>
+            <h2>${sections.cost}</h2>
+            ${charts.operators}
+          </section>
+          ${
+            charts.training &&
+            html`<section>
+              <h2>${sections.training}</h2>
+              ${charts.training}
+            </section>`
+          }
+          <section>
+            <h2>${sections.evidence}</h2>
+            ${evidenceSection(dossier, messages)}
+          </section>
+          <section>
+            <h2>${sections.reproduction}</h2>
+            ${reproductionSection(dossier, messages)}
+          </section>
+          <footer>${messages.footer}</footer>
+        </main>
+      </body>
+    </html> `;
+  return page.text;
+}
+
+function modelsTable(dossier: Dossier, messages: Messages): Html {
+  const { head, rows } = modelTable(dossier, messages);
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">${messages.columns.quantity}</th>
+          ${head.map((title) => html`<th scope="col" class="number">${title}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          ({ title, cells }) =>
+            html`<tr>
+              <th scope="row">${title}</th>
+              ${cells.map(
+                ({ text, method }) =>
+                  html`<td class="number">
+                    ${method !== undefined && methodGlyph(method, messages.method[method])}${text}
+                  </td>`,
+              )}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function candidatesTable(dossier: Dossier, messages: Messages): Html {
+  const { columns } = messages;
+  return html`<p class="quiet">
+      ${messages.searchEnded[dossier.searchEnded]} ${messages.selectionRule}: ${dossier.selectionRule}
+    </p>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">${columns.candidate}</th>
+            <th scope="col">${columns.verdict}</th>
+            <th scope="col" class="number">${columns.accuracy}</th>
+            <th scope="col" class="number">${columns.loss}</th>
+            <th scope="col" class="number">${columns.bytes}</th>
+            <th scope="col" class="number">${columns.rate}</th>
+            <th scope="col">${columns.reasons}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${dossier.candidates.map((candidate) => {
+            const judged = candidate.test ?? candidate.validation;
+            const { accepted, accuracy, fileBytes, compressionRate } = candidate;
+            const isChosen = candidate.id === dossier.selected;
+            return html`<tr class="${isChosen ? "chosen" : ""}">
+              <th scope="row">${candidate.title}</th>
+              <td>
+                <span class="tag ${accepted ? "accepted" : "refused"}"
+                  >${accepted ? "✓" : "✕"} ${accepted ? messages.accepted : messages.refused}</span
+                >${isChosen && html`<br />${messages.chosen}`}
+              </td>
+              <td class="number">${accuracy === null ? messages.none : formatMetric(accuracy)}</td>
+              <td class="number">${judged === null ? messages.none : formatLoss(judged.loss, messages)}</td>
+              <td class="number">${fileBytes === null ? messages.none : formatNumber(fileBytes, "B")}</td>
+              <td class="number">
+                ${compressionRate === null ? messages.none : `${compressionRate.bytesOnDisk.toFixed(2)} ×`}
+              </td>
+              <td>
+                <ul class="reasons">
+                  ${candidate.reasons.map((reason) => html`<li>${reason}</li>`)}
+                </ul>
+              </td>
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </div>`;
+}
