@@ -17,8 +17,8 @@ interface Paired {
 /** Mean of the per-sample differences with Student's interval; samples are paired, so what both find hard cancels. */
 function pairedMeans(original: Float64Array, candidate: Float64Array, sign: number, unit: string): Paired {
   const n = original.length;
-  const mean = original.reduce((total, value, at) => total + sign * (value - candidate[at]!), 0) / n;
-  const squares = original.reduce((total, value, at) => total + (sign * (value - candidate[at]!) - mean) ** 2, 0);
+  const mean = original.reduce((total, value, at) => total + sign * (value - candidate[at]), 0) / n;
+  const squares = original.reduce((total, value, at) => total + (sign * (value - candidate[at]) - mean) ** 2, 0);
   const half = n < 2 ? 0 : studentQuantile((1 + CONFIDENCE) / 2, n - 1) * Math.sqrt(squares / (n - 1) / n);
   const sources = [`paired difference over ${n} samples, Student's interval`];
   return {

@@ -25,16 +25,13 @@ export function selectionRule(goal: Goal): string {
 
 /** What the goal makes small, in its own unit; infinite when it was not measured. */
 export function costOf(candidate: Candidate, goal: Goal): number {
-  switch (goal) {
-    case "size":
-      return candidate.fileBytes ?? Infinity;
-    case "latency":
-      return candidate.latency[0]?.median.value ?? Infinity;
-    case "energy":
-      return candidate.energyPerInference?.value ?? Infinity;
-    case "memory":
-      return candidate.peakMemory?.value ?? Infinity;
-  }
+  const cost = {
+    size: candidate.fileBytes,
+    latency: candidate.latency[0]?.median.value,
+    energy: candidate.energyPerInference?.value,
+    memory: candidate.peakMemory?.value,
+  }[goal];
+  return cost ?? Infinity;
 }
 
 function better(left: Candidate, right: Candidate, goal: Goal): number {

@@ -1,5 +1,5 @@
 // Tests of affine quantisation against its definition; depends on the file beside it.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   activationParams,
@@ -76,9 +76,9 @@ describe("quantizeChannels", () => {
         const { data, scales, zeroPoint } = quantizeChannels(values, shape, axis, grid);
         const limit = 2 ** (grid.bits - 1) - 1;
         values.forEach((value, at) => {
-          const channel = axis === 0 ? Math.floor(at / shape[1]!) : at % shape[1]!;
-          const scale = scales[channel]!;
-          const integer = data[at]! - zeroPoint;
+          const channel = axis === 0 ? Math.floor(at / shape[1]) : at % shape[1];
+          const scale = scales[channel];
+          const integer = data[at] - zeroPoint;
           expect(Math.abs(integer)).toBeLessThanOrEqual(limit);
           expect(Math.abs(integer * scale - value)).toBeLessThanOrEqual(scale * 0.5001 + 1e-30);
         });
@@ -95,7 +95,7 @@ describe("quantizeBias", () => {
     const floor = biasScaleFloor(bias, inputScale);
     const { scales } = quantizeChannels(Float32Array.of(1e-3, 1e-3), [1, 2], 1, { dtype: "int8", bits: 8 }, floor);
     const integers = quantizeBias(bias, inputScale, scales)!;
-    expect(integers[0]! * inputScale * scales[0]!).toBeCloseTo(1000, 3);
-    expect(integers[1]! * inputScale * scales[1]!).toBeCloseTo(-0.25, 6);
+    expect(integers[0] * inputScale * scales[0]).toBeCloseTo(1000, 3);
+    expect(integers[1] * inputScale * scales[1]).toBeCloseTo(-0.25, 6);
   });
 });

@@ -50,8 +50,9 @@ interface ChannelLayout {
   readonly inner: number;
 }
 
+const product = (sizes: readonly number[]): number => sizes.reduce((running, size) => running * size, 1);
+
 export function channelLayout(shape: readonly number[], axis: number): ChannelLayout {
-  const product = (sizes: readonly number[]) => sizes.reduce((running, size) => running * size, 1);
   return { outer: product(shape.slice(0, axis)), channels: shape[axis] ?? 1, inner: product(shape.slice(axis + 1)) };
 }
 
@@ -61,9 +62,9 @@ export function channelMaxima(values: Float32Array, shape: readonly number[], ax
   const maxima = new Float64Array(channels);
   for (let position = 0, block = 0; block < outer * channels; block++) {
     const channel = block % channels;
-    let largest = maxima[channel]!;
+    let largest = maxima[channel];
     for (const end = position + inner; position < end; position++) {
-      const magnitude = Math.abs(values[position]!);
+      const magnitude = Math.abs(values[position]);
       if (magnitude > largest) largest = magnitude;
     }
     maxima[channel] = largest;
@@ -108,9 +109,9 @@ export function quantizeChannels(
   );
   const data = grid.dtype === "uint8" ? new Uint8Array(values.length) : new Int8Array(values.length);
   for (let position = 0, block = 0; block < outer * channels; block++) {
-    const scale = scales[block % channels]!;
+    const scale = scales[block % channels];
     for (const end = position + inner; position < end; position++) {
-      data[position] = clamp(roundHalfEven(values[position]! / scale), -limit, limit) + zeroPoint;
+      data[position] = clamp(roundHalfEven(values[position] / scale), -limit, limit) + zeroPoint;
     }
   }
   return { data, scales, zeroPoint };
@@ -128,7 +129,7 @@ export function quantizeBias(
   inputScale: number,
   weightScales: Float32Array,
 ): Int32Array | undefined {
-  const integers = Array.from(bias, (value, channel) => roundHalfEven(value / (inputScale * weightScales[channel]!)));
+  const integers = Array.from(bias, (value, channel) => roundHalfEven(value / (inputScale * weightScales[channel])));
   return integers.every((integer) => Math.abs(integer) <= INT32_LIMIT) ? Int32Array.from(integers) : undefined;
 }
 

@@ -15,7 +15,7 @@ const normal = (count: number, seed: number): Float32Array => {
 };
 
 const meanSquareError = (left: Float32Array, right: Float32Array): number =>
-  left.reduce((total, value, at) => total + (value - right[at]!) ** 2, 0) / left.length;
+  left.reduce((total, value, at) => total + (value - right[at]) ** 2, 0) / left.length;
 
 /** The weights as the engine sees them: the product of the identity with them. */
 async function seenByEngine(weight: Float32Array, k: number, n: number, options: BlockOptions): Promise<Float32Array> {
@@ -47,7 +47,7 @@ async function seenByEngine(weight: Float32Array, k: number, n: number, options:
   const identity = Float32Array.from({ length: k * k }, (_, at) => (Math.floor(at / k) === at % k ? 1 : 0));
   const { y } = await session.run({ x: float32Tensor([k, k], identity) });
   await session.close();
-  return y!.data as Float32Array;
+  return y.data as Float32Array;
 }
 
 const CASES: BlockOptions[] = ([4, 8] as const).flatMap((bits) =>
@@ -73,9 +73,9 @@ describe("quantizeBlocks", () => {
     const plain = Float32Array.from(weight, (_, at) => {
       const [row, column] = [Math.floor(at / 4), at % 4];
       const start = Math.floor(row / 32) * 32;
-      const block = Array.from({ length: 32 }, (__, i) => Math.abs(weight[(start + i) * 4 + column]!));
+      const block = Array.from({ length: 32 }, (__, i) => Math.abs(weight[(start + i) * 4 + column]));
       const scale = Math.max(...block) / 7;
-      return Math.round(weight[at]! / scale) * scale;
+      return Math.round(weight[at] / scale) * scale;
     });
     const ours = dequantizeBlocks(quantizeBlocks(weight, 64, 4, options), 64, 4, options);
     expect(meanSquareError(ours, weight)).toBeLessThan(meanSquareError(plain, weight));

@@ -77,12 +77,12 @@ function bestFit(block: Float32Array, options: BlockOptions): Fit {
 /** Writes `value` of `bits` width as element `index` of a row of packed integers. */
 function putBits(target: Uint8Array, rowStart: number, index: number, bits: 4 | 8, value: number): void {
   if (bits === 8) target[rowStart + index] = value;
-  else target[rowStart + (index >> 1)]! |= index % 2 === 0 ? value : value << 4;
+  else target[rowStart + (index >> 1)] |= index % 2 === 0 ? value : value << 4;
 }
 
 function getBits(source: Uint8Array, rowStart: number, index: number, bits: 4 | 8): number {
-  if (bits === 8) return source[rowStart + index]!;
-  const byte = source[rowStart + (index >> 1)]!;
+  if (bits === 8) return source[rowStart + index];
+  const byte = source[rowStart + (index >> 1)];
   return index % 2 === 0 ? byte & 15 : byte >> 4;
 }
 
@@ -103,12 +103,12 @@ export function quantizeBlocks(weight: Float32Array, k: number, n: number, optio
   for (let column = 0; column < n; column++) {
     for (let index = 0; index < blocks; index++) {
       const start = index * blockSize;
-      for (let i = 0; i < blockSize; i++) block[i] = start + i < k ? weight[(start + i) * n + column]! : 0;
+      for (let i = 0; i < blockSize; i++) block[i] = start + i < k ? weight[(start + i) * n + column] : 0;
       const { scale, zeroPoint } = bestFit(block, options);
       scales[column * blocks + index] = scale;
       if (zeroPoints !== undefined) putBits(zeroPoints, column * zeroRowBytes, index, bits, zeroPoint);
       for (let i = 0; i < blockSize; i++) {
-        const integer = clamp(roundHalfEven(block[i]! / scale) + zeroPoint, 0, top);
+        const integer = clamp(roundHalfEven(block[i] / scale) + zeroPoint, 0, top);
         putBits(packed, column * rowBytes, start + i, bits, integer);
       }
     }
@@ -131,7 +131,7 @@ export function dequantizeBlocks(weights: BlockedWeights, k: number, n: number, 
           ? 2 ** (bits - 1)
           : getBits(weights.zeroPoints, column * zeroRowBytes, index, bits);
       const integer = getBits(weights.packed, column * rowBytes, row, bits);
-      result[row * n + column] = (integer - zeroPoint) * weights.scales[column * blocks + index]!;
+      result[row * n + column] = (integer - zeroPoint) * weights.scales[column * blocks + index];
     }
   }
   return result;

@@ -37,7 +37,7 @@ export class RangeObserver {
       if (value < this.#low) this.#low = value;
       if (value > this.#high) this.#high = value;
       while (value >= this.#limit || value < -this.#limit) this.#widen();
-      this.#counts[Math.floor((value / this.#limit) * HALF) + HALF]!++;
+      this.#counts[Math.floor((value / this.#limit) * HALF) + HALF]++;
       this.#total++;
     }
   }
@@ -45,7 +45,7 @@ export class RangeObserver {
   #widen(): void {
     const merged = new Float64Array(BINS);
     for (let bin = 0; bin < BINS; bin += 2) {
-      merged[HALF / 2 + bin / 2] = this.#counts[bin]! + this.#counts[bin + 1]!;
+      merged[HALF / 2 + bin / 2] = this.#counts[bin] + this.#counts[bin + 1];
     }
     this.#counts = merged;
     this.#limit *= 2;
@@ -67,7 +67,7 @@ export class RangeObserver {
   #quantile(cut: number): number {
     let running = 0;
     for (let bin = 0; bin < BINS; bin++) {
-      running += this.#counts[bin]!;
+      running += this.#counts[bin];
       if (running > cut) return this.#edge(bin);
     }
     return this.#high;
@@ -76,7 +76,7 @@ export class RangeObserver {
   #upperQuantile(cut: number): number {
     let running = 0;
     for (let bin = BINS - 1; bin >= 0; bin--) {
-      running += this.#counts[bin]!;
+      running += this.#counts[bin];
       if (running > cut) return this.#edge(bin + 1);
     }
     return this.#low;

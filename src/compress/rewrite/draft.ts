@@ -55,7 +55,7 @@ export class GraphDraft {
     for (const node of model.graph.nodes) {
       const value = node.opType === "Constant" && node.domain === "" ? tensorAttribute(node, "value") : undefined;
       if (value === undefined) this.nodes.push(node);
-      else this.#initializers.set(node.outputs[0]!, { ...value, name: node.outputs[0]! });
+      else this.#initializers.set(node.outputs[0], { ...value, name: node.outputs[0] });
     }
   }
 

@@ -63,7 +63,7 @@ export function findHiddenUnits(draft: GraphDraft): HiddenUnits[] {
     const consumers = readersOf(draft, producer, layers);
     if (consumers === undefined || !consumers.every((layer) => owned(layer.weight) && layer.k === producer.n))
       return [];
-    const activation = consumers[0]!.input;
+    const activation = consumers[0].input;
     if (!consumers.every((layer) => layer.input === activation)) return [];
     return [{ producer, consumers, activation, width: producer.n }];
   });
@@ -80,8 +80,8 @@ export async function importanceOf(units: HiddenUnits, meanSquares: Float64Array
     const weight = await denseWeight(consumer);
     for (let neuron = 0; neuron < units.width; neuron++) {
       let squares = 0;
-      for (let column = 0; column < consumer.n; column++) squares += weight[neuron * consumer.n + column]! ** 2;
-      importance[neuron]! += Math.sqrt(meanSquares[neuron]! * squares);
+      for (let column = 0; column < consumer.n; column++) squares += weight[neuron * consumer.n + column] ** 2;
+      importance[neuron] += Math.sqrt(meanSquares[neuron] * squares);
     }
   }
   return importance;
@@ -90,7 +90,7 @@ export async function importanceOf(units: HiddenUnits, meanSquares: Float64Array
 /** The `count` most important neurons in their old order; ties go to the earlier one, so that equal input gives equal bytes. */
 export function mostImportant(importance: Float64Array, count: number): number[] {
   const order = Array.from(importance, (_, neuron) => neuron);
-  order.sort((left, right) => importance[right]! - importance[left]! || left - right);
+  order.sort((left, right) => importance[right] - importance[left] || left - right);
   return order.slice(0, count).sort((left, right) => left - right);
 }
 
@@ -103,7 +103,7 @@ async function take(tensor: TensorRef, axis: number, kept: readonly number[]): P
   let position = 0;
   for (let block = 0; block < outer; block++) {
     for (const index of kept) {
-      const start = (block * tensor.shape[axis]! + index) * inner;
+      const start = (block * tensor.shape[axis] + index) * inner;
       result.set(values.subarray(start, start + inner), position);
       position += inner;
     }

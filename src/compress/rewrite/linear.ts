@@ -39,7 +39,7 @@ export type LinearLayer = DenseLayer | ConvLayer;
 
 /** What a layer is called in reasons: the node's name, or its operator and output. */
 export const layerName = (layer: LinearLayer): string =>
-  layer.nodes[0]!.name || `${layer.nodes[0]!.opType} → ${layer.output}`;
+  layer.nodes[0].name || `${layer.nodes[0].opType} → ${layer.output}`;
 
 /** A constant that adds one number to each of `n` columns: shapes [n], [1,n], [1,1,n], … */
 function isColumnBias(bias: TensorRef, n: number): boolean {
@@ -59,8 +59,8 @@ function denseFromGemm(draft: GraphDraft, node: Node): DenseLayer | undefined {
   return {
     kind: "dense",
     nodes: [node],
-    input: node.inputs[0]!,
-    output: node.outputs[0]!,
+    input: node.inputs[0],
+    output: node.outputs[0],
     weight,
     bias,
     k,
@@ -77,7 +77,7 @@ function denseFromMatMul(draft: GraphDraft, node: Node, uses: ReadonlyMap<string
   const weight = draft.initializer(node.inputs[1]);
   if (weight === undefined || weight.dtype !== "float32" || weight.shape.length !== 2) return undefined;
   const [k, n] = weight.shape as [number, number];
-  const product = node.outputs[0]!;
+  const product = node.outputs[0];
   const next = uses.get(product) === 1 ? draft.consumersOf(product)[0] : undefined;
   const other = next?.opType === "Add" ? next.inputs.find((input) => input !== product) : undefined;
   const bias = draft.initializer(other);
@@ -87,8 +87,8 @@ function denseFromMatMul(draft: GraphDraft, node: Node, uses: ReadonlyMap<string
   return {
     kind: "dense",
     nodes: usable ? [node, next] : [node],
-    input: node.inputs[0]!,
-    output: usable ? next.outputs[0]! : product,
+    input: node.inputs[0],
+    output: usable ? next.outputs[0] : product,
     weight,
     bias: usable ? bias : undefined,
     k,
@@ -107,7 +107,7 @@ function conv(draft: GraphDraft, node: Node): ConvLayer | undefined {
   const biasName = node.inputs[2] === "" ? undefined : node.inputs[2];
   const bias = draft.initializer(biasName);
   if (biasName !== undefined && bias === undefined) return undefined;
-  return { kind: "conv", nodes: [node], input: node.inputs[0]!, output: node.outputs[0]!, weight, bias };
+  return { kind: "conv", nodes: [node], input: node.inputs[0], output: node.outputs[0], weight, bias };
 }
 
 /** Every layer of the main graph whose weights are constant float32 numbers, in execution order. */
@@ -137,7 +137,7 @@ export async function denseWeight(layer: DenseLayer): Promise<Float32Array> {
   const result = new Float32Array(k * n);
   for (let row = 0; row < k; row++) {
     for (let column = 0; column < n; column++) {
-      const value = layer.transposedWeight ? stored[column * k + row]! : stored[row * n + column]!;
+      const value = layer.transposedWeight ? stored[column * k + row] : stored[row * n + column];
       result[row * n + column] = value * alpha;
     }
   }

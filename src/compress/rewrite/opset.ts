@@ -40,7 +40,7 @@ function axesToInput(node: Node, from: number, draft: GraphDraft): Node {
   const axes = intsAttribute(node, "axes");
   if (from >= 13 || axes === undefined) return node;
   const name = draft.constant("axes", int64Tensor([axes.length], axes));
-  return { ...node, inputs: [node.inputs[0]!, name], attributes: without(node, "axes") };
+  return { ...node, inputs: [node.inputs[0], name], attributes: without(node, "axes") };
 }
 
 function clip(node: Node, from: number, draft: GraphDraft): Node {
@@ -49,7 +49,7 @@ function clip(node: Node, from: number, draft: GraphDraft): Node {
     node.attributes.has(name)
       ? draft.constant(`clip_${name}`, float32Tensor([], new Float32Array([floatAttribute(node, name, 0)])))
       : "";
-  return { ...node, inputs: [node.inputs[0]!, bound("min"), bound("max")], attributes: without(node, "min", "max") };
+  return { ...node, inputs: [node.inputs[0], bound("min"), bound("max")], attributes: without(node, "min", "max") };
 }
 
 function pad(node: Node, from: number, draft: GraphDraft): Node {
@@ -57,7 +57,7 @@ function pad(node: Node, from: number, draft: GraphDraft): Node {
   const pads = intsAttribute(node, "pads") ?? [];
   const mode = stringAttribute(node, "mode", "constant");
   const value = new Float32Array([floatAttribute(node, "value", 0)]);
-  const inputs = [node.inputs[0]!, draft.constant("pads", int64Tensor([pads.length], pads))];
+  const inputs = [node.inputs[0], draft.constant("pads", int64Tensor([pads.length], pads))];
   if (mode === "constant") inputs.push(draft.constant("pad_value", float32Tensor([], value)));
   return { ...node, inputs, attributes: without(node, "pads", "value") };
 }
@@ -71,14 +71,14 @@ function slice(node: Node, from: number, draft: GraphDraft): Node {
     intsAttribute(node, "axes") ?? starts.map((_, axis) => axis),
   ];
   const names = parts.map((values) => draft.constant("slice", int64Tensor([values.length], values)));
-  return { ...node, inputs: [node.inputs[0]!, ...names], attributes: without(node, "starts", "ends", "axes") };
+  return { ...node, inputs: [node.inputs[0], ...names], attributes: without(node, "starts", "ends", "axes") };
 }
 
 function split(node: Node, from: number, draft: GraphDraft): Node {
   const sizes = intsAttribute(node, "split");
   if (from >= 13 || sizes === undefined) return node;
   const name = draft.constant("split", int64Tensor([sizes.length], sizes));
-  return { ...node, inputs: [node.inputs[0]!, name], attributes: without(node, "split") };
+  return { ...node, inputs: [node.inputs[0], name], attributes: without(node, "split") };
 }
 
 /** At inference Dropout passes its input through; the ratio became an input that then has no effect. */
@@ -97,7 +97,7 @@ function softmax(node: Node, from: number, draft: GraphDraft): Node | undefined 
   const isOneOf = (name: string) => name === node.inputs[0] || name === node.outputs[0];
   const type = annotated.find((value) => isOneOf(value.name) && value.type?.kind === "tensor")?.type;
   const rank = type?.kind === "tensor" ? type.shape?.length : undefined;
-  const producer = draft.nodes.find((candidate) => candidate.outputs.includes(node.inputs[0]!));
+  const producer = draft.nodes.find((candidate) => candidate.outputs.includes(node.inputs[0]));
   const knownRank = rank ?? (producer?.opType === "Gemm" || producer?.opType === "Flatten" ? 2 : undefined);
   const onLastAxis = axis === -1 || (knownRank !== undefined && axis === knownRank - 1);
   if (!onLastAxis) return undefined;
@@ -124,11 +124,9 @@ const CONVERSIONS: Record<string, Conversion> = {
 };
 
 /** A subgraph's constants would have to be added inside it: convert only what needs none, else refuse. */
-function subgraphsUnchanged(node: Node, from: number): boolean {
+function subgraphsUnchanged(node: Node): boolean {
   return subgraphsOf(node).every(({ graph }) =>
-    graph.nodes.every(
-      (inner) => (UNCHANGED.has(inner.opType) || inner.domain !== "") && subgraphsUnchanged(inner, from),
-    ),
+    graph.nodes.every((inner) => (UNCHANGED.has(inner.opType) || inner.domain !== "") && subgraphsUnchanged(inner)),
   );
 }
 
@@ -150,7 +148,7 @@ export function raiseOpset(model: ModelGraph, target: number): Raised {
     const isStandard = node.domain === "" || node.domain === "ai.onnx";
     const convert = CONVERSIONS[node.opType];
     const result = !isStandard || UNCHANGED.has(node.opType) ? node : convert?.(node, from, draft);
-    if (result === undefined || !subgraphsUnchanged(node, from)) {
+    if (result === undefined || !subgraphsUnchanged(node)) {
       return {
         kind: "refused",
         reason: `${stays}: '${node.name || node.opType}' (${node.opType}) would change its meaning`,

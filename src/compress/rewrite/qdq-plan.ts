@@ -17,7 +17,7 @@ export type QdqPlan = ReadonlyMap<string, string>;
 function rectified(draft: GraphDraft, layer: LinearLayer, uses: ReadonlyMap<string, number>): string {
   if (uses.get(layer.output) !== 1) return layer.output;
   const next = draft.consumersOf(layer.output)[0];
-  return next !== undefined && RECTIFIERS.has(next.opType) ? next.outputs[0]! : layer.output;
+  return next !== undefined && RECTIFIERS.has(next.opType) ? next.outputs[0] : layer.output;
 }
 
 /**
@@ -32,9 +32,7 @@ export function planQdq(draft: GraphDraft, layers: readonly LinearLayer[]): QdqP
 
   const root = (name: string): string => {
     const producer = producers.get(name);
-    return producer !== undefined && CARRIERS.has(producer.opType) && !ends.has(name)
-      ? root(producer.inputs[0]!)
-      : name;
+    return producer !== undefined && CARRIERS.has(producer.opType) && !ends.has(name) ? root(producer.inputs[0]) : name;
   };
   const isConstant = (name: string) => draft.initializer(name) !== undefined;
 
@@ -45,14 +43,14 @@ export function planQdq(draft: GraphDraft, layers: readonly LinearLayer[]): QdqP
     const producer = producers.get(name);
     if (producer === undefined || subgraphsOf(producer).length > 0) return;
     if (CARRIERS.has(producer.opType)) {
-      visit(producer.inputs[0]!);
+      visit(producer.inputs[0]);
       return;
     }
-    const sum = RECTIFIERS.has(producer.opType) ? producers.get(producer.inputs[0]!) : producer;
-    if (sum === undefined || !ARITHMETIC.has(sum.opType) || ends.has(sum.outputs[0]!)) return;
+    const sum = RECTIFIERS.has(producer.opType) ? producers.get(producer.inputs[0]) : producer;
+    if (sum === undefined || !ARITHMETIC.has(sum.opType) || ends.has(sum.outputs[0])) return;
     const operands = sum.inputs.filter((input) => input !== "");
     // A constant operand would need a quantised twin; float is the honest choice there.
-    if (operands.some(isConstant) || (sum !== producer && uses.get(sum.outputs[0]!) !== 1)) return;
+    if (operands.some(isConstant) || (sum !== producer && uses.get(sum.outputs[0]) !== 1)) return;
     for (const operand of operands) visit(operand);
   };
 

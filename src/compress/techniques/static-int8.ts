@@ -148,7 +148,7 @@ async function quantizeConv(
   const weight = stored.weight(layer.weight.name, await readFloats(layer.weight), layer.weight.shape, 0, floor);
   const node = layer.nodes[0];
   const nodes = [weight.node];
-  const inputs = [node.inputs[0]!, weight.output];
+  const inputs = [node.inputs[0], weight.output];
   if (bias !== undefined) {
     const shifted = stored.bias(
       layer.bias!.name,

@@ -102,7 +102,7 @@ export function convNet(): ModelGraph {
 }
 
 export function samplesFor(graph: ModelGraph, count: number, seed = 9): Dataset {
-  const type = graph.graph.inputs[0]!.type;
+  const type = graph.graph.inputs[0].type;
   const dims = type?.kind === "tensor" ? (type.shape ?? []) : [];
   const shape = [count, ...dims.slice(1).map((dim) => (typeof dim === "number" ? dim : 3))];
   const random = seededRandom(seed);
@@ -114,7 +114,7 @@ export async function outputsOf(graph: ModelGraph, data: Dataset): Promise<Float
   const session = await openSession(await serializeOnnx(graph), { threads: 1 });
   try {
     const { y } = await session.run({ x: data.inputs.get("x")! });
-    return y!.data as Float32Array;
+    return y.data as Float32Array;
   } finally {
     await session.close();
   }
@@ -126,7 +126,7 @@ export function signalToNoise(wanted: Float32Array, actual: Float32Array): numbe
   let noise = 0;
   wanted.forEach((value, at) => {
     signal += value ** 2;
-    noise += (value - actual[at]!) ** 2;
+    noise += (value - actual[at]) ** 2;
   });
   return 10 * Math.log10(signal / noise);
 }
