@@ -44,6 +44,25 @@ export async function openFileRange(path: string, expectedStamp?: string): Promi
   }
 }
 
+/** Files that stay open over many reads: a model's thousand tensors lie in one or two of them. */
+export class OpenFiles {
+  readonly #ranges = new Map<string, FileRange>();
+
+  /** @throws LightfootError as `openFileRange` */
+  async range(path: string, expectedStamp?: string): Promise<FileRange> {
+    const known = this.#ranges.get(path);
+    if (known !== undefined && (expectedStamp === undefined || expectedStamp === known.stamp)) return known;
+    const range = await openFileRange(path, expectedStamp);
+    this.#ranges.set(path, range);
+    return range;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#ranges.values()].map((range) => range.close()));
+    this.#ranges.clear();
+  }
+}
+
 async function openRegularFile(path: string): Promise<FileHandle> {
   try {
     // Without O_NONBLOCK, opening a named pipe waits for a writer: a hostile external-data path would hang the reader.

@@ -115,6 +115,8 @@ export interface Node extends Preserved {
 export interface ValueInfo extends Preserved {
   readonly name: string;
   readonly type: ValueType | undefined;
+  /** The type as encoded when it names no element type (exporters write such for branch outputs); void once `type` is set. */
+  readonly untyped?: Uint8Array;
   readonly docString?: string;
   readonly metadata?: ReadonlyMap<string, string>;
 }

@@ -1,10 +1,10 @@
 // From a `TensorRef` to its elements and back, reading from disk only what is asked for; may depend on io and errors.
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { openFileRange, type FileRange } from "../io/file-range.ts";
+import { OpenFiles } from "../io/file-range.ts";
 import { decodeBfloat16, decodeFloat16 } from "../io/half.ts";
 import { decodeSmallFloats } from "../io/small-float.ts";
 import { byteLengthOf, isFloat, type DType } from "./dtype.ts";
-import type { TensorRef } from "./graph.ts";
+import type { TensorData, TensorRef } from "./graph.ts";
 import { unpackSubByte } from "./sub-byte.ts";
 import { elementCount, type NumericArray, type TensorValue } from "./tensor-value.ts";
 import { decodeVarints, varintCount } from "./varint-elements.ts";
@@ -22,54 +22,51 @@ export function tensorByteLength(tensor: TensorRef): number {
  * The elements of a tensor, little-endian and packed as ONNX `raw_data`, wherever and however they are stored.
  * The bytes of a tensor in memory are the tensor's own: treat them as read-only.
  *
+ * @param files keeps files open over many calls; the caller closes it
  * @throws LightfootError E_TENSOR for strings or a number list that does not fit the shape, E_FILE_CHANGED, E_FILE_READ
  */
-export async function readTensorBytes(tensor: TensorRef): Promise<Uint8Array> {
+export async function readTensorBytes(tensor: TensorRef, files?: OpenFiles): Promise<Uint8Array> {
   const { data } = tensor;
   const byteLength = tensorByteLength(tensor);
   if (data.kind === "strings") throw wrongType(tensor, "a numeric type");
   if (data.kind === "memory") return checkedLength(tensor, data.bytes, byteLength);
-  const bytes = await withFile(data, (range) => range.read(data.offset, data.byteLength));
+  const bytes = await withFiles(files, async (open) => {
+    const range = await open.range(data.file, data.stamp);
+    return range.read(data.offset, data.byteLength);
+  });
   if (data.encoding === "raw") return checkedLength(tensor, bytes, byteLength);
   return decodeVarints(bytes, tensor.dtype, varintCount(tensor.dtype, elementCount(tensor.shape)), tensor.name);
 }
 
+async function withFiles<T>(given: OpenFiles | undefined, use: (files: OpenFiles) => Promise<T>): Promise<T> {
+  if (given !== undefined) return use(given);
+  const files = new OpenFiles();
+  try {
+    return await use(files);
+  } finally {
+    await files.close();
+  }
+}
+
 /** The same in pieces of a few MiB, for tensors that need not fit into memory. */
-export async function* readTensorChunks(tensor: TensorRef): AsyncGenerator<Uint8Array> {
+export async function* readTensorChunks(tensor: TensorRef, files: OpenFiles): AsyncGenerator<Uint8Array> {
   const { data } = tensor;
   if (data.kind !== "file" || data.encoding === "varint") {
-    yield await readTensorBytes(tensor);
+    yield await readTensorBytes(tensor, files);
     return;
   }
   if (data.byteLength !== tensorByteLength(tensor)) throw wrongLength(tensor, data.byteLength);
-  yield* readFileChunks(data);
+  yield* readStoredChunks(data, files);
 }
 
-/** The stored bytes of a tensor's file range, in pieces and undecoded. */
-export async function* readFileChunks(data: StoredRange): AsyncGenerator<Uint8Array> {
-  const range = await openFileRange(data.file, data.stamp);
-  try {
-    for (let done = 0; done < data.byteLength; done += CHUNK_BYTES) {
-      yield await range.read(data.offset + done, Math.min(CHUNK_BYTES, data.byteLength - done));
-    }
-  } finally {
-    await range.close();
-  }
-}
-
-interface StoredRange {
-  readonly file: string;
-  readonly stamp?: string;
-  readonly offset: number;
-  readonly byteLength: number;
-}
-
-async function withFile<T>(data: StoredRange, use: (range: FileRange) => Promise<T>): Promise<T> {
-  const range = await openFileRange(data.file, data.stamp);
-  try {
-    return await use(range);
-  } finally {
-    await range.close();
+/** The bytes of a tensor's file range as they are stored, in pieces. */
+export async function* readStoredChunks(
+  data: Extract<TensorData, { kind: "file" }>,
+  files: OpenFiles,
+): AsyncGenerator<Uint8Array> {
+  const range = await files.range(data.file, data.stamp);
+  for (let done = 0; done < data.byteLength; done += CHUNK_BYTES) {
+    yield await range.read(data.offset + done, Math.min(CHUNK_BYTES, data.byteLength - done));
   }
 }
 

@@ -1,6 +1,7 @@
 // Decides which tensors of a model lie outside the model file and where; may depend on graph, errors and tensor-data.
 import { realpathSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import type { OpenFiles } from "../../io/file-range.ts";
 import type { DeferredBytes } from "../../io/protobuf.ts";
 import type { TensorRef } from "../graph.ts";
 import { tensorByteLength } from "../tensor-data.ts";
@@ -16,6 +17,7 @@ export type ExternalDataMode = "keep" | "inline" | { readonly thresholdBytes: nu
 /** The content of a data file to write beside the model: pieces at ascending offsets. */
 export class ExternalPlan {
   readonly #mode: ExternalDataMode;
+  readonly #files: OpenFiles;
   readonly #folder: string;
   readonly #modelName: string;
   readonly #pieces: { offset: number; content: DeferredBytes }[] = [];
@@ -25,8 +27,9 @@ export class ExternalPlan {
   /** Name of the data file, relative to the model; chosen before the first tensor is placed. */
   readonly dataName: string;
 
-  constructor(modelPath: string, mode: ExternalDataMode, tensors: Iterable<TensorRef>) {
+  constructor(modelPath: string, mode: ExternalDataMode, tensors: Iterable<TensorRef>, files: OpenFiles) {
     this.#mode = mode;
+    this.#files = files;
     this.#folder = realFolder(modelPath);
     this.#modelName = basename(modelPath);
     if (mode === "keep") for (const tensor of tensors) this.#noteKept(tensor);
@@ -61,7 +64,7 @@ export class ExternalPlan {
   #append(tensor: TensorRef): ReadonlyMap<string, string> {
     const known = this.#placed.get(tensor.data);
     if (known !== undefined) return known;
-    const content = elementBytes(tensor);
+    const content = elementBytes(tensor, this.#files);
     const offset = Math.ceil(this.#byteLength / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
     this.#pieces.push({ offset, content });
     this.#byteLength = offset + content.byteLength;

@@ -141,9 +141,12 @@ class StoredElements {
     const field = this.#field(dtype, count, name, context);
     const runs = this.#runs.filter((run) => run.field === field);
     if (field === TENSOR.rawData) {
-      const run = runs[0] ?? { offset: 0, byteLength: 0 };
-      requireLength(run.byteLength, byteLengthOf(dtype, count), dtype, name, context);
-      return context.slice(run, "raw", false);
+      const run = runs[0];
+      requireLength(run?.byteLength ?? 0, byteLengthOf(dtype, count), dtype, name, context);
+      // A tensor without elements may have no data field at all, which is an empty typed list.
+      return run === undefined
+        ? { kind: "memory", bytes: new Uint8Array(0), typed: true }
+        : context.slice(run, "raw", false);
     }
     const typed = runs.length === 1 && runs[0]!.packed ? runs[0]! : context.join(runs);
     if (listEncoding(field) !== "varint") {

@@ -9,19 +9,23 @@ import { concatenate, readEntry, type ReadContext } from "./read-context.ts";
 export function readValueInfo(reader: MessageReader, context: ReadContext): ValueInfo {
   let name = "";
   let type: ValueType | undefined;
+  let untyped: Uint8Array | undefined;
   let docString = "";
   const metadata = new Map<string, string>();
   const unknown: Uint8Array[] = [];
   while (reader.next()) {
     if (reader.field === VALUE_INFO.name) name = reader.string();
-    else if (reader.field === VALUE_INFO.type) type = readType(reader.message(), context);
-    else if (reader.field === VALUE_INFO.docString) docString = reader.string();
+    else if (reader.field === VALUE_INFO.type) {
+      type = readType(reader.message(), context);
+      untyped = type === undefined ? reader.raw() : undefined;
+    } else if (reader.field === VALUE_INFO.docString) docString = reader.string();
     else if (reader.field === VALUE_INFO.metadata) metadata.set(...readEntry(reader));
     else unknown.push(reader.raw());
   }
   return {
     name,
     type,
+    ...(untyped === undefined ? {} : { untyped }),
     ...(docString === "" ? {} : { docString }),
     ...(metadata.size === 0 ? {} : { metadata }),
     ...(unknown.length === 0 ? {} : { unknownFields: concatenate(unknown) }),

@@ -1,4 +1,5 @@
 // Model, Graph, Node, Attribute and FunctionDefinition to their ONNX messages; may depend on the other writers of this folder.
+import type { OpenFiles } from "../../io/file-range.ts";
 import { MessageWriter } from "../../io/protobuf.ts";
 import type { Attribute, FunctionDefinition, Graph, ModelGraph, Node, SparseTensorRef, TensorRef } from "../graph.ts";
 import { ANNOTATION, ATTRIBUTE, ATTRIBUTE_CODES, FUNCTION, GRAPH, MODEL, NODE } from "./fields.ts";
@@ -14,9 +15,11 @@ export type Placement = (tensor: TensorRef, role: TensorRole) => ReadonlyMap<str
 /** Builds the messages of one model. */
 export class GraphWriter {
   readonly #place: Placement;
+  readonly #files: OpenFiles;
 
-  constructor(place: Placement) {
+  constructor(place: Placement, files: OpenFiles) {
     this.#place = place;
+    this.#files = files;
   }
 
   model(model: ModelGraph): MessageWriter {
@@ -156,13 +159,13 @@ export class GraphWriter {
   }
 
   #tensor(tensor: TensorRef, role: TensorRole): MessageWriter {
-    return writeTensor(tensor, this.#place(tensor, role));
+    return writeTensor(tensor, this.#place(tensor, role), this.#files);
   }
 
   /** Sparse tensors stay in the model file: no runtime looks for their parts outside, unless they came from there. */
   #sparse(tensor: SparseTensorRef): MessageWriter {
     const { values, indices } = tensor;
-    return writeSparseTensor(tensor, this.#place(values, "attribute"), this.#place(indices, "attribute"));
+    return writeSparseTensor(tensor, this.#place(values, "attribute"), this.#place(indices, "attribute"), this.#files);
   }
 }
 

@@ -9,6 +9,7 @@ export function writeValueInfo(info: ValueInfo): MessageWriter {
   const writer = new MessageWriter();
   writer.string(VALUE_INFO.name, info.name);
   if (info.type !== undefined) writer.message(VALUE_INFO.type, writeType(info.type));
+  else if (info.untyped !== undefined) writer.raw(info.untyped);
   writeText(writer, VALUE_INFO.docString, info.docString);
   writeEntries(writer, VALUE_INFO.metadata, info.metadata);
   if (info.unknownFields !== undefined) writer.raw(info.unknownFields);

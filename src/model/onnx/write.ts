@@ -1,6 +1,7 @@
 // Writes an ONNX model, in memory or as files whose weights are copied in pieces; may depend on the other writers of this folder and io.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
+import { OpenFiles } from "../../io/file-range.ts";
 import type { DeferredBytes, MessageWriter } from "../../io/protobuf.ts";
 import type { ModelGraph } from "../graph.ts";
 import { tensorsOf } from "../tensors.ts";
@@ -36,15 +37,20 @@ export interface WrittenModel {
  * @throws LightfootError E_LIMIT at 2 GiB, where protobuf ends; errors of `readTensorBytes`
  */
 export async function serializeOnnx(model: ModelGraph): Promise<Uint8Array> {
-  const writer = new GraphWriter(() => undefined).model(model);
-  refuseOversize(writer, "Use writeOnnx, which moves the weights to an external data file.");
-  const bytes = new Uint8Array(writer.byteLength);
-  let at = 0;
-  for await (const chunk of chunksOf(writer.parts())) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
+  const files = new OpenFiles();
+  try {
+    const writer = new GraphWriter(() => undefined, files).model(model);
+    refuseOversize(writer, "Use writeOnnx, which moves the weights to an external data file.");
+    const bytes = new Uint8Array(writer.byteLength);
+    let at = 0;
+    for await (const chunk of chunksOf(writer.parts())) {
+      bytes.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    return bytes;
+  } finally {
+    await files.close();
   }
-  return bytes;
 }
 
 /**
@@ -59,20 +65,38 @@ export async function serializeOnnx(model: ModelGraph): Promise<Uint8Array> {
  */
 export async function writeOnnx(model: ModelGraph, path: string, options: WriteOptions = {}): Promise<WrittenModel> {
   const { externalData = "keep" } = options;
-  const notes: string[] = [];
-  let { plan, writer } = encode(model, path, externalData);
-  if (writer.byteLength > PROTOBUF_LIMIT_BYTES && externalData !== "inline") {
-    ({ plan, writer } = encode(model, path, { thresholdBytes: SPLIT_THRESHOLD_BYTES }));
-    notes.push(
-      `the model exceeds protobuf's limit of 2 GiB for one file: its weights were written to ${plan.dataName} beside it`,
-    );
+  const sources = new OpenFiles();
+  try {
+    const notes: string[] = [];
+    let { plan, writer } = encode(model, path, externalData, sources);
+    if (writer.byteLength > PROTOBUF_LIMIT_BYTES && externalData !== "inline") {
+      ({ plan, writer } = encode(model, path, { thresholdBytes: SPLIT_THRESHOLD_BYTES }, sources));
+      const limit = "the model exceeds protobuf's limit of 2 GiB for one file";
+      notes.push(`${limit}: its weights were written to ${plan.dataName} beside it`);
+    }
+    refuseOversize(writer, 'Leave the weights outside: write with externalData "keep" or a threshold.');
+    await writeFiles(plan, writer, path);
+    const dataFile = plan.byteLength > 0 ? { dataFile: plan.dataPath } : {};
+    return { fileBytes: writer.byteLength, dataBytes: plan.byteLength, ...dataFile, notes };
+  } finally {
+    await sources.close();
   }
-  refuseOversize(writer, 'Leave the weights outside: write with externalData "keep" or a threshold.');
+}
+
+function encode(model: ModelGraph, path: string, mode: ExternalDataMode, sources: OpenFiles) {
+  const plan = new ExternalPlan(path, mode, tensorsOf(model), sources);
+  const writer = new GraphWriter((tensor, role) => plan.place(tensor, role), sources).model(model);
+  return { plan, writer };
+}
+
+/** Both files are complete before the first one becomes visible, so that a full disk leaves the old model whole. */
+async function writeFiles(plan: ExternalPlan, writer: MessageWriter, path: string): Promise<void> {
   const files: AtomicWriter[] = [];
   try {
     if (plan.byteLength > 0) {
-      files.push(await openAtomicWriter(plan.dataPath));
-      await writePieces(plan, files[0]!);
+      const dataFile = await openAtomicWriter(plan.dataPath);
+      files.push(dataFile);
+      await writePieces(plan, dataFile);
     }
     const modelFile = await openAtomicWriter(path);
     files.push(modelFile);
@@ -82,14 +106,6 @@ export async function writeOnnx(model: ModelGraph, path: string, options: WriteO
     for (const file of files) await file.abort();
     throw error;
   }
-  const dataFile = plan.byteLength > 0 ? { dataFile: plan.dataPath } : {};
-  return { fileBytes: writer.byteLength, dataBytes: plan.byteLength, ...dataFile, notes };
-}
-
-function encode(model: ModelGraph, path: string, mode: ExternalDataMode) {
-  const plan = new ExternalPlan(path, mode, tensorsOf(model));
-  const writer = new GraphWriter((tensor, role) => plan.place(tensor, role)).model(model);
-  return { plan, writer };
 }
 
 async function writePieces(plan: ExternalPlan, file: AtomicWriter): Promise<void> {
