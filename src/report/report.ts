@@ -150,8 +150,8 @@ function candidatesTable(dossier: Dossier, messages: Messages): Html {
                   >${accepted ? "✓" : "✕"} ${accepted ? messages.accepted : messages.refused}</span
                 >${isChosen && html`<br />${messages.chosen}`}
               </td>
-              <td class="number">${accuracy === null ? messages.none : formatMetric(accuracy)}</td>
-              <td class="number">${judged === null ? messages.none : formatLoss(judged.loss, messages)}</td>
+              <td class="number">${accuracy === null ? messages.none : twoLines(formatMetric(accuracy))}</td>
+              <td class="number">${judged === null ? messages.none : twoLines(formatLoss(judged.loss, messages))}</td>
               <td class="number">${fileBytes === null ? messages.none : formatNumber(fileBytes, "B")}</td>
               <td class="number">
                 ${compressionRate === null ? messages.none : `${compressionRate.bytesOnDisk.toFixed(2)} ×`}
@@ -166,4 +166,10 @@ function candidatesTable(dossier: Dossier, messages: Messages): Html {
         </tbody>
       </table>
     </div>`;
+}
+
+/** `97.9 (97.6…98.2) %` with the interval on a line of its own, so that columns stay narrow. */
+function twoLines(text: string): Html {
+  const match = /^(.*?) (\([^)]*\))(.*)$/u.exec(text);
+  return match === null ? html`${text}` : html`${match[1]}${match[3]}<span class="interval">${match[2]}</span>`;
 }

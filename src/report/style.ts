@@ -20,7 +20,7 @@ body {
   font-variant-numeric: tabular-nums;
 }
 main { max-width: 1120px; margin: 0 auto; padding: 48px 28px 64px; }
-h1 { font-size: 1rem; font-weight: 600; letter-spacing: .02em; color: var(--muted); margin: 0 0 .6rem; overflow-wrap: anywhere; }
+h1 { font-size: 1rem; font-weight: 600; letter-spacing: .02em; color: var(--muted); margin: 0 0 1.4rem; overflow-wrap: anywhere; }
 .verdict { font-size: clamp(1.5rem, 3.2vw, 2.2rem); line-height: 1.25; font-weight: 600; letter-spacing: -.015em; margin: 0 0 .8rem; max-width: 26em; text-wrap: balance; }
 .verdict::before { content: ""; display: block; width: 44px; height: 5px; margin-bottom: 18px; background: var(--accepted); }
 .verdict.lost::before { background: var(--refused); }
@@ -36,7 +36,7 @@ p { margin: 0 0 .8rem; max-width: 46em; }
 .card .number { font-size: 2rem; font-weight: 600; letter-spacing: -.02em; line-height: 1.1; white-space: nowrap; }
 .card .unit { font-size: 1rem; font-weight: 500; color: var(--muted); margin-left: .25em; letter-spacing: 0; }
 .card .comparison { margin: 6px 0 10px; font-size: .87rem; }
-.card svg { display: block; width: 100%; height: auto; }
+.card > svg { display: block; width: 100%; height: auto; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { padding: 8px 14px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
@@ -47,7 +47,8 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 .chosen > * { background: var(--tint); }
 .tag { white-space: nowrap; font-weight: 600; }
 .tag.accepted { color: var(--accepted); } .tag.refused { color: var(--refused); }
-.reasons { margin: 0; padding: 0; list-style: none; max-width: 44em; overflow-wrap: anywhere; }
+.reasons { margin: 0; padding: 0; list-style: none; min-width: 17em; max-width: 44em; overflow-wrap: anywhere; }
+.interval { display: block; color: var(--muted); font-size: .82rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 14px; }
 figure { margin: 0 0 14px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px 10px; min-width: 0; }
 figure > svg { display: block; width: 100%; height: auto; }

@@ -100,6 +100,7 @@ function ratioText(now: Figure, before: Figure, messages: Messages): string {
     "1",
   );
   const digits = (value: number) => value.toFixed(value < 10 ? 2 : 1);
+  if (digits(ratio.value) === "1.00") return messages.same;
   if (now.unit === "B" && ratio.value >= 1) return messages.smaller(digits(ratio.value));
   return ratio.value >= 1 ? messages.less(digits(ratio.value)) : messages.more(digits(1 / ratio.value));
 }

@@ -2,6 +2,7 @@
 import type { Figure, Method } from "../../quantity/figure.ts";
 import { worstMethod } from "../../quantity/figure.ts";
 import { formatNumber } from "../../quantity/format.ts";
+import { placeLabels, type PlacedLabel } from "./place-labels.ts";
 import { FONT, methodMark, type ChartTheme, type Shape } from "./theme.ts";
 
 export interface FrontPoint {
@@ -25,11 +26,11 @@ export interface FrontChart {
 
 /** What ECharts gives a custom series' drawing function, as far as it is used. */
 interface DrawApi {
-  value(dimension: number): number;
   coord(point: readonly [number, number]): [number, number];
 }
 
 const WHISKER_END = 4;
+const LABEL_FONT = `11.5px ${FONT}`;
 
 /** The chart as an ECharts option; cost on a logarithmic axis. */
 export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string, unknown> {
@@ -47,9 +48,17 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
       nameLocation: "middle",
       nameGap: 34,
       nameTextStyle: text,
+      // Bytes are grouped in powers of two, everything else in powers of ten.
+      logBase: unit === "B" ? 2 : 10,
       ...logRange(points),
       axisLine: { lineStyle: { color: theme.line } },
-      axisLabel: { ...text, formatter: (value: number) => formatNumber(value, unit, 2), hideOverlap: true },
+      axisLabel: {
+        ...text,
+        formatter: (value: number) => formatNumber(value, unit, 2),
+        hideOverlap: true,
+        showMinLabel: false,
+        showMaxLabel: false,
+      },
       splitLine: { show: false },
       minorTick: { show: false },
     },
@@ -65,49 +74,34 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
     series: [
       {
         type: "custom",
-        data: points.map(({ cost, quality }) => [
-          cost.value,
-          quality.value * factor,
-          Math.max(cost.low, cost.value / 1e6),
-          cost.high,
-          quality.low * factor,
-          quality.high * factor,
-        ]),
-        encode: { x: [0, 2, 3], y: [1, 4, 5] },
+        // One item draws all points: labels have to know of each other to keep clear.
+        data: points.length === 0 ? [] : [[points[0].cost.value, points[0].quality.value * factor]],
         clip: false,
-        renderItem: (parameters: { dataIndex: number }, api: DrawApi) => ({
-          type: "group",
-          children: drawPoint(points[parameters.dataIndex], api, theme),
-        }),
+        renderItem: (_: unknown, api: DrawApi) => ({ type: "group", children: drawPoints(points, factor, api, theme) }),
         ...(chart.budget && { markLine: budgetLine(chart.budget, factor, theme) }),
-      },
-      {
-        // Labels belong to a series of their own: ECharts moves only those out of each other's way.
-        type: "scatter",
-        silent: true,
-        symbolSize: 0.01,
-        data: points.map(({ cost, quality }) => [cost.value, quality.value * factor]),
-        labelLayout: { hideOverlap: false, moveOverlap: "shiftY" },
-        label: {
-          show: true,
-          position: "right",
-          distance: 10,
-          formatter: ({ dataIndex }: { dataIndex: number }) => points[dataIndex]?.label ?? "",
-          fontFamily: FONT,
-          fontSize: 11.5,
-          color: theme.ink,
-        },
       },
     ],
   };
 }
 
-function drawPoint({ cost, quality, standing, chosen }: FrontPoint, api: DrawApi, theme: ChartTheme): Shape[] {
-  const [x, y] = api.coord([api.value(0), api.value(1)]);
-  const [left] = api.coord([api.value(2), api.value(1)]);
-  const [right] = api.coord([api.value(3), api.value(1)]);
-  const [, bottom] = api.coord([api.value(0), api.value(4)]);
-  const [, top] = api.coord([api.value(0), api.value(5)]);
+function drawPoints(points: readonly FrontPoint[], factor: number, api: DrawApi, theme: ChartTheme): Shape[] {
+  const placed = points.map((point) => ({ point, at: api.coord([point.cost.value, point.quality.value * factor]) }));
+  const marks = placed.flatMap(({ point, at }) => drawPoint(point, at, factor, api, theme));
+  const labels = placeLabels(placed.map(({ point, at: [x, y] }) => ({ text: point.label, x, y, first: point.chosen })));
+  return [...marks, ...labels.flatMap((label) => drawLabel(label, theme))];
+}
+
+function drawPoint(
+  { cost, quality, standing, chosen }: FrontPoint,
+  [x, y]: readonly [number, number],
+  factor: number,
+  api: DrawApi,
+  theme: ChartTheme,
+): Shape[] {
+  const [left] = api.coord([Math.max(cost.low, cost.value / 1e6), quality.value * factor]);
+  const [right] = api.coord([cost.high, quality.value * factor]);
+  const [, bottom] = api.coord([cost.value, quality.low * factor]);
+  const [, top] = api.coord([cost.value, quality.high * factor]);
   const color = theme[standing];
   const line = (x1: number, y1: number, x2: number, y2: number): Shape => ({
     type: "line",
@@ -162,6 +156,29 @@ function budgetLine(budget: { quality: number; label: string }, factor: number, 
   };
 }
 
+function drawLabel({ text, x, y, pointX, pointY }: PlacedLabel, theme: ChartTheme): Shape[] {
+  const leader: Shape = {
+    type: "line",
+    shape: { x1: pointX + 7, y1: pointY, x2: x - 2, y2: y },
+    style: { stroke: theme.muted, lineWidth: 0.8 },
+  };
+  const words: Shape = {
+    type: "text",
+    // The outline keeps whiskers from striking the words through.
+    style: {
+      text,
+      x,
+      y,
+      fill: theme.ink,
+      stroke: theme.surface,
+      lineWidth: 3.5,
+      font: LABEL_FONT,
+      verticalAlign: "middle",
+    },
+  };
+  return Math.abs(y - pointY) > 12 ? [leader, words] : [words];
+}
+
 /** Room around the intervals; ECharts' own choice would begin at zero or cut whiskers. */
 function qualityRange(chart: FrontChart, factor: number): [number, number] {
   const ends = chart.points.flatMap(({ quality }) => [quality.low, quality.high]);
@@ -178,5 +195,5 @@ function logRange(points: readonly FrontPoint[]): { min?: number; max?: number }
   const ends = points.flatMap(({ cost }) => [Math.max(cost.low, cost.value / 1e6), cost.high]);
   if (ends.length === 0) return {};
   // Labels stand to the right of their points, so that side needs more room.
-  return { min: Math.min(...ends) / 1.15, max: Math.max(...ends) * 1.6 };
+  return { min: Math.min(...ends) / 1.15, max: Math.max(...ends) * 2.2 };
 }

@@ -75,7 +75,7 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
             {
               xAxis: 0,
               lineStyle: { color: theme.muted, type: "solid", width: 1 },
-              label: { formatter: "0", color: theme.muted },
+              label: { show: false },
             },
             {
               xAxis: budget.loss * factor,
@@ -83,7 +83,7 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
               label: { formatter: budget.label, color: theme.refused },
             },
           ],
-          label: { fontFamily: FONT, fontSize: 11.5, position: "end" },
+          label: { fontFamily: FONT, fontSize: 11.5, position: "start" },
         },
       },
     ],

@@ -29,7 +29,7 @@ export const FONT = "ui-sans-serif, system-ui, 'Segoe UI', 'Helvetica Neue', Ari
 
 /** An element of ECharts' custom series, as far as the marks need it. */
 export interface Shape {
-  readonly type: "circle" | "line" | "path" | "group";
+  readonly type: "circle" | "line" | "text";
   readonly [key: string]: unknown;
 }
 
