@@ -40,19 +40,19 @@ function rewrite(node: Node, emit: Emitter, dropped: readonly string[], inputs: 
 /** `axes` as attribute became an input. */
 const axesToInput: Conversion = (node, emit) => {
   const axes = intsAttribute(node, "axes");
-  rewrite(node, emit, ["axes"], axes === undefined ? node.inputs : [node.inputs[0]!, emit.ints(axes)]);
+  rewrite(node, emit, ["axes"], axes === undefined ? node.inputs : [node.inputs[0], emit.ints(axes)]);
 };
 
 const splitToInput: Conversion = (node, emit) => {
   const sizes = intsAttribute(node, "split");
-  if (sizes !== undefined) rewrite(node, emit, ["split"], [node.inputs[0]!, emit.ints(sizes)]);
+  if (sizes !== undefined) rewrite(node, emit, ["split"], [node.inputs[0], emit.ints(sizes)]);
   else countSplit(node, emit);
 };
 
 /** Equal parts: the number of parts, once read off the outputs, has to be said. */
 const countSplit: Conversion = (node, emit) => {
-  if (node.inputs.length > 1) return void emit.nodes.push(node);
-  const attributes = new Map([...node.attributes, ["num_outputs", attribute.int(node.outputs.length)] as const]);
+  const attributes = new Map(node.attributes);
+  if (node.inputs.length === 1) attributes.set("num_outputs", attribute.int(node.outputs.length));
   emit.nodes.push({ ...node, attributes });
 };
 
@@ -66,25 +66,25 @@ const flattenedSoftmax: Conversion = (node, emit) => {
 
 const clipToInputs: Conversion = (node, emit) => {
   const bound = (name: string): string => (node.attributes.has(name) ? emit.scalar(floatAttribute(node, name, 0)) : "");
-  rewrite(node, emit, ["min", "max"], [node.inputs[0]!, bound("min"), bound("max")]);
+  rewrite(node, emit, ["min", "max"], [node.inputs[0], bound("min"), bound("max")]);
 };
 
 const sliceToInputs: Conversion = (node, emit) => {
   const starts = intsAttribute(node, "starts") ?? [];
   const ends = intsAttribute(node, "ends") ?? [];
   const axes = intsAttribute(node, "axes") ?? starts.map((_, axis) => axis);
-  const inputs = [node.inputs[0]!, emit.ints(starts), emit.ints(ends), emit.ints(axes)];
+  const inputs = [node.inputs[0], emit.ints(starts), emit.ints(ends), emit.ints(axes)];
   rewrite(node, emit, ["starts", "ends", "axes"], inputs);
 };
 
 const padToInputs: Conversion = (node, emit) => {
   const pads = emit.ints(intsAttribute(node, "pads") ?? []);
-  rewrite(node, emit, ["pads", "value"], [node.inputs[0]!, pads, emit.scalar(floatAttribute(node, "value", 0))]);
+  rewrite(node, emit, ["pads", "value"], [node.inputs[0], pads, emit.scalar(floatAttribute(node, "value", 0))]);
 };
 
 const dropoutToInputs: Conversion = (node, emit) => {
   const ratio = emit.scalar(floatAttribute(node, "ratio", 0.5));
-  rewrite(node, emit, ["ratio", "seed"], [node.inputs[0]!, ratio]);
+  rewrite(node, emit, ["ratio", "seed"], [node.inputs[0], ratio]);
 };
 
 /** Inference form; the optional outputs of the old training form are not carried over. */

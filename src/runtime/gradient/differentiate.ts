@@ -44,13 +44,13 @@ export function differentiate(request: DifferentiationRequest): Map<string, stri
     if (known !== undefined) return known;
     const parts = contributions.get(value);
     if (parts === undefined) return undefined;
-    const total = parts.length === 1 ? parts[0]! : emit.op(parts.length === 2 ? "Add" : "Sum", parts);
+    const total = parts.length === 1 ? parts[0] : emit.op(parts.length === 2 ? "Add" : "Sum", parts);
     totals.set(value, total);
     return total;
   }
 
   for (let index = forward.length - 1; index >= 0; index--) {
-    const node = forward[index]!;
+    const node = forward[index];
     if (!node.inputs.some((input) => active.has(input))) continue;
     const outputGradients = node.outputs.map((output) => (active.has(output) ? gradientOf(output) : undefined));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
@@ -58,7 +58,7 @@ export function differentiate(request: DifferentiationRequest): Map<string, stri
     if (rule === undefined) throw noRule(node, request);
     const context = contextOf(request, index, outputGradients, active);
     for (const [input, gradient] of rule(context).entries()) {
-      const name = node.inputs[input]!;
+      const name = node.inputs[input];
       if (gradient === undefined || !active.has(name)) continue;
       const parts = contributions.get(name);
       if (parts === undefined) contributions.set(name, [gradient]);
@@ -94,7 +94,7 @@ function contextOf(
   outputGradients: readonly (string | undefined)[],
   active: ReadonlySet<string>,
 ): RuleContext {
-  const node = forward[index]!;
+  const node = forward[index];
   const known = <T>(found: T | undefined, what: string, name: string): T => {
     if (found !== undefined) return found;
     throw new LightfootError(
@@ -116,7 +116,7 @@ function contextOf(
     dtype: (name) => known(values.dtypes.get(name), "the type", name),
     constant: (name) => known(values.constants.get(name), "the content", name),
     auxiliary: (output) => {
-      const current = forward[index]!;
+      const current = forward[index];
       const existing = current.outputs[output];
       if (existing !== undefined && existing !== "") return existing;
       const outputs = Array.from({ length: Math.max(output + 1, current.outputs.length) }, (_, at) =>
@@ -125,7 +125,7 @@ function contextOf(
       // ONNX Runtime wants the outputs before an optional one to have names as well.
       const named = outputs.map((name) => (name === "" ? emit.fresh(`${current.opType}_unused`) : name));
       forward[index] = { ...current, outputs: named };
-      return named[output]!;
+      return named[output];
     },
     emit,
   };

@@ -35,7 +35,7 @@ export class Emitter {
 
   /** One node with one output. An empty input name is an optional input left out. */
   op(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.multi(opType, inputs, 1, attributes)[0]!;
+    return this.multi(opType, inputs, 1, attributes)[0];
   }
 
   /** One node with several outputs. */

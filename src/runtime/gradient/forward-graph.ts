@@ -64,7 +64,7 @@ export async function forwardGraph(
   const emit = new Emitter("canonical/");
   const constants = graph.nodes.flatMap((node) => hoistedConstant(node));
   const hoisted = new Set(constants.map((tensor) => tensor.name));
-  const kept = graph.nodes.filter((node) => !(node.opType === "Constant" && hoisted.has(node.outputs[0]!)));
+  const kept = graph.nodes.filter((node) => !(node.opType === "Constant" && hoisted.has(node.outputs[0])));
   const nodes = toCanonicalForm(kept, modelOpset, emit);
   const initializers = new Map([
     ...graph.initializers,
@@ -96,7 +96,7 @@ function tensorInfoOf(input: ValueInfo, inputSpecs: Readonly<Record<string, Inpu
 function hoistedConstant(node: Node): TensorRef[] {
   if (node.opType !== "Constant" || (node.domain !== "" && node.domain !== "ai.onnx")) return [];
   const tensor = tensorAttribute(node, "value");
-  return tensor === undefined ? [] : [{ ...tensor, name: node.outputs[0]! }];
+  return tensor === undefined ? [] : [{ ...tensor, name: node.outputs[0] }];
 }
 
 /** The model that a forward graph and further nodes make up. */
@@ -115,7 +115,7 @@ async function traceValues(
   forward: Omit<ForwardGraph, "values">,
   inputSpecs: Readonly<Record<string, InputSpec>>,
 ): Promise<StaticValues> {
-  const feeds = Object.fromEntries(forward.inputs.map(({ name }) => [name, zeros(inputSpecs[name]!)]));
+  const feeds = Object.fromEntries(forward.inputs.map(({ name }) => [name, zeros(inputSpecs[name])]));
   const computed = forward.nodes.flatMap((node) => node.outputs).filter((name) => name !== "");
   const outputs: ValueInfo[] = computed.map((name) => ({ name, type: undefined }));
   const traced = assembleModel(forward, {

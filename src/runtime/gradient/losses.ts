@@ -70,8 +70,8 @@ export function lossSource(forward: ForwardGraph, output: string, kind: LossKind
     producer = producerOf(value);
   }
   // Operator sets before 13 end in Flatten → Softmax → Reshape, which canonical form made of one Softmax.
-  const flattened = producer?.opType === "Reshape" ? producerOf(producer.inputs[0]!) : undefined;
-  const source = flattened !== undefined ? producerOf(flattened.inputs[0]!) : undefined;
+  const flattened = producer?.opType === "Reshape" ? producerOf(producer.inputs[0]) : undefined;
+  const source = flattened !== undefined ? producerOf(flattened.inputs[0]) : undefined;
   if (isSoftmax(flattened?.opType) && source?.opType === "Flatten" && shape.length === 2) {
     producer = { ...flattened!, inputs: source.inputs };
   }
@@ -79,7 +79,7 @@ export function lossSource(forward: ForwardGraph, output: string, kind: LossKind
     return { value: kind === "mse" ? output : value, shape, classAxis: shape.length === 2 ? 1 : shape.length - 1 };
   }
   return {
-    value: producer.inputs[0]!,
+    value: producer.inputs[0],
     shape,
     classAxis: normalizeAxis(intAttribute(producer, "axis", -1), shape.length),
   };
@@ -96,14 +96,10 @@ const isSoftmax = (opType: string | undefined): boolean => opType === "Softmax" 
  *   keeps the gradient's size when T changes)
  */
 export function emitLoss(emit: Emitter, options: LossOptions, source: LossSource, targets: TargetKind): EmittedLoss {
-  switch (options.kind) {
-    case "mse":
-      return emitMse(emit, source);
-    case "cross-entropy":
-      return emitCrossEntropy(emit, source, targets, options.labelSmoothing ?? 0, 1);
-    case "kl":
-      return emitDistillation(emit, source, targets, options.temperature ?? 1, options.alpha ?? 1);
-  }
+  if (options.kind === "mse") return emitMse(emit, source);
+  if (options.kind === "kl")
+    return emitDistillation(emit, source, targets, options.temperature ?? 1, options.alpha ?? 1);
+  return emitCrossEntropy(emit, source, targets, options.labelSmoothing ?? 0, 1);
 }
 
 const total = (emit: Emitter, value: string, shape: readonly number[]): string =>
@@ -126,7 +122,7 @@ function emitCrossEntropy(
   weight: number,
 ): EmittedLoss {
   const { shape, classAxis } = source;
-  const classes = shape[classAxis]!;
+  const classes = shape[classAxis];
   const factor = weight / (elementCount(shape) / classes);
   const logarithms = emit.op("LogSoftmax", [source.value], { axis: attribute.int(classAxis) });
   let input: ValueInfo;
@@ -160,7 +156,7 @@ function emitDistillation(
   const { value, shape, classAxis } = source;
   const axis = { axis: attribute.int(classAxis) };
   const input = tensorInfo(LOSS_INPUTS.teacher, emit.floatType, shape);
-  const positions = elementCount(shape) / shape[classAxis]!;
+  const positions = elementCount(shape) / shape[classAxis];
   const student = emit.op("LogSoftmax", [emit.scale(value, 1 / temperature)], axis);
   const teacher = emit.op("LogSoftmax", [emit.scale(input.name, 1 / temperature)], axis);
   const weights = emit.op("Exp", [teacher]);

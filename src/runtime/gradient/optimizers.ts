@@ -62,7 +62,7 @@ function sgd(options: Extract<OptimizerOptions, { kind: "sgd" }>): Optimizer {
       const decayed = weightDecay === 0 ? gradient : emit.add(gradient, emit.scale(weights, weightDecay));
       const [rate] = scalars as [string];
       if (momentum === 0) return { weights: emit.sub(weights, emit.mul(decayed, rate)), slots: [] };
-      const velocity = emit.add(emit.scale(slots[0]!, momentum), decayed);
+      const velocity = emit.add(emit.scale(slots[0], momentum), decayed);
       const direction = options.nesterov ? emit.add(decayed, emit.scale(velocity, momentum)) : velocity;
       return { weights: emit.sub(weights, emit.mul(direction, rate)), slots: [velocity] };
     },
@@ -94,8 +94,8 @@ function adam(options: Extract<OptimizerOptions, { kind: "adam" | "adamw" }>): O
     update(emit, { weights, gradient, slots, scalars }) {
       const [stepSize, damping, keep] = scalars as [string, string, string | undefined];
       const decayed = isCoupled ? emit.add(gradient, emit.scale(weights, decay)) : gradient;
-      const first = emit.add(emit.scale(slots[0]!, beta1), decayed);
-      const second = emit.add(emit.scale(slots[1]!, beta2), emit.mul(decayed, decayed));
+      const first = emit.add(emit.scale(slots[0], beta1), decayed);
+      const second = emit.add(emit.scale(slots[1], beta2), emit.mul(decayed, decayed));
       const ratio = emit.div(first, emit.add(emit.op("Sqrt", [second]), damping));
       const kept = keep === undefined ? weights : emit.mul(weights, keep);
       return { weights: emit.sub(kept, emit.mul(ratio, stepSize)), slots: [first, second] };

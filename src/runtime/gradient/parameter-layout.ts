@@ -29,9 +29,10 @@ export function layOut(parameters: readonly Parameter[]): ParameterGroup[] {
   if (small.length === 0) return groups;
   let offset = 0;
   const members = small.map((parameter) => {
-    const length = elementCount(parameter.shape);
+    const { name, shape } = parameter;
+    const length = elementCount(shape);
     offset += length;
-    return { ...parameter, offset: offset - length, length };
+    return { name, shape, offset: offset - length, length };
   });
   return [...groups, { id: "small", shape: [offset], members }];
 }
@@ -47,13 +48,13 @@ export function unpackGroup(emit: Emitter, group: ParameterGroup, vector: string
       ? [vector]
       : emit.multi("Split", [vector, emit.ints(sizes)], sizes.length, { axis: attribute.int(0) });
   for (const [at, member] of group.members.entries()) {
-    emit.node("Reshape", [pieces[at]!, emit.ints(member.shape)], [member.name]);
+    emit.node("Reshape", [pieces[at], emit.ints(member.shape)], [member.name]);
   }
 }
 
 /** The gradients of the members as one tensor of the group's shape. */
 export function packGradients(emit: Emitter, group: ParameterGroup, gradients: ReadonlyMap<string, string>): string {
-  if (isWhole(group)) return gradients.get(group.members[0]!.name)!;
+  if (isWhole(group)) return gradients.get(group.members[0].name)!;
   const flat = group.members.map((member) => emit.reshape(gradients.get(member.name)!, [member.length]));
-  return flat.length === 1 ? flat[0]! : emit.op("Concat", flat, { axis: attribute.int(0) });
+  return flat.length === 1 ? flat[0] : emit.op("Concat", flat, { axis: attribute.int(0) });
 }

@@ -35,7 +35,7 @@ export function firstGradient(context: RuleContext): string {
 
 /** A rule for `y = f(x)` element by element, from `derivative(context, dy)` to dx. */
 export function unary(adjoint: (context: RuleContext, dy: string, x: string, y: string) => string): GradientRule {
-  return (context) => [adjoint(context, firstGradient(context), context.inputs[0]!, context.outputs[0]!)];
+  return (context) => [adjoint(context, firstGradient(context), context.inputs[0], context.outputs[0])];
 }
 
 /** Operators whose derivative is zero almost everywhere. */

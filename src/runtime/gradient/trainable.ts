@@ -87,7 +87,7 @@ async function parametersByUse(nodes: readonly Node[], floats: ReadonlyMap<strin
   const used = new Set<string>();
   for (const node of nodes) {
     const source = origin.get(node.inputs[0] ?? "");
-    if (TRANSPARENT.has(node.opType) && source !== undefined) origin.set(node.outputs[0]!, source);
+    if (TRANSPARENT.has(node.opType) && source !== undefined) origin.set(node.outputs[0], source);
     const positions = PARAMETER_INPUTS[node.opType];
     if (positions === undefined) continue;
     for (const [at, input] of node.inputs.entries()) {

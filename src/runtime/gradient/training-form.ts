@@ -78,10 +78,10 @@ export function toTrainingForm(
         ["training_mode", attribute.int(1)] as const,
         ["momentum", attribute.float(0)] as const,
       ]);
-      result.push({ ...node, outputs: [node.outputs[0]!, ...batch], attributes });
+      result.push({ ...node, outputs: [node.outputs[0], ...batch], attributes });
       const before = emit.nodes.length;
       for (const [at, name] of node.inputs.slice(3, 5).entries()) {
-        const updated = emit.add(emit.scale(name, momentum), emit.scale(batch[at]!, 1 - momentum));
+        const updated = emit.add(emit.scale(name, momentum), emit.scale(batch[at], 1 - momentum));
         statistics.push({ name, shape: values.shapes.get(name) ?? [], updated });
       }
       result.push(...emit.nodes.splice(before));

@@ -62,7 +62,7 @@ export interface TrainingGraph {
  */
 export function buildTrainingGraph(forward: ForwardGraph, options: TrainingGraphOptions): TrainingGraph {
   const emit = new Emitter("train/");
-  const source = lossSource(forward, options.output ?? forward.outputs[0]!, options.loss.kind);
+  const source = lossSource(forward, options.output ?? forward.outputs[0], options.loss.kind);
   const trainsStatistics = (options.batchNormalization ?? "train") === "train";
   const { values } = forward;
   const form = toTrainingForm(forward.nodes, values, forward.initializers, emit, trainsStatistics);
@@ -120,7 +120,7 @@ export function buildTrainingGraph(forward: ForwardGraph, options: TrainingGraph
 }
 
 const weightsName = (group: ParameterGroup): string =>
-  isWhole(group) ? group.members[0]!.name : `state/weights/${group.id}`;
+  isWhole(group) ? group.members[0].name : `state/weights/${group.id}`;
 const scalarName = (name: string): string => `scalar/${name}`;
 
 type StateUpdate = StepGraph["state"][number];
@@ -138,12 +138,12 @@ function emitUpdates(
     const weights = weightsName(group);
     const slots = optimizer.slots.map((slot) => `state/${slot}/${group.id}`);
     const scalars = optimizer.scalarNames.map(scalarName);
-    const updated = optimizer.update(emit, { weights, gradient: clipped[at]!, slots, scalars });
+    const updated = optimizer.update(emit, { weights, gradient: clipped[at], slots, scalars });
     const masked = maskGroup(emit, group, updated.weights, options.masks);
     const { id: of, shape } = group;
     return [
       { name: weights, shape, role: "weights" as const, of, result: masked },
-      ...slots.map((name, slot) => ({ name, shape, role: "slot" as const, of, result: updated.slots[slot]! })),
+      ...slots.map((name, slot) => ({ name, shape, role: "slot" as const, of, result: updated.slots[slot] })),
     ];
   });
 }
@@ -151,7 +151,7 @@ function emitUpdates(
 /** g ← g · min(1, limit / ‖g‖₂), the norm taken over all parameters together. (Pascanu et al. 2013.) */
 function clipByNorm(emit: Emitter, gradients: readonly string[], limit: number): string[] {
   const squares = gradients.map((gradient) => emit.op("ReduceSumSquare", [gradient], { keepdims: attribute.int(0) }));
-  const norm = emit.op("Sqrt", [squares.length === 1 ? squares[0]! : emit.op("Sum", squares)]);
+  const norm = emit.op("Sqrt", [squares.length === 1 ? squares[0] : emit.op("Sum", squares)]);
   const factor = emit.op("Min", [emit.scalar(1), emit.div(emit.scalar(limit), emit.add(norm, emit.scalar(1e-6)))]);
   return gradients.map((gradient) => emit.mul(gradient, factor));
 }
@@ -199,7 +199,7 @@ export function buildEvaluationGraph(
   options: Pick<TrainingGraphOptions, "loss" | "targets" | "output">,
 ): EvaluationGraph {
   const emit = new Emitter("evaluate/");
-  const source = lossSource(forward, options.output ?? forward.outputs[0]!, options.loss.kind);
+  const source = lossSource(forward, options.output ?? forward.outputs[0], options.loss.kind);
   const loss = emitLoss(emit, options.loss, source, options.targets);
   const labels = loss.inputs.find((input) => input.name === LOSS_INPUTS.labels);
   let accuracyOutput: string | undefined;

@@ -47,7 +47,7 @@ export function liveNodes(nodes: readonly Node[], values: readonly string[]): No
 function readBy({ inputs, attributes }: Node): string[] {
   const captured = [...attributes.values()].flatMap((value) => {
     const graphs = value.type === "graph" ? [value.value] : value.type === "graphs" ? value.value : [];
-    return graphs.flatMap((inner) => [...inner.nodes.flatMap(readBy), ...inner.outputs.map(({ name }) => name)]);
+    return graphs.flatMap((inner) => inner.nodes.flatMap(readBy).concat(inner.outputs.map(({ name }) => name)));
   });
   return [...inputs, ...captured];
 }
@@ -67,10 +67,9 @@ export function unroll(step: StepGraph, count: number): UnrolledGraph {
   const stepInputs: ReadonlyMap<string, string>[] = [];
   const inputs: ValueInfo[] = [];
   const current = new Map(step.state.map(({ name }) => [name, name]));
-  const state = step.state.map(({ result: _, ...tensor }): StateTensor => ({
-    ...tensor,
-    output: `${tensor.name}/next`,
-  }));
+  const state = step.state.map(({ name, shape, role, of }): StateTensor => {
+    return { name, output: `${name}/next`, shape, role, of };
+  });
 
   const scalarCount = step.scalars.length * count;
   const pieces = step.scalars.flatMap((name) => Array.from({ length: count }, (_, k) => ({ name, k })));
@@ -103,7 +102,7 @@ export function unroll(step: StepGraph, count: number): UnrolledGraph {
     stepInputs.push(
       new Map(step.inputs.filter(({ name }) => read.has(name)).map(({ name }) => [name, names.get(name)!])),
     );
-    if (isLast) for (const [at, { result }] of step.state.entries()) names.set(result, state[at]!.output);
+    if (isLast) for (const [at, { result }] of step.state.entries()) names.set(result, state[at].output);
     const rename = (name: string): string => {
       if (name === "" || initializers.has(name)) return name;
       return names.get(name) ?? `${k}/${name}`;

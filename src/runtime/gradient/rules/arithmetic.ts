@@ -4,8 +4,8 @@ import { firstGradient, unary, type GradientRule, type RuleContext } from "../ru
 /** Sums a gradient of the output's shape down to the shape of one input. */
 function toInput(context: RuleContext, gradient: string, input: number): string {
   const { emit } = context;
-  const from = context.shape(context.outputs[0]!);
-  return emit.unbroadcast(gradient, from, context.shape(context.inputs[input]!));
+  const from = context.shape(context.outputs[0]);
+  return emit.unbroadcast(gradient, from, context.shape(context.inputs[input]));
 }
 
 type Adjoint = (context: RuleContext, dy: string, a: string, b: string) => string;
@@ -42,7 +42,7 @@ const mul = binary(
 
 const div = binary(
   ({ emit }, dy, _, b) => emit.div(dy, b),
-  ({ emit, outputs }, dy, _, b) => emit.neg(emit.div(emit.mul(dy, outputs[0]!), b)),
+  ({ emit, outputs }, dy, _, b) => emit.neg(emit.div(emit.mul(dy, outputs[0]), b)),
 );
 
 /** d(aᵇ)/da = b·aᵇ⁻¹. The exponent's own gradient aᵇ·ln a counts as zero where a ≤ 0, as it is undefined there. */
@@ -56,7 +56,7 @@ const pow = binary(
   ({ emit, outputs }, dy, a) => {
     const positive = emit.op("Greater", [a, emit.scalar(0)]);
     const logarithm = emit.op("Log", [emit.where(positive, a, emit.scalar(1))]);
-    return emit.mul(dy, emit.mul(outputs[0]!, logarithm));
+    return emit.mul(dy, emit.mul(outputs[0], logarithm));
   },
 );
 
@@ -74,7 +74,7 @@ const mean: GradientRule = (context) => {
 /** Max and Min: the gradient goes to the inputs that hold the extremum, in equal parts where several do. */
 const extremum: GradientRule = (context) => {
   const { emit, inputs } = context;
-  const winners = inputs.map((input) => emit.indicator(emit.op("Equal", [input, context.outputs[0]!])));
+  const winners = inputs.map((input) => emit.indicator(emit.op("Equal", [input, context.outputs[0]])));
   const share =
     inputs.length === 1
       ? firstGradient(context)
@@ -83,13 +83,13 @@ const extremum: GradientRule = (context) => {
           winners.reduce((total, winner) => emit.add(total, winner)),
         );
   return inputs.map((_, input) =>
-    context.wants(input) ? toInput(context, emit.mul(share, winners[input]!), input) : undefined,
+    context.wants(input) ? toInput(context, emit.mul(share, winners[input]), input) : undefined,
   );
 };
 
 const where: GradientRule = (context) => {
   const { emit } = context;
-  const condition = context.inputs[0]!;
+  const condition = context.inputs[0];
   const dy = firstGradient(context);
   return [
     undefined,

@@ -7,7 +7,7 @@ import { slideBack, windowOf, type Window } from "./window.ts";
 
 /** Bias gradient: the sum over batch and space. */
 function biasGradient(context: RuleContext, dy: string): string {
-  const rank = context.shape(context.outputs[0]!).length;
+  const rank = context.shape(context.outputs[0]).length;
   return context.emit.reduceSum(dy, [0, ...range(rank).slice(2)], false);
 }
 
@@ -53,10 +53,10 @@ function weightGradient(
   });
   // A stride that does not divide the input leaves rows the forward pass never saw; they look like further kernel taps.
   const taps = spatial.map((size, axis) => {
-    const reach = size + padBegin[axis]! + padEnd[axis]! - ((outputSpatial[axis]! - 1) * strides[axis]! + 1);
-    return Math.floor(reach / dilations[axis]!) + 1;
+    const reach = size + padBegin[axis] + padEnd[axis] - ((outputSpatial[axis] - 1) * strides[axis] + 1);
+    return Math.floor(reach / dilations[axis]) + 1;
   });
-  const surplus = space.filter((axis) => taps[axis]! > window.kernel[axis]!);
+  const surplus = space.filter((axis) => taps[axis] > window.kernel[axis]);
   const cut =
     surplus.length === 0
       ? product
@@ -64,7 +64,7 @@ function weightGradient(
           product,
           surplus.map((axis) => axis + 2),
           surplus.map(() => 0),
-          surplus.map((axis) => window.kernel[axis]!),
+          surplus.map((axis) => window.kernel[axis]),
         );
   return emit.transpose(cut, swap);
 }
@@ -73,7 +73,7 @@ const conv: GradientRule = (context) => {
   const { emit, node } = context;
   const [x, w, bias] = context.inputs as [string, string, string | undefined];
   const dy = firstGradient(context);
-  const [xShape, wShape, dyShape] = [context.shape(x), context.shape(w), context.shape(context.outputs[0]!)];
+  const [xShape, wShape, dyShape] = [context.shape(x), context.shape(w), context.shape(context.outputs[0])];
   const group = intAttribute(node, "group", 1);
   const window = windowOf(node, xShape.slice(2), wShape.slice(2));
   return [
@@ -86,13 +86,13 @@ const conv: GradientRule = (context) => {
 /** The pads of a ConvTranspose follow from its output's size: total = covered + output_padding − size. */
 function transposedWindow(context: RuleContext, spatial: readonly number[], kernel: readonly number[]): Window {
   const { node } = context;
-  const output = context.shape(context.outputs[0]!).slice(2);
+  const output = context.shape(context.outputs[0]).slice(2);
   const strides = attribute.intsAttribute(node, "strides") ?? spatial.map(() => 1);
   const dilations = attribute.intsAttribute(node, "dilations") ?? spatial.map(() => 1);
   const autoPad = attribute.stringAttribute(node, "auto_pad", "NOTSET");
   const hasOutputShape = attribute.intsAttribute(node, "output_shape") !== undefined;
   const declared = attribute.intsAttribute(node, "pads") ?? spatial.flatMap(() => [0, 0]);
-  const covered = spatial.map((size, axis) => (size - 1) * strides[axis]! + (kernel[axis]! - 1) * dilations[axis]! + 1);
+  const covered = spatial.map((size, axis) => (size - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1);
   if (!hasOutputShape && !autoPad.startsWith("SAME")) {
     const padBegin = declared.slice(0, spatial.length);
     // Output padding makes the last pad negative: the sliding window then sees only part of the output.
@@ -101,13 +101,13 @@ function transposedWindow(context: RuleContext, spatial: readonly number[], kern
       strides,
       dilations,
       padBegin,
-      padEnd: covered.map((width, axis) => width - padBegin[axis]! - output[axis]!),
+      padEnd: covered.map((width, axis) => width - padBegin[axis] - output[axis]),
     };
   }
   const outputPadding = attribute.intsAttribute(node, "output_padding") ?? spatial.map(() => 0);
-  const total = covered.map((width, axis) => Math.max(0, width + outputPadding[axis]! - output[axis]!));
+  const total = covered.map((width, axis) => Math.max(0, width + outputPadding[axis] - output[axis]));
   const begin = total.map((width) => (autoPad === "SAME_UPPER" ? Math.floor(width / 2) : Math.ceil(width / 2)));
-  const padEnd = covered.map((width, axis) => width - begin[axis]! - output[axis]!);
+  const padEnd = covered.map((width, axis) => width - begin[axis] - output[axis]);
   return { kernel, strides, dilations, padBegin: begin, padEnd };
 }
 
@@ -115,13 +115,13 @@ function transposedWindow(context: RuleContext, spatial: readonly number[], kern
 const convTranspose: GradientRule = (context) => {
   const { emit, node } = context;
   const [x, w, bias] = context.inputs as [string, string, string | undefined];
-  const [xShape, wShape, dyShape] = [context.shape(x), context.shape(w), context.shape(context.outputs[0]!)];
+  const [xShape, wShape, dyShape] = [context.shape(x), context.shape(w), context.shape(context.outputs[0])];
   const group = intAttribute(node, "group", 1);
   const exact = transposedWindow(context, xShape.slice(2), wShape.slice(2));
   // Conv takes no negative pads: cut the part of dy that no window reaches.
   const overhang = exact.padEnd.map((width) => Math.min(0, width));
   const dy = emit.pad(firstGradient(context), [0, 0, ...overhang.map(() => 0)], [0, 0, ...overhang]);
-  const seenShape = dyShape.map((size, axis) => (axis < 2 ? size : size + overhang[axis - 2]!));
+  const seenShape = dyShape.map((size, axis) => (axis < 2 ? size : size + overhang[axis - 2]));
   const window = { ...exact, padEnd: exact.padEnd.map((width) => Math.max(0, width)) };
   const dX = (): string =>
     emit.op("Conv", [dy, w], {

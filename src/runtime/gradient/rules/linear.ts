@@ -18,7 +18,7 @@ const gemm: GradientRule = (context) => {
   const dB = (): string =>
     transB ? emit.gemm(dy, a, { transA: true, transB: transA, alpha }) : emit.gemm(a, dy, { transA: !transA, alpha });
   const dC = (name: string): string => {
-    const summed = emit.unbroadcast(dy, context.shape(context.outputs[0]!), context.shape(name));
+    const summed = emit.unbroadcast(dy, context.shape(context.outputs[0]), context.shape(name));
     return emit.scale(summed, floatAttribute(node, "beta", 1));
   };
   return [
@@ -109,15 +109,18 @@ const einsum: GradientRule = (context) => {
   return inputs.map((term, input) => {
     if (!context.wants(input)) return undefined;
     const others = range(inputs.length).filter((other) => other !== input);
-    const known = new Set([output, ...others.map((other) => inputs[other]!)].join(""));
+    const known = new Set([output, ...others.map((other) => inputs[other])].join(""));
     // A letter that only this factor has was summed away: its gradient is the same all along that axis.
-    const present = [...term].filter((letter) => known.has(letter)).join("");
-    const equation = `${[output, ...others.map((other) => inputs[other]!)].join(",")}->${present}`;
-    const factors = [firstGradient(context), ...others.map((other) => context.inputs[other]!)];
+    const present = term
+      .split("")
+      .filter((letter) => known.has(letter))
+      .join("");
+    const equation = `${[output, ...others.map((other) => inputs[other])].join(",")}->${present}`;
+    const factors = [firstGradient(context), ...others.map((other) => context.inputs[other])];
     const product = emit.op("Einsum", factors, { equation: attribute.string(equation) });
     if (present === term) return product;
-    const shape = context.shape(context.inputs[input]!);
-    const aligned = shape.map((size, axis) => (known.has(term[axis]!) ? size : 1));
+    const shape = context.shape(context.inputs[input]);
+    const aligned = shape.map((size, axis) => (known.has(term[axis]) ? size : 1));
     return emit.expand(emit.reshape(product, aligned), shape);
   });
 };

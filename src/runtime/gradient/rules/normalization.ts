@@ -4,14 +4,14 @@ import { elementCount, normalizeAxis, range } from "../emitter.ts";
 import { firstGradient, type GradientRule, type RuleContext } from "../rule.ts";
 
 function axisOf(context: RuleContext): number {
-  return normalizeAxis(intAttribute(context.node, "axis", -1), context.shape(context.inputs[0]!).length);
+  return normalizeAxis(intAttribute(context.node, "axis", -1), context.shape(context.inputs[0]).length);
 }
 
 /** dx = (dy − Σ dy·y)·y along the axis. */
 const softmax: GradientRule = (context) => {
   const { emit } = context;
   const dy = firstGradient(context);
-  const y = context.outputs[0]!;
+  const y = context.outputs[0];
   const inner = emit.reduceSum(emit.mul(dy, y), [axisOf(context)], true);
   return [emit.mul(emit.sub(dy, inner), y)];
 };
@@ -21,7 +21,7 @@ const logSoftmax: GradientRule = (context) => {
   const { emit } = context;
   const dy = firstGradient(context);
   const total = emit.reduceSum(dy, [axisOf(context)], true);
-  return [emit.sub(dy, emit.mul(emit.op("Exp", [context.outputs[0]!]), total))];
+  return [emit.sub(dy, emit.mul(emit.op("Exp", [context.outputs[0]]), total))];
 };
 
 /**
@@ -78,7 +78,7 @@ const overChannels = (channels: number, rank: number): number[] =>
 /** Scale and bias of one entry per channel, shared by instance, group and batch normalization. */
 function perChannel(context: RuleContext, dy: string, xHat: string): { dScale: () => string; dBias: () => string } {
   const { emit } = context;
-  const rank = context.shape(context.inputs[0]!).length;
+  const rank = context.shape(context.inputs[0]).length;
   const others = [0, ...range(rank).slice(2)];
   return {
     dScale: () => emit.reduceSum(emit.mul(dy, xHat), others, false),
@@ -93,7 +93,7 @@ const instanceNormalization: GradientRule = (context) => {
   const axes = range(shape.length).slice(2);
   const dy = firstGradient(context);
   const { xHat, inverse } = standardize(context, x, axes, floatAttribute(node, "epsilon", 1e-5));
-  const dxHat = (): string => emit.mul(dy, emit.reshape(scale, overChannels(shape[1]!, shape.length)));
+  const dxHat = (): string => emit.mul(dy, emit.reshape(scale, overChannels(shape[1], shape.length)));
   const { dScale, dBias } = perChannel(context, dy, xHat);
   return [
     context.wants(0) ? standardizeAdjoint(context, dxHat(), xHat, inverse, axes) : undefined,
@@ -108,11 +108,11 @@ const groupNormalization: GradientRule = (context) => {
   const [x, scale] = context.inputs as [string, string];
   const shape = context.shape(x);
   const groups = intAttribute(node, "num_groups", 1);
-  const grouped = [shape[0]!, groups, elementCount(shape) / (shape[0]! * groups)];
+  const grouped = [shape[0], groups, elementCount(shape) / (shape[0] * groups)];
   const dy = firstGradient(context);
   const stats = standardize(context, emit.reshape(x, grouped), [2], floatAttribute(node, "epsilon", 1e-5));
   const dX = (): string => {
-    const dxHat = emit.mul(dy, emit.reshape(scale, overChannels(shape[1]!, shape.length)));
+    const dxHat = emit.mul(dy, emit.reshape(scale, overChannels(shape[1], shape.length)));
     const adjoint = standardizeAdjoint(context, emit.reshape(dxHat, grouped), stats.xHat, stats.inverse, [2]);
     return emit.reshape(adjoint, shape);
   };
@@ -134,7 +134,7 @@ const batchNormalization: GradientRule = (context) => {
   const [x, scale, , runningMean, runningVariance] = context.inputs as [string, string, string, string, string];
   const shape = context.shape(x);
   const isTraining = intAttribute(node, "training_mode", 0) !== 0;
-  const aligned = overChannels(shape[1]!, shape.length);
+  const aligned = overChannels(shape[1], shape.length);
   const dy = firstGradient(context);
   const mean = isTraining ? context.auxiliary(1) : runningMean;
   const variance = isTraining ? context.auxiliary(2) : runningVariance;

@@ -20,7 +20,7 @@ function aligned(context: RuleContext, parameter: string, x: string): string {
   const axis = normalizeAxis(intAttribute(context.node, "axis", 1), shape.length);
   return context.emit.reshape(
     parameter,
-    shape.map((_, at) => (at === axis ? size[0]! : 1)),
+    shape.map((_, at) => (at === axis ? size[0] : 1)),
   );
 }
 
@@ -37,7 +37,7 @@ function integerRange(dtype: DType): [number, number] {
 const quantizeLinear: GradientRule = (context) => {
   const { emit } = context;
   const [x, scale, zeroPoint] = context.inputs as [string, string, string | undefined];
-  const [low, high] = integerRange(context.dtype(context.outputs[0]!));
+  const [low, high] = integerRange(context.dtype(context.outputs[0]));
   const alignedScale = aligned(context, scale, x);
   const scaled = emit.div(x, alignedScale);
   const zero = zeroPoint ? emit.cast(aligned(context, zeroPoint, x), emit.floatType) : undefined;
@@ -63,11 +63,7 @@ const dequantizeLinear: GradientRule = (context) => {
     const size = context.shape(scale);
     const axis = normalizeAxis(intAttribute(context.node, "axis", 1), shape.length);
     const isPerAxis = size.length === 1 && size[0] !== 1;
-    const summed = emit.unbroadcast(
-      product,
-      shape,
-      isPerAxis ? shape.map((_, at) => (at === axis ? size[0]! : 1)) : [],
-    );
+    const summed = emit.unbroadcast(product, shape, isPerAxis ? shape.map((_, at) => (at === axis ? size[0] : 1)) : []);
     return emit.reshape(summed, size);
   };
   return [context.wants(0) ? emit.mul(dy, alignedScale) : undefined, context.wants(1) ? dScale() : undefined];

@@ -5,7 +5,7 @@ import { firstGradient, type GradientRule, type RuleContext } from "../rule.ts";
 
 /** The reduced axes; none given means all, unless the node asks for a no-operation. */
 function reducedAxes(context: RuleContext): number[] {
-  const rank = context.shape(context.inputs[0]!).length;
+  const rank = context.shape(context.inputs[0]).length;
   const given = context.inputs[1] ? context.constant(context.inputs[1]) : [];
   if (given.length > 0) return given.map((axis) => normalizeAxis(axis, rank));
   return intAttribute(context.node, "noop_with_empty_axes", 0) !== 0 ? [] : range(rank);
@@ -14,7 +14,7 @@ function reducedAxes(context: RuleContext): number[] {
 /** A value of the output's shape with the reduced axes back in place as size 1. */
 function alignedTo(context: RuleContext, value: string, axes: readonly number[]): string {
   if (intAttribute(context.node, "keepdims", 1) !== 0) return value;
-  const shape = context.shape(context.inputs[0]!);
+  const shape = context.shape(context.inputs[0]);
   return context.emit.reshape(
     value,
     shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
@@ -26,12 +26,12 @@ type Adjoint = (context: RuleContext, dy: string, x: string, y: string, count: n
 /** From an adjoint on values aligned with x; its result may still need broadcasting to x. */
 function reduction(adjoint: Adjoint, broadcasts: boolean): GradientRule {
   return (context) => {
-    const x = context.inputs[0]!;
+    const x = context.inputs[0];
     const shape = context.shape(x);
     const axes = reducedAxes(context);
     const dy = alignedTo(context, firstGradient(context), axes);
-    const y = broadcasts ? "" : alignedTo(context, context.outputs[0]!, axes);
-    const gradient = adjoint(context, dy, x, y, elementCount(axes.map((axis) => shape[axis]!)));
+    const y = broadcasts ? "" : alignedTo(context, context.outputs[0], axes);
+    const gradient = adjoint(context, dy, x, y, elementCount(axes.map((axis) => shape[axis])));
     return [broadcasts ? context.emit.expand(gradient, shape) : gradient];
   };
 }
@@ -39,7 +39,7 @@ function reduction(adjoint: Adjoint, broadcasts: boolean): GradientRule {
 const extremum = (context: RuleContext): readonly string[] => {
   const { emit } = context;
   const axes = reducedAxes(context);
-  const winners = emit.indicator(emit.op("Equal", [context.inputs[0]!, alignedTo(context, context.outputs[0]!, axes)]));
+  const winners = emit.indicator(emit.op("Equal", [context.inputs[0], alignedTo(context, context.outputs[0], axes)]));
   const count = emit.reduceSum(winners, axes, true);
   return [emit.mul(winners, emit.div(alignedTo(context, firstGradient(context), axes), count))];
 };

@@ -52,12 +52,12 @@ async function gradientError(sample: Case): Promise<number> {
   const dtype = sample.dtype ?? "float64";
   const random = seededRandom(11).fork(`${sample.operator}/${sample.title}`);
   const names = Object.keys(sample.inputs);
-  const specs = Object.fromEntries(names.map((name) => [name, { dtype, shape: sample.inputs[name]! }]));
+  const specs = Object.fromEntries(names.map((name) => [name, { dtype, shape: sample.inputs[name] }]));
   const source = model(
     {
       nodes: sample.nodes,
       initializers: sample.constants ?? [],
-      inputs: names.map((name) => tensorInfo(name, dtype, sample.inputs[name]!)),
+      inputs: names.map((name) => tensorInfo(name, dtype, sample.inputs[name])),
       outputs: [tensorInfo("y", dtype, undefined)],
     },
     sample.opset ?? 21,
@@ -86,7 +86,7 @@ async function gradientError(sample: Case): Promise<number> {
           graph({
             nodes: all,
             initializers,
-            inputs: inputs.map((name) => tensorInfo(name, dtype, name === "dy" ? yShape : sample.inputs[name]!)),
+            inputs: inputs.map((name) => tensorInfo(name, dtype, name === "dy" ? yShape : sample.inputs[name])),
             outputs: outputs.map((name) => ({ name, type: undefined })),
           }),
         ),
@@ -94,11 +94,11 @@ async function gradientError(sample: Case): Promise<number> {
       { threads: 1 },
     );
   const values = new Map(
-    names.map((name) => [name, drawValues(random, elementCount(sample.inputs[name]!), sample.draw ?? "any")]),
+    names.map((name) => [name, drawValues(random, elementCount(sample.inputs[name]), sample.draw ?? "any")]),
   );
   const cotangent = drawValues(random, elementCount(yShape), "any");
   const feeds = (): Record<string, TensorValue> =>
-    Object.fromEntries(names.map((name) => [name, tensor(dtype, sample.inputs[name]!, values.get(name)!)]));
+    Object.fromEntries(names.map((name) => [name, tensor(dtype, sample.inputs[name], values.get(name)!)]));
 
   const outputs = [...new Set(gradients.values())];
   const backward = await open([...nodes, ...emit.nodes], [...names, "dy"], outputs);
@@ -107,16 +107,16 @@ async function gradientError(sample: Case): Promise<number> {
   const session = await open(nodes, names, ["y"]);
   const objective = async (): Promise<number> => {
     const { y } = await session.run(feeds());
-    return cotangent.reduce((sum, weight, at) => sum + weight * Number(y!.data[at]), 0);
+    return cotangent.reduce((sum, weight, at) => sum + weight * Number(y.data[at]), 0);
   };
   const step = dtype === "float64" ? 1e-5 : 1e-2;
   let worst = 0;
   for (const [name, gradient] of gradients) {
-    const found = analytic[gradient]!;
+    const found = analytic[gradient];
     expect(found.shape).toEqual(sample.inputs[name]);
     const at = values.get(name)!;
     for (let index = 0; index < at.length; index++) {
-      const kept = at[index]!;
+      const kept = at[index];
       at[index] = kept + step;
       const above = await objective();
       at[index] = kept - step;
@@ -141,7 +141,7 @@ function single(
   options: Options & { readonly after?: readonly string[] } = {},
 ): Case {
   const names = shapes.map((_, at) => `x${at}`);
-  const inputs = Object.fromEntries(names.map((name, at) => [name, shapes[at]!]));
+  const inputs = Object.fromEntries(names.map((name, at) => [name, shapes[at]]));
   return {
     operator,
     title,

@@ -27,8 +27,8 @@ export function windowOf(node: Node, spatial: readonly number[], kernel: readonl
   const autoPad = stringAttribute(node, "auto_pad", "NOTSET");
   if (autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER") {
     const total = spatial.map((size, axis) => {
-      const count = Math.ceil(size / strides[axis]!);
-      return Math.max(0, (count - 1) * strides[axis]! + extent(kernel[axis]!, dilations[axis]!) - size);
+      const count = Math.ceil(size / strides[axis]);
+      return Math.max(0, (count - 1) * strides[axis] + extent(kernel[axis], dilations[axis]) - size);
     });
     const smaller = total.map((width) => Math.floor(width / 2));
     const larger = total.map((width) => Math.ceil(width / 2));
@@ -61,16 +61,16 @@ export function slideBack(
 ): string {
   const { kernel, strides, dilations, padBegin, padEnd } = window;
   const covered = outputSpatial.map(
-    (count, axis) => (count - 1) * strides[axis]! + extent(kernel[axis]!, dilations[axis]!),
+    (count, axis) => (count - 1) * strides[axis] + extent(kernel[axis], dilations[axis]),
   );
-  const missing = inputSpatial.map((size, axis) => size + padBegin[axis]! + padEnd[axis]! - covered[axis]!);
+  const missing = inputSpatial.map((size, axis) => size + padBegin[axis] + padEnd[axis] - covered[axis]);
   const attributes = {
     kernel_shape: attribute.ints(kernel),
     strides: attribute.ints(strides),
     dilations: attribute.ints(dilations),
     group: attribute.int(group),
   };
-  const direct = missing.every((width, axis) => width >= 0 && width < strides[axis]!);
+  const direct = missing.every((width, axis) => width >= 0 && width < strides[axis]);
   if (direct && [...padBegin, ...padEnd].every((width) => width >= 0)) {
     return emit.op("ConvTranspose", [dy, weight], {
       ...attributes,
@@ -80,6 +80,6 @@ export function slideBack(
   }
   const full = emit.op("ConvTranspose", [dy, weight], attributes);
   const before = padBegin.map((width) => -width);
-  const after = inputSpatial.map((size, axis) => size + padBegin[axis]! - covered[axis]!);
+  const after = inputSpatial.map((size, axis) => size + padBegin[axis] - covered[axis]);
   return emit.pad(full, [0, 0, ...before], [0, 0, ...after]);
 }
