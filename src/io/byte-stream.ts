@@ -1,123 +1,136 @@
-// Bytes read front to back, from a file's range or through a decompressor, into memory the caller owns; may depend on errors.
-import { constants, open, type FileHandle } from "node:fs/promises";
+// Bytes taken front to back, from a range of a file or through a decompressor; may depend on errors and its room.
+import { Readable } from "node:stream";
 import { createInflateRaw } from "node:zlib";
-import { createReadStream } from "node:fs";
 import { LightfootError } from "../errors/index.ts";
+import type { FileRange } from "./file-range.ts";
+import { allocateBytes } from "./named-array.ts";
 
 /** A forward-only source of a known number of bytes. */
 export interface ByteStream {
   readonly file: string;
   /** Bytes that are left. */
   readonly remaining: number;
-  /** Fills the whole of `target`. @throws LightfootError E_DATA when the bytes end before that */
-  fill(target: Uint8Array): Promise<void>;
+  /** The next `length` bytes, in memory of their own. @throws LightfootError E_DATA when there are fewer */
+  take(length: number): Promise<Uint8Array>;
 }
 
-/** Opens a file for reading with errors a user can act on. @throws LightfootError E_FILE_NOT_FOUND, E_FILE_READ */
-export async function openForReading(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, constants.O_RDONLY);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === "ENOENT") {
-      throw new LightfootError("E_FILE_NOT_FOUND", `no file at '${file}'`, { where: { file }, cause });
-    }
-    throw new LightfootError("E_FILE_READ", `cannot read '${file}': ${String(cause)}`, { where: { file }, cause });
-  }
-}
-
-/** The bytes `start…start + length` of an open file. */
-export function fileStream(handle: FileHandle, file: string, start: number, length: number): ByteStream {
+/** The bytes `start … start + byteLength` of an open file. */
+export function fileStream(range: FileRange, start = 0, byteLength = range.size - start): ByteStream {
   let position = start;
-  const end = start + length;
+  const end = start + byteLength;
   return {
-    file,
+    file: range.path,
     get remaining() {
       return end - position;
     },
-    async fill(target) {
-      if (target.byteLength > end - position) throw truncated(file, position, target.byteLength, end - position);
-      let filled = 0;
-      while (filled < target.byteLength) {
-        // One read call moves at most 2 GiB; smaller pieces also keep the thread pool free for others.
-        const length = Math.min(target.byteLength - filled, 64 * 1_048_576);
-        const { bytesRead } = await handle.read(target, filled, length, position);
-        if (bytesRead === 0) throw truncated(file, position, target.byteLength - filled, 0);
-        filled += bytesRead;
-        position += bytesRead;
-      }
+    async take(length) {
+      if (length > end - position) throw endsEarly(range.path, position, length, end - position);
+      const bytes = await range.read(position, length);
+      position += length;
+      return bytes;
     },
   };
 }
 
+export interface InflateStream extends ByteStream {
+  /** Reads on to the end. @throws LightfootError E_DATA when more comes than was declared */
+  finish(): Promise<void>;
+  /** Frees the decompressor; harmless after `finish`. */
+  close(): void;
+}
+
+const PIECE_BYTES = 1_048_576;
+
 /**
- * The raw-deflate data at `start…start + compressedLength` of a file, inflated to `length` bytes as it is read.
+ * The raw-deflate data at `start … start + compressedBytes`, inflated to `byteLength` bytes while it is read.
  *
- * `finish` reads to the end, checks that nothing is left and frees the stream; `onBytes` sees every inflated byte once.
+ * @param onBytes sees every inflated byte once, in order
  */
 export function inflateStream(
-  file: string,
+  range: FileRange,
   start: number,
-  compressedLength: number,
-  length: number,
+  compressedBytes: number,
+  byteLength: number,
   onBytes: (bytes: Uint8Array) => void,
-): ByteStream & { finish(): Promise<void>; abort(): void } {
-  const source = createReadStream(file, { start, end: start + Math.max(compressedLength, 1) - 1 });
+): InflateStream {
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    const end = start + compressedBytes;
+    for (let at = start; at < end; at += PIECE_BYTES) yield await range.read(at, Math.min(PIECE_BYTES, end - at));
+  }
+  const source = Readable.from(pieces());
   const inflated = source.pipe(createInflateRaw({ chunkSize: 262_144 }));
   source.on("error", (error) => inflated.destroy(error));
   const chunks = inflated[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let pending: Uint8Array = new Uint8Array(0);
-  let remaining = length;
-  const next = async (): Promise<boolean> => {
+  let remaining = byteLength;
+  const refill = async (): Promise<boolean> => {
     try {
       const step = await chunks.next();
       if (step.done === true) return false;
-      pending = new Uint8Array(step.value.buffer, step.value.byteOffset, step.value.byteLength);
+      pending = step.value;
       onBytes(pending);
       return true;
     } catch (cause) {
+      if (cause instanceof LightfootError) throw cause;
       throw new LightfootError("E_DATA", `the compressed data is damaged: ${(cause as Error).message}`, {
-        where: { file, offset: start },
+        where: { file: range.path, offset: start },
         cause,
       });
     }
   };
   return {
-    file,
+    file: range.path,
     get remaining() {
       return remaining;
     },
-    async fill(target) {
-      if (target.byteLength > remaining) throw truncated(file, start, target.byteLength, remaining);
-      let filled = 0;
-      while (filled < target.byteLength) {
-        if (pending.byteLength === 0 && !(await next())) {
-          throw truncated(file, start, target.byteLength - filled, 0);
-        }
-        const part = pending.subarray(0, target.byteLength - filled);
+    async take(length) {
+      if (length > remaining) throw endsEarly(range.path, start, length, remaining);
+      const target = allocateBytes(length, { file: range.path });
+      for (let filled = 0; filled < length;) {
+        if (pending.byteLength === 0 && !(await refill())) throw endsEarly(range.path, start, length - filled, 0);
+        const part = pending.subarray(0, length - filled);
         target.set(part, filled);
         filled += part.byteLength;
         pending = pending.subarray(part.byteLength);
       }
-      remaining -= filled;
+      remaining -= length;
+      return target;
     },
     async finish() {
-      if (remaining > 0 || pending.byteLength > 0 || (await next())) {
-        source.destroy();
-        throw new LightfootError("E_DATA", `the entry inflates to another size than the ${length} bytes it declares`, {
-          where: { file, offset: start },
-        });
+      if (remaining > 0 || pending.byteLength > 0 || (await refill())) {
+        throw new LightfootError(
+          "E_DATA",
+          `the entry inflates to another size than the ${byteLength} bytes it declares`,
+          {
+            where: { file: range.path, offset: start },
+          },
+        );
       }
-      source.destroy();
     },
-    abort() {
+    close() {
       source.destroy();
       inflated.destroy();
     },
   };
 }
 
-function truncated(file: string, offset: number, wanted: number, found: number): LightfootError {
+/** Bytes in memory as a stream. */
+export function memoryStream(bytes: Uint8Array, file: string): ByteStream {
+  let position = 0;
+  return {
+    file,
+    get remaining() {
+      return bytes.byteLength - position;
+    },
+    async take(length) {
+      if (length > bytes.byteLength - position) throw endsEarly(file, position, length, bytes.byteLength - position);
+      position += length;
+      return bytes.slice(position - length, position); // a copy, so that its memory is aligned for every type
+    },
+  };
+}
+
+function endsEarly(file: string, offset: number, wanted: number, found: number): LightfootError {
   return new LightfootError("E_DATA", `the data ends early: ${wanted} more bytes are declared, ${found} are there`, {
     where: { file, offset },
   });

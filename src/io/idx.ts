@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { LightfootError } from "../errors/index.ts";
-import { fileStream, openForReading, type ByteStream } from "./byte-stream.ts";
+import { fileStream, memoryStream, type ByteStream } from "./byte-stream.ts";
+import { openFileRange } from "./file-range.ts";
 import {
-  allocateBytes,
   ARRAY_ITEM_BYTES,
   arrayByteLength,
   swapByteOrder,
@@ -31,15 +31,13 @@ const MAX_GUNZIPPED_BYTES = 2 ** 31 - 1;
  * @throws LightfootError E_DATA when magic number, sizes and length do not agree
  */
 export async function readIdx(file: string, name = "array"): Promise<NamedArray> {
-  const handle = await openForReading(file);
+  const range = await openFileRange(file);
   try {
-    const { size } = await handle.stat();
-    const start = new Uint8Array(Math.min(2, size));
-    await fileStream(handle, file, 0, start.byteLength).fill(start);
+    const start = await range.read(0, Math.min(2, range.size));
     const gzipped = start[0] === 0x1f && start[1] === 0x8b;
-    return await readStream(gzipped ? await gunzipped(file) : fileStream(handle, file, 0, size), name);
+    return await readStream(gzipped ? await gunzipped(file) : fileStream(range), name);
   } finally {
-    await handle.close();
+    await range.close();
   }
 }
 
@@ -47,8 +45,7 @@ async function readStream(stream: ByteStream, name: string): Promise<NamedArray>
   const where = { file: stream.file };
   const length = stream.remaining;
   if (length < 4) throw new LightfootError("E_DATA", `${length} bytes are too few for an IDX file`, { where });
-  const magic = new Uint8Array(4);
-  await stream.fill(magic);
+  const magic = await stream.take(4);
   const [zero, zeroToo, code = 0, rank = 0] = magic;
   const dtype = DTYPE_BY_CODE[code];
   if (zero !== 0 || zeroToo !== 0 || dtype === undefined || rank === 0 || stream.remaining < 4 * rank) {
@@ -57,9 +54,8 @@ async function readStream(stream: ByteStream, name: string): Promise<NamedArray>
       where,
     });
   }
-  const sizes = new Uint8Array(4 * rank);
-  await stream.fill(sizes);
-  const view = new DataView(sizes.buffer);
+  const sizes = await stream.take(4 * rank);
+  const view = new DataView(sizes.buffer, sizes.byteOffset);
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 * axis));
   const byteLength = arrayByteLength(dtype, shape, where);
   if (byteLength !== stream.remaining) {
@@ -69,8 +65,7 @@ async function readStream(stream: ByteStream, name: string): Promise<NamedArray>
       { where },
     );
   }
-  const bytes = allocateBytes(byteLength, where);
-  await stream.fill(bytes);
+  const bytes = await stream.take(byteLength);
   swapByteOrder(bytes, ARRAY_ITEM_BYTES[dtype]);
   return { name, dtype, shape, data: viewAs(dtype, bytes) };
 }
@@ -85,15 +80,5 @@ async function gunzipped(file: string): Promise<ByteStream> {
       cause,
     });
   }
-  let position = 0;
-  return {
-    file,
-    get remaining() {
-      return bytes.byteLength - position;
-    },
-    async fill(target) {
-      target.set(bytes.subarray(position, position + target.byteLength));
-      position += target.byteLength;
-    },
-  };
+  return memoryStream(bytes, file);
 }

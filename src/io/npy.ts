@@ -1,9 +1,9 @@
 // NumPy's `.npy` format: one array with its type and shape, read and written; may depend on errors and its room.
-import { writeFile } from "node:fs/promises";
 import { LightfootError, type Place } from "../errors/index.ts";
-import { fileStream, openForReading, type ByteStream } from "./byte-stream.ts";
+import { writeFileAtomic } from "./atomic-write.ts";
+import { fileStream, type ByteStream } from "./byte-stream.ts";
+import { openFileRange } from "./file-range.ts";
 import {
-  allocateBytes,
   ARRAY_ITEM_BYTES,
   arrayByteLength,
   bytesOf,
@@ -45,12 +45,11 @@ interface NpyHeader {
  * @throws LightfootError E_DATA with the place when the file is damaged or holds text, objects or records
  */
 export async function readNpy(file: string, name = "array"): Promise<NamedArray> {
-  const handle = await openForReading(file);
+  const range = await openFileRange(file);
   try {
-    const { size } = await handle.stat();
-    return await readNpyStream(fileStream(handle, file, 0, size), name);
+    return await readNpyStream(fileStream(range), name);
   } finally {
-    await handle.close();
+    await range.close();
   }
 }
 
@@ -66,8 +65,7 @@ export async function readNpyStream(stream: ByteStream, name: string): Promise<N
       where,
     });
   }
-  const bytes = allocateBytes(byteLength, where);
-  await stream.fill(bytes);
+  const bytes = await stream.take(byteLength);
   const itemBytes = ARRAY_ITEM_BYTES[header.dtype];
   if (header.bigEndian) swapByteOrder(bytes, itemBytes);
   const ordered = header.fortranOrder && header.shape.length > 1 ? rowMajor(bytes, header.shape, itemBytes) : bytes;
@@ -75,9 +73,8 @@ export async function readNpyStream(stream: ByteStream, name: string): Promise<N
 }
 
 async function readHeader(stream: ByteStream, where: Place): Promise<NpyHeader> {
-  const prefix = new Uint8Array(8);
-  if (stream.remaining < 10) throw new LightfootError("E_DATA", "the file is too short for a NumPy array", { where });
-  await stream.fill(prefix);
+  if (stream.remaining < 12) throw new LightfootError("E_DATA", "the file is too short for a NumPy array", { where });
+  const prefix = await stream.take(8);
   if (String.fromCharCode(...prefix.subarray(0, 6)) !== MAGIC) {
     throw new LightfootError("E_DATA", "this is no NumPy array: the file does not begin with \\x93NUMPY", { where });
   }
@@ -85,16 +82,13 @@ async function readHeader(stream: ByteStream, where: Place): Promise<NpyHeader> 
   if (version < 1 || version > 3) {
     throw new LightfootError("E_DATA", `NumPy format version ${version} is unknown, expected 1, 2 or 3`, { where });
   }
-  const lengthField = new Uint8Array(version === 1 ? 2 : 4);
-  await stream.fill(lengthField);
-  const view = new DataView(lengthField.buffer);
+  const lengthField = await stream.take(version === 1 ? 2 : 4);
+  const view = new DataView(lengthField.buffer, lengthField.byteOffset);
   const length = version === 1 ? view.getUint16(0, true) : view.getUint32(0, true);
   if (length > MAX_HEADER_BYTES || length > stream.remaining) {
     throw new LightfootError("E_DATA", `the header declares ${length} bytes, ${stream.remaining} are there`, { where });
   }
-  const header = new Uint8Array(length);
-  await stream.fill(header);
-  return parseHeader(new TextDecoder().decode(header), where);
+  return parseHeader(new TextDecoder().decode(await stream.take(length)), where);
 }
 
 function parseHeader(text: string, where: Place): NpyHeader {
@@ -180,5 +174,5 @@ export function encodeNpy(array: Pick<NamedArray, "dtype" | "shape" | "data">): 
 
 /** Writes a `.npy` file that `numpy.load` reads. */
 export async function writeNpy(file: string, array: Pick<NamedArray, "dtype" | "shape" | "data">): Promise<void> {
-  await writeFile(file, encodeNpy(array));
+  await writeFileAtomic(file, encodeNpy(array));
 }

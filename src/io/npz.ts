@@ -1,9 +1,10 @@
 // NumPy's `.npz` archives: named arrays in a ZIP file, stored or deflated, also beyond 4 GiB; may depend on errors and its
 // room. The ZIP layer is here because libraries unpack into memory twice, and these files are as large as memory allows.
-import { open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { LightfootError } from "../errors/index.ts";
-import { fileStream, inflateStream, openForReading, type ByteStream } from "./byte-stream.ts";
+import { openAtomicWriter } from "./atomic-write.ts";
+import { fileStream, inflateStream, type ByteStream } from "./byte-stream.ts";
+import { openFileRange, type FileRange } from "./file-range.ts";
 import { bytesOf, type NamedArray } from "./named-array.ts";
 import { npyHeader, readNpyStream } from "./npy.ts";
 
@@ -38,11 +39,10 @@ interface Entry {
  * @throws LightfootError E_DATA with file and place when the archive is damaged, or an array is of a kind not read
  */
 export async function readNpz(file: string, names?: readonly string[]): Promise<NamedArray[]> {
-  const handle = await openForReading(file);
+  const range = await openFileRange(file);
   try {
-    const { size } = await handle.stat();
     const arrays: NamedArray[] = [];
-    for (const entry of await readDirectory(fileReader(file, size, handle), file)) {
+    for (const entry of await readDirectory(range)) {
       const name = entry.name.replace(/\.npy$/, "");
       if (names !== undefined && !names.includes(name)) continue;
       if (!entry.name.endsWith(".npy")) {
@@ -50,60 +50,49 @@ export async function readNpz(file: string, names?: readonly string[]): Promise<
           where: { file, path: entry.name },
         });
       }
-      arrays.push(await readEntry(entry, fileReader(file, size, handle), file, name));
+      arrays.push(await readEntry(entry, range, name));
     }
     return arrays;
   } finally {
-    await handle.close();
+    await range.close();
   }
 }
 
-interface Reader {
-  readonly size: number;
-  stream(start: number, length: number): ByteStream;
-  bytes(start: number, length: number): Promise<DataView>;
+async function view(range: FileRange, start: number, length: number): Promise<DataView> {
+  requireInside(range, start, length);
+  const bytes = await range.read(start, length);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function fileReader(file: string, size: number, handle: Parameters<typeof fileStream>[0]): Reader {
-  const stream = (start: number, length: number) => {
-    if (start < 0 || length < 0 || start + length > size) {
-      throw damaged(file, `bytes ${start}…${start + length} lie outside the file of ${size}`, start);
-    }
-    return fileStream(handle, file, start, length);
-  };
-  return {
-    size,
-    stream,
-    async bytes(start, length) {
-      const target = new Uint8Array(length);
-      await stream(start, length).fill(target);
-      return new DataView(target.buffer);
-    },
-  };
+function requireInside(range: FileRange, start: number, length: number): void {
+  if (start < 0 || length < 0 || start + length > range.size) {
+    throw damaged(range.path, `bytes ${start}…${start + length} lie outside the file of ${range.size}`, start);
+  }
 }
 
-async function readDirectory(reader: Reader, file: string): Promise<Entry[]> {
-  const tailBytes = Math.min(reader.size, END_BYTES + MAX_COMMENT_BYTES);
-  const tailStart = reader.size - tailBytes;
-  const tail = await reader.bytes(tailStart, tailBytes);
+async function readDirectory(range: FileRange): Promise<Entry[]> {
+  const file = range.path;
+  const tailBytes = Math.min(range.size, END_BYTES + MAX_COMMENT_BYTES);
+  const tailStart = range.size - tailBytes;
+  const tail = await view(range, tailStart, tailBytes);
   let end = tailBytes - END_BYTES;
   while (end >= 0 && tail.getUint32(end, true) !== END_SIGNATURE) end--;
-  if (end < 0) throw damaged(file, "no ZIP directory at its end: not an .npz, or cut short", reader.size);
+  if (end < 0) throw damaged(file, "no ZIP directory at its end: not an .npz, or cut short", range.size);
   let count = tail.getUint16(end + 10, true);
   let directoryBytes = tail.getUint32(end + 12, true);
   let start = tail.getUint32(end + 16, true);
   if (count === 0xffff || directoryBytes === NARROW || start === NARROW) {
-    const locator = await reader.bytes(tailStart + end - LOCATOR64_BYTES, LOCATOR64_BYTES);
+    const locator = await view(range, tailStart + end - LOCATOR64_BYTES, LOCATOR64_BYTES);
     if (locator.getUint32(0, true) !== LOCATOR64_SIGNATURE) throw damaged(file, "the ZIP64 locator is missing", end);
     const end64At = wide(locator, 8, file);
-    const end64 = await reader.bytes(end64At, 56);
+    const end64 = await view(range, end64At, 56);
     if (end64.getUint32(0, true) !== END64_SIGNATURE) throw damaged(file, "the ZIP64 directory is missing", end64At);
     count = wide(end64, 32, file);
     directoryBytes = wide(end64, 40, file);
     start = wide(end64, 48, file);
   }
   if (directoryBytes > MAX_DIRECTORY_BYTES) throw damaged(file, `a directory of ${directoryBytes} bytes`, start);
-  const directory = await reader.bytes(start, directoryBytes);
+  const directory = await view(range, start, directoryBytes);
   const entries: Entry[] = [];
   let at = 0;
   for (let index = 0; index < count; index++) {
@@ -158,57 +147,70 @@ function parseEntry(directory: DataView, at: number, nameBytes: number, extraByt
   };
 }
 
-async function readEntry(entry: Entry, reader: Reader, file: string, name: string): Promise<NamedArray> {
-  const local = await reader.bytes(entry.headerOffset, 30);
+async function readEntry(entry: Entry, range: FileRange, name: string): Promise<NamedArray> {
+  const file = range.path;
+  const local = await view(range, entry.headerOffset, 30);
   if (local.getUint32(0, true) !== LOCAL_SIGNATURE) {
     throw damaged(file, `entry '${entry.name}' does not begin where the directory says`, entry.headerOffset);
   }
   const start = entry.headerOffset + 30 + local.getUint16(26, true) + local.getUint16(28, true);
-  let crc = 0;
-  const checkCrc = () => {
-    if (crc !== entry.crc) throw damaged(file, `the checksum of '${entry.name}' does not fit its bytes`, start);
+  requireInside(range, start, entry.compressedBytes);
+  let checksum = 0;
+  const onBytes = (bytes: Uint8Array): void => {
+    checksum = crc32(bytes, checksum);
   };
-  if (entry.method === METHOD_STORED) {
-    if (entry.bytes !== entry.compressedBytes) throw damaged(file, `entry '${entry.name}' has two sizes`, start);
-    const inner = reader.stream(start, entry.bytes);
-    const array = await readNpyStream(
-      {
-        file,
-        get remaining() {
-          return inner.remaining;
-        },
-        async fill(target) {
-          await inner.fill(target);
-          crc = crc32(target, crc);
-        },
-      },
-      name,
-    );
-    checkCrc();
-    return array;
+  const array =
+    entry.method === METHOD_STORED
+      ? await readNpyStream(storedStream(entry, range, start, onBytes), name)
+      : await readInflated(entry, range, start, name, onBytes);
+  if (checksum !== entry.crc) throw damaged(file, `the checksum of '${entry.name}' does not fit its bytes`, start);
+  return array;
+}
+
+function storedStream(entry: Entry, range: FileRange, start: number, onBytes: (bytes: Uint8Array) => void): ByteStream {
+  if (entry.bytes !== entry.compressedBytes) {
+    throw damaged(range.path, `entry '${entry.name}' is stored and has two sizes`, start);
   }
-  if (entry.method !== METHOD_DEFLATED) {
-    throw damaged(file, `entry '${entry.name}' uses ZIP method ${entry.method}, expected stored or deflated`, start);
+  const stream = fileStream(range, start, entry.bytes);
+  return {
+    file: stream.file,
+    get remaining() {
+      return stream.remaining;
+    },
+    async take(length) {
+      const bytes = await stream.take(length);
+      onBytes(bytes);
+      return bytes;
+    },
+  };
+}
+
+async function readInflated(
+  entry: Entry,
+  range: FileRange,
+  start: number,
+  name: string,
+  onBytes: (bytes: Uint8Array) => void,
+): Promise<NamedArray> {
+  const { method, bytes, compressedBytes } = entry;
+  if (method !== METHOD_DEFLATED) {
+    throw damaged(range.path, `entry '${entry.name}' uses ZIP method ${method}, expected stored or deflated`, start);
   }
-  if (entry.bytes > entry.compressedBytes * MAX_DEFLATE_RATIO + MAX_DEFLATE_RATIO) {
-    throw damaged(file, `entry '${entry.name}' claims ${entry.bytes} bytes from ${entry.compressedBytes}`, start);
+  if (bytes > (compressedBytes + 1) * MAX_DEFLATE_RATIO) {
+    throw damaged(range.path, `entry '${entry.name}' claims ${bytes} bytes from ${compressedBytes}`, start);
   }
-  reader.stream(start, entry.compressedBytes); // throws when the range is outside the file
-  const inflated = inflateStream(file, start, entry.compressedBytes, entry.bytes, (bytes) => {
-    crc = crc32(bytes, crc);
-  });
+  const stream = inflateStream(range, start, compressedBytes, bytes, onBytes);
   try {
-    const array = await readNpyStream(inflated, name);
-    await inflated.finish();
-    checkCrc();
+    const array = await readNpyStream(stream, name);
+    await stream.finish();
     return array;
   } finally {
-    inflated.abort();
+    stream.close();
   }
 }
 
-function wide(view: DataView, at: number, file: string): number {
-  const value = Number(view.getBigUint64(at, true));
+function wide(record: DataView, at: number, file: string): number {
+  const value = Number(record.getBigUint64(at, true));
   if (!Number.isSafeInteger(value)) throw damaged(file, `a size of ${value} bytes`, at);
   return value;
 }
@@ -226,15 +228,12 @@ export async function writeNpz(file: string, arrays: readonly NamedArray[]): Pro
   const twice = arrays.find((array, index) => arrays.findIndex((other) => other.name === array.name) !== index);
   if (twice !== undefined)
     throw new LightfootError("E_DATA", `two arrays are called '${twice.name}'`, { where: { file } });
-  const handle = await open(file, "w");
+  const writer = await openAtomicWriter(file);
   try {
     const directory: Uint8Array[] = [];
     let offset = 0;
-    const append = async (bytes: Uint8Array) => {
-      for (let at = 0; at < bytes.byteLength;) {
-        const { bytesWritten } = await handle.write(bytes, at, Math.min(bytes.byteLength - at, 64 * 1_048_576));
-        at += bytesWritten;
-      }
+    const append = async (bytes: Uint8Array): Promise<void> => {
+      await writer.write(bytes);
       offset += bytes.byteLength;
     };
     for (const array of arrays) {
@@ -252,8 +251,10 @@ export async function writeNpz(file: string, arrays: readonly NamedArray[]): Pro
     const records = Buffer.concat(directory);
     await append(records);
     await append(endRecords(arrays.length, records.byteLength, start));
-  } finally {
-    await handle.close();
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
   }
 }
 

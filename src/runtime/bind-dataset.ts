@@ -122,14 +122,16 @@ function requireShape({ input, array, arrayName }: Binding, dataset: Dataset, si
     unknownRank ||
     (wanted.length === sample.length && wanted.every((dim, axis) => typeof dim !== "number" || dim === sample[axis]));
   if (fitting) return;
-  const elements = (dims: readonly (number | string | null)[]): number =>
-    dims.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : Number.NaN), 1);
   const hint =
-    elements(wanted) === elements(sample)
+    knownElements(wanted) === knownElements(sample)
       ? `The elements would fit in another shape: add #shape=${wanted.join("x")}.`
       : undefined;
   throw new LightfootError("E_DATA", sides(input, array, arrayName, dataset), { hint });
 }
+
+/** Elements of a shape, NaN (equal to nothing) when a dimension is free. */
+const knownElements = (shape: SessionValue["shape"]): number =>
+  shape.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : Number.NaN), 1);
 
 function commonBatch(bindings: readonly Binding[], dataset: Dataset): number | undefined {
   const sizes = new Set(bindings.map(({ input }) => input.shape[0]).filter((dim) => typeof dim === "number"));

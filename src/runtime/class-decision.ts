@@ -1,7 +1,7 @@
 // From a model's scores to class decisions: finds the class axis, takes the best class, or thresholds a single score; may
 // depend on errors, quantity and its room.
 import { LightfootError } from "../errors/index.ts";
-import type { TensorValue } from "../model/tensor-value.ts";
+import { elementCount, type TensorValue } from "../model/tensor-value.ts";
 import type { Assumption } from "../quantity/index.ts";
 import { numbersOf } from "./convert-tensor.ts";
 
@@ -20,9 +20,11 @@ export interface ClassLayout {
   readonly positions: number;
 }
 
-const product = (dims: readonly number[]): number => dims.reduce((total, size) => total * size, 1);
 const show = (value: TensorValue): string => `[${value.shape.join(",")}] ${value.dtype}`;
 const isInteger = (value: TensorValue): boolean => /^u?int/.test(value.dtype) || value.dtype === "bool";
+
+/** Axes of a sample that are more than formal. */
+const wide = (shape: readonly number[]): number[] => shape.slice(1).filter((size) => size !== 1);
 
 /**
  * Finds the class axis of `output`, given labels or, without any, another model's output of the same shape.
@@ -46,7 +48,6 @@ export function findClassLayout(output: TensorValue, labels: TensorValue | undef
       ? noAxis(output, "single")
       : checkedLayout(output, undefined, shape.length - 1);
   }
-  const wide = (dims: readonly number[]): number[] => dims.slice(1).filter((size) => size !== 1);
   const [outputDims, labelDims] = [wide(shape), wide(labels.shape)];
   if (outputDims.join() === labelDims.join()) return noAxis(output, isInteger(output) ? "decided" : "single");
   const fitting = shape
@@ -66,15 +67,15 @@ export function findClassLayout(output: TensorValue, labels: TensorValue | undef
 }
 
 function noAxis(output: TensorValue, kind: "single" | "decided"): ClassLayout {
-  const positions = product(output.shape.slice(1));
+  const positions = elementCount(output.shape.slice(1));
   return { kind, classCount: 2, before: positions, after: 1, positions };
 }
 
 function checkedLayout(output: TensorValue, labels: TensorValue | undefined, axis: number): ClassLayout {
-  const before = product(output.shape.slice(1, axis));
-  const after = product(output.shape.slice(axis + 1));
-  const classCount = output.shape[axis] as number;
-  if (labels !== undefined && product(labels.shape.slice(1)) !== before * after) {
+  const before = elementCount(output.shape.slice(1, axis));
+  const after = elementCount(output.shape.slice(axis + 1));
+  const classCount = output.shape[axis];
+  if (labels !== undefined && elementCount(labels.shape.slice(1)) !== before * after) {
     throw new LightfootError("E_METRIC", `axis ${axis} of ${show(output)} leaves other labels than ${show(labels)}`);
   }
   if (classCount === 1) return noAxis(output, "single");
@@ -91,10 +92,10 @@ export function bestClasses(output: TensorValue, layout: ClassLayout): Int32Arra
     for (let inner = 0; inner < after; inner++) {
       const base = group * classCount * after + inner;
       let winner = 0;
-      let top = scores[base] as number;
+      let top = scores[base];
       let sound = top === top;
       for (let candidate = 1; candidate < classCount; candidate++) {
-        const score = scores[base + candidate * after] as number;
+        const score = scores[base + candidate * after];
         if (score > top) {
           top = score;
           winner = candidate;
@@ -113,11 +114,11 @@ export function rankOfLabel(output: TensorValue, labels: Int32Array, layout: Cla
   const ranks = new Int32Array(labels.length);
   for (let position = 0; position < labels.length; position++) {
     const base = Math.floor(position / after) * classCount * after + (position % after);
-    const label = labels[position] as number;
-    const own = scores[base + label * after] as number;
+    const label = labels[position];
+    const own = scores[base + label * after];
     let rank = 0;
     for (let candidate = 0; candidate < classCount; candidate++) {
-      const score = scores[base + candidate * after] as number;
+      const score = scores[base + candidate * after];
       if (score !== score) {
         rank = classCount;
         break;
@@ -134,7 +135,7 @@ export function rankOfLabel(output: TensorValue, labels: Int32Array, layout: Cla
 export function requireLabelsInRange(labels: Int32Array, layout: ClassLayout, firstSample: number): void {
   if (layout.kind === "decided") return;
   for (let position = 0; position < labels.length; position++) {
-    if ((labels[position] as number) >= layout.classCount) {
+    if (labels[position] >= layout.classCount) {
       const sample = firstSample + Math.floor(position / layout.positions);
       throw new LightfootError(
         "E_METRIC",
@@ -153,7 +154,7 @@ export function thresholdFor(
   if (given !== undefined) return { threshold: given, assumptions: [] };
   let probabilities = true;
   for (let index = 0; index < scores.length && probabilities; index++) {
-    const score = scores[index] as number;
+    const score = scores[index];
     if (score < 0 || score > 1) probabilities = false;
   }
   const threshold = probabilities ? 0.5 : 0;

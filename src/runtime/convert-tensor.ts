@@ -2,7 +2,7 @@
 import { LightfootError } from "../errors/index.ts";
 import { decodeBfloat16, decodeFloat16, encodeFloat16 } from "../io/half.ts";
 import type { DType } from "../model/dtype.ts";
-import type { NumericArray, TensorValue } from "../model/tensor-value.ts";
+import { elementCount, type NumericArray, type TensorValue } from "../model/tensor-value.ts";
 
 /** Every element times `factor`, as float32; float16 is refused because its bits are no numbers here. */
 export function scaleTensor(value: TensorValue, factor: number): TensorValue {
@@ -13,7 +13,7 @@ export function scaleTensor(value: TensorValue, factor: number): TensorValue {
   if (value.dtype === "uint8") {
     // 256 quotients instead of millions: half the time to load MNIST.
     const table = Float32Array.from({ length: 256 }, (_, level) => level * factor);
-    for (let index = 0; index < data.length; index++) data[index] = table[value.data[index] as number] as number;
+    for (let index = 0; index < data.length; index++) data[index] = table[value.data[index] as number];
   } else {
     for (let index = 0; index < data.length; index++) data[index] = Number(value.data[index]) * factor;
   }
@@ -23,14 +23,14 @@ export function scaleTensor(value: TensorValue, factor: number): TensorValue {
 /** Each sample in another shape of as many elements. @throws LightfootError E_DATA when the counts differ */
 export function reshapeSamples(value: TensorValue, shape: readonly number[], name: string): TensorValue {
   const [samples = 0, ...old] = value.shape;
-  const count = (dims: readonly number[]): number => dims.reduce((product, size) => product * size, 1);
-  if (count(old) !== count(shape)) {
+  if (elementCount(old) !== elementCount(shape)) {
     throw new LightfootError("E_DATA", `samples of '${name}' are [${old.join(",")}], not [${shape.join(",")}]`);
   }
   return { dtype: value.dtype, shape: [samples, ...shape], data: value.data };
 }
 
 const INTEGER_RANGES = {
+  bool: [0, 1, Uint8Array],
   int8: [-128, 127, Int8Array],
   uint8: [0, 255, Uint8Array],
   int16: [-32_768, 32_767, Int16Array],
@@ -39,16 +39,17 @@ const INTEGER_RANGES = {
   uint32: [0, 4_294_967_295, Uint32Array],
 } as const;
 
+const isConvertibleFloat = (dtype: DType): boolean => dtype === "float16" || dtype === "float32" || dtype === "float64";
+const isWholeNumber = (dtype: DType): boolean =>
+  (dtype in INTEGER_RANGES && dtype !== "bool") || dtype === "int64" || dtype === "uint64";
+
 /**
  * Whether `from` may become `to` without being told: between float types, and between integer types as long as every
  * value fits. Integers never become floats silently: whether 255 means 255.0 or 1.0 only the user knows.
  */
 export function convertsSilently(from: DType, to: DType): boolean {
   if (from === to) return true;
-  const floats = (dtype: DType): boolean => dtype === "float16" || dtype === "float32" || dtype === "float64";
-  if (floats(from) && floats(to)) return true;
-  const integers = (dtype: DType): boolean => dtype in INTEGER_RANGES || dtype === "int64" || dtype === "uint64";
-  return integers(from) && integers(to);
+  return (isConvertibleFloat(from) && isConvertibleFloat(to)) || (isWholeNumber(from) && isWholeNumber(to));
 }
 
 /** The tensor with another element type. @throws LightfootError E_DATA when a value does not fit */
@@ -58,27 +59,35 @@ export function convertTensor(value: TensorValue, to: DType, name: string): Tens
 }
 
 function convertData(value: TensorValue, to: DType, name: string): NumericArray {
-  const source = value.dtype === "float16" ? decodeFloat16(value.data as Uint16Array) : value.data;
-  if (to === "float16") return encodeFloat16(Float32Array.from(source as Float64Array));
-  if (to === "float32") return Float32Array.from(source as Float64Array);
-  if (to === "float64") return Float64Array.from(source as Float32Array);
-  if (to === "int64") return BigInt64Array.from(source as Int32Array, BigInt);
-  if (to === "uint64") {
-    if (source.some((element: number | bigint) => element < 0)) {
-      throw new LightfootError("E_DATA", `'${name}' holds negative numbers, which uint64 cannot hold`);
-    }
-    return BigUint64Array.from(source as Int32Array, BigInt);
+  if (to === "float64") return Float64Array.from(numbersOf(value));
+  if (to === "float32") return Float32Array.from(numbersOf(value));
+  if (to === "float16") return encodeFloat16(Float32Array.from(numbersOf(value)));
+  const source = value.data;
+  if (source instanceof BigInt64Array || source instanceof BigUint64Array) {
+    // Between 64-bit types no detour over doubles, which would round.
+    if (to === "int64" || to === "uint64") return wideIntegers(source, to, name);
   }
+  const numbers = numbersOf(value);
+  if (to === "int64" || to === "uint64") {
+    for (const number of numbers) requireWhole(number, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, to, name);
+    return wideIntegers(BigInt64Array.from(numbers as Float64Array, BigInt), to, name);
+  }
+  if (!(to in INTEGER_RANGES)) throw new LightfootError("E_DATA", `'${name}' cannot be turned into ${to}`);
   const [low, high, Constructor] = INTEGER_RANGES[to as keyof typeof INTEGER_RANGES];
-  const data = new Constructor(source.length);
-  for (let index = 0; index < data.length; index++) {
-    const number = Number(source[index]);
-    if (number < low || number > high) {
-      throw new LightfootError("E_DATA", `'${name}' holds ${number}, which ${to} cannot hold`);
-    }
-    data[index] = number;
-  }
-  return data;
+  for (const number of numbers) requireWhole(number, low, high, to, name);
+  return Constructor.from(numbers as Float64Array);
+}
+
+function wideIntegers(source: BigInt64Array | BigUint64Array, to: "int64" | "uint64", name: string): NumericArray {
+  const converted = to === "int64" ? BigInt64Array.from(source) : BigUint64Array.from(source);
+  const wrapped = source.findIndex((element: bigint, index: number) => converted[index] !== element);
+  if (wrapped !== -1) throw new LightfootError("E_DATA", `'${name}' holds ${source[wrapped]}, which ${to} cannot hold`);
+  return converted;
+}
+
+function requireWhole(number: number, low: number, high: number, to: DType, name: string): void {
+  if (Number.isInteger(number) && number >= low && number <= high) return;
+  throw new LightfootError("E_DATA", `'${name}' holds ${number}, which ${to} cannot hold`);
 }
 
 /** The elements as ordinary numbers, without a copy where they are. */

@@ -3,13 +3,14 @@ import { LightfootError } from "../errors/index.ts";
 
 /** Options after `#`, each with what it does; the documentation and the error message list exactly these. */
 export const DATASET_OPTIONS = {
-  label: "column that holds the class number (tables)",
+  label: "column that holds the class number (tables); - for none",
+  classes: "the classes of a text label column, joined by commas, in the order of the model's outputs",
   target: "column or columns, joined by commas, that hold values to approximate (tables)",
   columns: "`joined` (default: one array of all number columns) or `separate` (one array for each column)",
   labels: "file with the labels (.npy, IDX), beside the samples",
   targets: "file with the targets (.npy, IDX)",
   input: "name of the graph input that an array without a name feeds",
-  dtype: "element type the inputs are turned into, e.g. float32",
+  dtype: "element type the inputs are turned into, e.g. float32 or int64",
   scale: "factor on every input element, a number or a fraction such as 1/255; the inputs become float32",
   shape: "shape of one sample, e.g. 784 or 1x28x28; the elements stay in order",
 } as const;
@@ -49,11 +50,12 @@ export function parseDatasetSpec(text: string): DatasetSpec {
     }
     options[key as DatasetOption] = pair.slice(equals + 1);
   }
-  const bound = (part: string | undefined): number | undefined =>
-    part === undefined || part === "" || part === "-" ? undefined : Number(part);
-  const [start, end] = [bound(slice?.[1]), bound(slice?.[2])];
+  const [start, end] = [parseBound(slice?.[1]), parseBound(slice?.[2])];
   return { source, options, ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) };
 }
+
+const parseBound = (part: string | undefined): number | undefined =>
+  part === undefined || part === "" || part === "-" ? undefined : Number(part);
 
 /** The bounds of the slice in samples, clamped as in Python. */
 export function sliceBounds(spec: DatasetSpec, sampleCount: number): { start: number; end: number } {

@@ -3,10 +3,12 @@ import { LightfootError } from "../errors/index.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
 import type { Assumption } from "../quantity/index.ts";
 import { bindDataset, type BoundDataset } from "./bind-dataset.ts";
+import { joinSamples } from "./join-samples.ts";
 import type { MetricAccumulator, MetricBatch, MetricResult } from "./metric.ts";
 import { findMetric, type Metric } from "./metrics.ts";
 import { sliceTensor, type Dataset } from "./sample-set.ts";
 import { describe, openSession, type Session, type SessionOptions } from "./session.ts";
+import { throwIfStopped, type StopSignal } from "./stop-signal.ts";
 
 export interface EvaluateOptions {
   /** Names of the catalogue, paths of a user's modules, or metrics themselves. */
@@ -25,7 +27,7 @@ export interface EvaluateOptions {
   /** Keep the judged output of all samples in the result. */
   readonly keepOutput?: boolean;
   readonly session?: SessionOptions;
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
   readonly onProgress?: (samplesDone: number, sampleCount: number) => void;
 }
 
@@ -78,29 +80,34 @@ async function judge(
   options: EvaluateOptions,
 ): Promise<Evaluation> {
   const metrics = await Promise.all(
-    options.metrics.map((metric) => (typeof metric === "string" ? findMetric(metric) : metric)),
+    options.metrics.map(async (metric) => (typeof metric === "string" ? findMetric(metric) : metric)),
   );
   for (const metric of metrics) requireNeeds(metric, dataset, reference !== undefined);
   const bound = bindDataset(dataset, session.inputs);
   const boundReference = reference === undefined ? undefined : bindDataset(dataset, reference.inputs);
   const batch = commonBatch(bound, boundReference, options.batch);
-  const assumptions = [...bound.assumptions];
+  const assumptions = [...dataset.assumptions, ...bound.assumptions];
   const output = chooseOutput(session, options.output, assumptions);
   const referenceOutput = reference === undefined ? undefined : matchOutput(reference, output, session);
-  const context = { ...options, sampleCount: dataset.sampleCount, seed: options.seed ?? 0 };
+  const context = {
+    ...options,
+    sampleCount: dataset.sampleCount,
+    hasLabels: dataset.labels !== undefined,
+    seed: options.seed ?? 0,
+  };
   const accumulators = metrics.map((metric) => metric.open(context));
   const fetches = metrics.some((metric) => metric.allOutputs === true) ? undefined : [output];
   const kept: TensorValue[] = [];
   let runSeconds = 0;
   for (let start = 0; start < dataset.sampleCount; start += batch) {
-    if (options.signal?.aborted === true) throw new LightfootError("E_INTERRUPTED", "the evaluation was stopped");
+    throwIfStopped(options.signal, "the evaluation");
     const end = Math.min(start + batch, dataset.sampleCount);
     const { feeds, count } = bound.feeds(start, end);
     const began = performance.now();
     const results = await session.run(feeds, fetches);
     runSeconds += (performance.now() - began) / 1e3;
     const rows = bound.fixedBatch ?? count;
-    const judged = samplesOf(results[output] as TensorValue, output, rows, count, bound.single);
+    const judged = samplesOf(results[output], output, rows, count, bound.single);
     const outputs: Record<string, TensorValue> = { [output]: judged };
     for (const [name, value] of Object.entries(results)) {
       // Other outputs that do not follow the batch, such as recurrent state, are no business of a metric.
@@ -116,7 +123,9 @@ async function judge(
     const result: MetricBatch = {
       start,
       count,
-      inputs: feeds,
+      inputs: Object.fromEntries(
+        Object.entries(feeds).map(([name, value]) => [name, samplesOf(value, name, rows, count, bound.single)]),
+      ),
       outputs,
       output: judged,
       ...(compared === undefined ? {} : { reference: compared }),
@@ -143,7 +152,7 @@ async function finishAll(
 ): Promise<Record<string, MetricResult>> {
   const results: Record<string, MetricResult> = {};
   for (const [index, accumulator] of accumulators.entries()) {
-    results[(metrics[index] as Metric).name] = await accumulator.finish();
+    results[metrics[index].name] = await accumulator.finish();
   }
   return results;
 }
@@ -209,7 +218,7 @@ async function runReference(
 ): Promise<TensorValue> {
   const { feeds, count } = bound.feeds(start, end);
   const results = await session.run(feeds, [output]);
-  return samplesOf(results[output] as TensorValue, output, bound.fixedBatch ?? count, count, bound.single);
+  return samplesOf(results[output], output, bound.fixedBatch ?? count, count, bound.single);
 }
 
 /** The output's rows of real samples. @throws LightfootError E_METRIC when its first axis does not count samples */
@@ -221,26 +230,4 @@ function samplesOf(value: TensorValue, name: string, rows: number, count: number
     `output '${name}' is ${describe(value)} for ${rows} samples, expected them on its first axis`,
     { hint: "Choose another output, or run one sample at a time: --batch 1." },
   );
-}
-
-/** Tensors of one shape but for the first axis, one after another. */
-export function joinSamples(parts: readonly TensorValue[]): TensorValue {
-  const [first] = parts as [TensorValue, ...TensorValue[]];
-  const rows = parts.reduce((total, part) => total + (part.shape[0] as number), 0);
-  const length = parts.reduce((total, part) => total + part.data.length, 0);
-  const Constructor = first.data.constructor as new (length: number) => TensorValue["data"];
-  const data = new Constructor(length);
-  let offset = 0;
-  for (const part of parts) {
-    if (part.shape.slice(1).join() !== first.shape.slice(1).join()) {
-      throw new LightfootError(
-        "E_METRIC",
-        `the output's shape changes between batches: ${describe(first)}, then ${describe(part)}`,
-        { hint: "Pad the inputs to one size, or judge with a metric that goes batch by batch." },
-      );
-    }
-    data.set(part.data as never, offset);
-    offset += part.data.length;
-  }
-  return { dtype: first.dtype, shape: [rows, ...first.shape.slice(1)], data };
 }

@@ -10,6 +10,7 @@ import { quantile } from "./quantile.ts";
 import type { Dataset } from "./sample-set.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { syntheticFeeds } from "./synthetic-feeds.ts";
+import { throwIfStopped, type StopSignal } from "./stop-signal.ts";
 
 export interface LatencyOptions {
   /** Samples in one run, for each measurement. */
@@ -27,7 +28,7 @@ export interface LatencyOptions {
   /** Shapes of inputs whose free dimensions are more than the batch, when there is no data set. */
   readonly inputs?: Readonly<Record<string, readonly number[]>>;
   readonly seed?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
   readonly usage?: ProcessUsage;
 }
 
@@ -61,7 +62,7 @@ const FEWEST_RUNS = 20;
  * @example await measureLatency("net.onnx", { batches: [1, 32], threads: 1 })
  */
 export async function measureLatency(model: string | Uint8Array, options: LatencyOptions): Promise<LatencyReport> {
-  const session = await openSession(model, { threads: options.threads, ...options.session } as SessionOptions);
+  const session = await openSession(model, { threads: options.threads, ...options.session });
   try {
     const measurements: LatencyMeasurement[] = [];
     const skipped: { batch: number; reason: string }[] = [];
@@ -109,7 +110,7 @@ async function measure(
   const wanted = Math.max(options.runs ?? 100, 1);
   const maxSeconds = options.maxSeconds ?? 10;
   const run = async (): Promise<number> => {
-    if (options.signal?.aborted === true) throw new LightfootError("E_INTERRUPTED", "the measurement was stopped");
+    throwIfStopped(options.signal, "the measurement");
     const began = performance.now();
     await session.run(feeds);
     return (performance.now() - began) / 1e3;

@@ -2,15 +2,20 @@
 import { stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { LightfootError } from "../errors/index.ts";
+import { readCsv } from "../io/csv.ts";
 import { readIdx } from "../io/idx.ts";
 import type { NamedArray } from "../io/named-array.ts";
 import { readNpy } from "../io/npy.ts";
 import { readNpz } from "../io/npz.ts";
 import { packageFolder } from "../io/package-folder.ts";
+import { readParquet } from "../io/parquet.ts";
+import type { Table } from "../io/table.ts";
+import { DTYPES, type DType } from "../model/dtype.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
+import { tableDataset } from "./table-dataset.ts";
 import { createDataset, sliceDataset, type Dataset, type DatasetParts } from "./sample-set.ts";
 import { parseDatasetSpec, sliceBounds, type DatasetSpec } from "./dataset-spec.ts";
-import { reshapeSamples, scaleTensor } from "./convert-tensor.ts";
+import { convertTensor, reshapeSamples, scaleTensor } from "./convert-tensor.ts";
 
 /** Name that an array without one gets; a model's only input takes it whatever it is called. */
 export const UNNAMED_INPUT = "input";
@@ -47,6 +52,8 @@ async function readSource(spec: DatasetSpec): Promise<DatasetParts> {
     case ".npy":
       return fromArrays(spec, await readNpy(source, spec.options.input ?? UNNAMED_INPUT));
   }
+  if (/\.(csv|tsv)$/i.test(source)) return fromTable(spec, await readCsv(source));
+  if (/\.parquet$/i.test(source)) return fromTable(spec, await readParquet(source));
   if (/idx\d[-.]/.test(basename(source)) || /\.idx/.test(basename(source))) {
     return fromArrays(spec, await readIdx(source, spec.options.input ?? UNNAMED_INPUT));
   }
@@ -55,6 +62,9 @@ async function readSource(spec: DatasetSpec): Promise<DatasetParts> {
     hint: "Known are .npz, .npy, IDX (…-idx3-ubyte), .csv, .tsv and .parquet.",
   });
 }
+
+const fromTable = (spec: DatasetSpec, table: Table): DatasetParts =>
+  tableDataset(table, spec, basename(spec.source), spec.options.input ?? UNNAMED_INPUT);
 
 function fromArchive(source: string, arrays: readonly NamedArray[]): DatasetParts {
   const inputs = arrays.filter((array) => array.name !== "labels" && array.name !== "targets");
@@ -112,17 +122,16 @@ async function readMnist(source: string): Promise<DatasetParts> {
 /** Applies `dtype`, `scale` and `shape` to every input. */
 function prepare(parts: DatasetParts, spec: DatasetSpec): DatasetParts {
   const { dtype, scale, shape } = spec.options;
-  if (dtype !== undefined && dtype !== "float32") {
-    throw new LightfootError("E_USAGE", `#dtype=${dtype} is not supported, expected float32`);
-  }
-  const factor = scale === undefined ? (dtype === undefined ? undefined : 1) : parseFactor(scale);
+  if (dtype !== undefined && !(dtype in DTYPES)) throw new LightfootError("E_USAGE", `#dtype=${dtype} is unknown`);
+  const factor = scale === undefined ? undefined : parseFactor(scale);
   const dims = shape?.split("x").map(Number);
   if (dims?.every((dim) => Number.isInteger(dim) && dim > 0) === false) {
     throw new LightfootError("E_USAGE", `#shape=${shape} is no shape, expected sizes joined by x such as 1x28x28`);
   }
   const change = (value: TensorValue): TensorValue => {
     const scaled = factor === undefined ? value : scaleTensor(value, factor);
-    return dims === undefined ? scaled : reshapeSamples(scaled, dims, parts.name);
+    const typed = dtype === undefined ? scaled : convertTensor(scaled, dtype as DType, parts.name);
+    return dims === undefined ? typed : reshapeSamples(typed, dims, parts.name);
   };
   return { ...parts, inputs: new Map([...parts.inputs].map(([name, value]) => [name, change(value)])) };
 }

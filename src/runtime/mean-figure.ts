@@ -17,9 +17,9 @@ export function meanFigure(values: ArrayLike<number>, options: MeanFigureOptions
   let squares = 0;
   for (let index = 0; index < count; index++) {
     // Welford's update: the plain sum of squares loses all digits when the spread is small against the mean.
-    const delta = (values[index] as number) - mean;
+    const delta = values[index] - mean;
     mean += delta / (index + 1);
-    squares += delta * ((values[index] as number) - mean);
+    squares += delta * (values[index] - mean);
   }
   const half = count < 2 ? 0 : studentQuantile(0.975, count - 1) * Math.sqrt(squares / (count - 1) / count);
   const [floor, ceiling] = options.within ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];

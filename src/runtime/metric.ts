@@ -20,6 +20,7 @@ export interface MetricBatch {
 
 export interface MetricContext {
   readonly sampleCount: number;
+  readonly hasLabels: boolean;
   /** Seed of bootstrap intervals. */
   readonly seed: number;
   /** Axis of the output that counts classes; left out, the one by which output and labels differ. */

@@ -1,18 +1,38 @@
 // The catalogue of metrics by name; may depend on errors and its room.
 import { LightfootError } from "../errors/index.ts";
 import type { Metric } from "./metric.ts";
-import { accuracy, f1, topK } from "./metrics-classification.ts";
+import { accuracy, topK } from "./metrics-classification.ts";
+import { cosine, fidelityCosine, mae, mse, sqnr } from "./metrics-distance.ts";
+import { f1 } from "./metrics-f1.ts";
+import { agreement, fidelity } from "./metrics-fidelity.ts";
+import { loadUserMetric } from "./metrics-user.ts";
 
-const NAMED: readonly Metric[] = [accuracy, f1("macro", "f1"), f1("macro"), f1("micro"), f1("binary")];
+const NAMED: readonly Metric[] = [
+  accuracy,
+  f1("macro", "f1"),
+  f1("macro"),
+  f1("micro"),
+  f1("binary"),
+  mse,
+  mae,
+  cosine,
+  fidelity,
+  agreement,
+  fidelityCosine,
+  sqnr,
+];
+
+const isModulePath = (name: string): boolean => /^[./]/.test(name) || /\.[cm]?js$/.test(name);
 
 export const METRIC_NAMES: readonly string[] = [...NAMED.map((metric) => metric.name), "top<k>"];
 
 /**
- * A metric by its name: one of the catalogue, `top<k>`, or a user's module (a path that begins with `.` or `/`).
+ * A metric by its name: one of the catalogue, `top<k>`, or a user's module (a path such as `./metric.mjs`).
  *
  * @throws LightfootError E_METRIC for an unknown name
  */
 export async function findMetric(name: string): Promise<Metric> {
+  if (isModulePath(name)) return loadUserMetric(name);
   const k = /^top-?([1-9]\d*)$/.exec(name)?.[1];
   if (k !== undefined) return topK(Number(k));
   const metric = NAMED.find((candidate) => candidate.name === name);

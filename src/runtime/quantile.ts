@@ -21,7 +21,7 @@ export interface QuantileInterval {
 export function quantile(sorted: Float64Array, q: number): QuantileInterval {
   const count = sorted.length;
   if (count === 0) throw new LightfootError("E_RANGE", "a quantile needs at least one value");
-  const at = (rank: number): number => sorted[Math.min(Math.max(rank, 1), count) - 1] as number;
+  const at = (rank: number): number => sorted[Math.min(Math.max(rank, 1), count) - 1];
   const place = q * count;
   const value = Number.isInteger(place) ? (at(place) + at(place + 1)) / 2 : at(Math.ceil(place));
   let lower = 0;

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { LightfootError } from "../errors/index.ts";
 import type { DType } from "../model/dtype.ts";
 import type { NumericArray, TensorValue } from "../model/tensor-value.ts";
+import type { Assumption } from "../quantity/index.ts";
 import { seededRandom } from "../statistics/index.ts";
 
 /** Samples to run a model on. The first axis of every tensor counts samples. */
@@ -18,6 +19,8 @@ export interface Dataset {
   readonly labels?: TensorValue;
   /** What the outputs should be, `[N, …]`. */
   readonly targets?: TensorValue;
+  /** What the loader had to decide because the source did not say. */
+  readonly assumptions: readonly Assumption[];
   /** `sha256:<hex>` over names, types, shapes and elements, computed when first asked for. */
   readonly digest: string;
 }
@@ -28,6 +31,7 @@ export interface DatasetParts {
   readonly unnamed?: boolean;
   readonly labels?: TensorValue;
   readonly targets?: TensorValue;
+  readonly assumptions?: readonly Assumption[];
 }
 
 /**
@@ -72,6 +76,7 @@ function build(parts: DatasetParts, sampleCount: number): Dataset {
     sampleCount,
     inputs: parts.inputs,
     unnamed: parts.unnamed ?? false,
+    assumptions: parts.assumptions ?? [],
     ...(parts.labels === undefined ? {} : { labels: parts.labels }),
     ...(parts.targets === undefined ? {} : { targets: parts.targets }),
     // Lazy: hashing all of MNIST's pixels takes longer than many uses of a slice of it.
@@ -120,7 +125,7 @@ export function sliceTensor(value: TensorValue, start: number, end: number): Ten
   return {
     dtype: value.dtype,
     shape: [end - start, ...value.shape.slice(1)],
-    data: value.data.subarray(start * width, end * width) as NumericArray,
+    data: value.data.subarray(start * width, end * width),
   };
 }
 
@@ -129,7 +134,7 @@ export function takeFromTensor(value: TensorValue, indices: ArrayLike<number>): 
   const width = sampleElements(value);
   const data = emptyLike(value.data, indices.length * width);
   for (let row = 0; row < indices.length; row++) {
-    const from = (indices[row] as number) * width;
+    const from = indices[row] * width;
     data.set(value.data.subarray(from, from + width) as never, row * width);
   }
   return { dtype: value.dtype, shape: [indices.length, ...value.shape.slice(1)], data };
@@ -144,6 +149,7 @@ function mapTensors(dataset: Dataset, name: string, sampleCount: number, change:
   const parts: DatasetParts = {
     name,
     unnamed: dataset.unnamed,
+    assumptions: dataset.assumptions,
     inputs: new Map([...dataset.inputs].map(([key, value]) => [key, change(value)])),
     ...(dataset.labels === undefined ? {} : { labels: change(dataset.labels) }),
     ...(dataset.targets === undefined ? {} : { targets: change(dataset.targets) }),
@@ -169,7 +175,7 @@ export function sliceDataset(dataset: Dataset, start: number, end: number): Data
 /** The samples at `indices`, copied, in that order. @throws LightfootError E_DATA when an index is outside */
 export function takeSamples(dataset: Dataset, indices: ArrayLike<number>, name = `${dataset.name}[…]`): Dataset {
   for (let at = 0; at < indices.length; at++) {
-    const index = indices[at] as number;
+    const index = indices[at];
     if (!(Number.isInteger(index) && index >= 0 && index < dataset.sampleCount)) {
       throw new LightfootError("E_DATA", `'${dataset.name}' has samples 0…${dataset.sampleCount}, not ${index}`);
     }

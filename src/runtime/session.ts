@@ -150,7 +150,7 @@ class EngineSession implements Session {
     }
     const values: Record<string, TensorValue> = {};
     for (const [name, target] of Object.entries(targets)) {
-      values[name] = target ?? tensorValue(name, results[name] as Tensor, this.name);
+      values[name] = target ?? tensorValue(name, results[name], this.name);
     }
     return values;
   }
