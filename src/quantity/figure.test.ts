@@ -21,6 +21,16 @@ const holds = ({ low, high }: Figure, truth: number): boolean => {
   return truth >= low - slack && truth <= high + slack;
 };
 
+/** Code of what `run` throws. */
+const code = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    return error instanceof LightfootError ? error.code : "foreign";
+  }
+  return "none";
+};
+
 describe("interval arithmetic", () => {
   it("contains the result of every pair of true values, for sum, difference, product and scaling", () => {
     fc.assert(
@@ -82,14 +92,6 @@ describe("interval arithmetic", () => {
 
   it("refuses mixed units, nothing at all, and numbers that are not finite", () => {
     const joules = exact(1, "J", "counter");
-    const code = (run: () => unknown): string => {
-      try {
-        run();
-      } catch (error) {
-        return error instanceof LightfootError ? error.code : "foreign";
-      }
-      return "none";
-    };
     expect(code(() => sum([joules, exact(1, "s", "clock")]))).toBe("E_UNIT");
     expect(code(() => subtract(joules, exact(1, "s", "clock")))).toBe("E_UNIT");
     expect(code(() => sum([]))).toBe("E_RANGE");
