@@ -153,17 +153,19 @@ export interface EvaluationResult {
   readonly accuracy: number | undefined;
 }
 
+interface EvaluationPart {
+  readonly graph: EvaluationGraph;
+  readonly session: Session;
+  readonly buffers: ReadonlyMap<string, TensorValue>;
+}
+
 /** A data set judged again and again with the weights of the moment. */
 export class Evaluator {
-  readonly #parts: readonly {
-    readonly graph: EvaluationGraph;
-    readonly session: Session;
-    readonly buffers: ReadonlyMap<string, TensorValue>;
-  }[];
+  readonly #parts: readonly EvaluationPart[];
   readonly #arrays: StepArrays;
   readonly #sampleCount: number;
 
-  private constructor(parts: Evaluator["_parts"], arrays: StepArrays, sampleCount: number) {
+  private constructor(parts: readonly EvaluationPart[], arrays: StepArrays, sampleCount: number) {
     this.#parts = parts;
     this.#arrays = arrays;
     this.#sampleCount = sampleCount;
@@ -178,7 +180,7 @@ export class Evaluator {
   ): Promise<Evaluator> {
     const sampleCount = [...inputs.values()][0].shape[0];
     const arrays = new Map(inputs);
-    const parts = [];
+    const parts: EvaluationPart[] = [];
     for (const batch of batchSizes(sampleCount, EVALUATION_BATCH)) {
       const forward = await forwardGraph(model, inputSpecs(inputs, batch), new Set<string>());
       const graph = buildEvaluationGraph(forward, training, options);
