@@ -1,3 +1,6 @@
 // Public face of the room `statistics`; depends on its own files.
+export * from "./bootstrap.ts";
+export * from "./calibration.ts";
 export * from "./proportion.ts";
 export * from "./random.ts";
+export * from "./sample.ts";
