@@ -1,0 +1,71 @@
+// Everything but quality that is found out about a model file by running it: bytes, work, latency, memory, energy, integer share;
+// may depend on model, cost, runtime and meter.
+import { stat } from "node:fs/promises";
+import { analyze } from "../cost/analyze.ts";
+import { sha256File } from "../io/digest.ts";
+import { cpuEnergyModel } from "../meter/cpu-energy.ts";
+import type { ModelGraph } from "../model/graph.ts";
+import { readOnnx } from "../model/onnx/read.ts";
+import { tensorsOf } from "../model/tensors.ts";
+import { multiply, type Figure } from "../quantity/index.ts";
+import type { Dataset } from "../runtime/dataset.ts";
+import { measureLatency, type LatencyMeasurement } from "../runtime/latency.ts";
+import { peakMemory } from "../runtime/peak-memory.ts";
+import type { Candidate } from "./candidate-schema.ts";
+
+export type Profile = Pick<
+  Candidate,
+  | "digest"
+  | "fileBytes"
+  | "parameters"
+  | "flops"
+  | "macs"
+  | "latency"
+  | "peakMemory"
+  | "energyPerInference"
+  | "execution"
+>;
+
+export interface ProfileOptions {
+  /** Batch sizes at which latency is measured; energy is taken at the largest that the model takes. */
+  readonly batches: readonly number[];
+  /** Real samples to run on: random numbers can be denormal or saturate, and then take another time. */
+  readonly dataset: Dataset;
+  readonly threads: number | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/** Bytes of the model file and of the external data that it refers to. */
+export async function storedBytes(path: string, model: ModelGraph): Promise<number> {
+  const external = new Map<string, number>();
+  for (const { data } of tensorsOf(model)) {
+    if (data.kind === "file" && data.external) external.set(`${data.file}@${data.offset}`, data.byteLength);
+  }
+  const { size } = await stat(path);
+  return [...external.values()].reduce((total, bytes) => total + bytes, size);
+}
+
+function energyOf(measurement: LatencyMeasurement | undefined): Figure | null {
+  if (measurement === undefined) return null;
+  return multiply(measurement.cpuPerInference, cpuEnergyModel().marginalPower, "J");
+}
+
+/** Measures the model at `path` on this machine. @throws LightfootError E_RUNTIME when the engine refuses it */
+export async function profileModel(path: string, options: ProfileOptions): Promise<Profile> {
+  const { batches, dataset, threads, signal } = options;
+  const model = await readOnnx(path);
+  const report = await analyze(model, { batch: 1 });
+  const latency = await measureLatency(path, { batches, dataset, threads, signal, runs: 100, maxSeconds: 2 });
+  const largest = latency.measurements.toSorted((left, right) => right.batch - left.batch)[0];
+  return {
+    digest: await sha256File(path),
+    fileBytes: await storedBytes(path, model),
+    parameters: report.parameters,
+    flops: report.flops,
+    macs: report.macs,
+    latency: latency.measurements.map(({ batch, median, p95 }) => ({ batch, median, p95 })),
+    peakMemory: await peakMemory(path, { threads }),
+    energyPerInference: energyOf(largest),
+    execution: null,
+  };
+}

@@ -1,0 +1,71 @@
+// Why a candidate was accepted or refused, in sentences; may depend on quantity and this room's schema.
+import { formatCount } from "../quantity/index.ts";
+import type { Candidate, Execution, Loss } from "./candidate-schema.ts";
+import { within } from "./loss.ts";
+
+const isShare = (loss: Loss): boolean => loss.original.unit === "1" || loss.original.unit === "";
+
+/** An amount of the metric: percentage points for shares of 1, else plain. */
+function amount(loss: Loss, value: number): string {
+  return isShare(loss) ? (value * 100).toFixed(2) : value.toPrecision(3);
+}
+
+/** Estimate, interval and budget on one split: the three numbers that decide. */
+export function lossReason(metric: string, loss: Loss): string {
+  const unit = isShare(loss) ? " points" : loss.loss.unit === "1" ? "" : ` ${loss.loss.unit}`;
+  const verdict = within(loss) ? "within the budget" : "beyond the budget";
+  return (
+    `${metric} lost ${amount(loss, loss.loss.value)}${unit} (95 % interval ${amount(loss, loss.loss.low)}…` +
+    `${amount(loss, loss.loss.high)}) on ${formatCount(loss.sampleCount)} ${loss.split} samples, ` +
+    `budget ${amount(loss, loss.allowedLoss)}: ${verdict}`
+  );
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+
+/** How the candidate compares in bytes and time with the original; "smaller but slower" is said in those words. */
+export function sizeAndSpeedReasons(candidate: Candidate, original: Candidate): string[] {
+  if (candidate.fileBytes === null || original.fileBytes === null) return [];
+  const smaller = candidate.fileBytes < original.fileBytes;
+  return candidate.latency.flatMap((own) => {
+    const before = original.latency.find(({ batch }) => batch === own.batch);
+    if (before === undefined) return [];
+    const ratio = own.median.value / before.median.value;
+    // Overlapping intervals are no difference worth a word.
+    const slower = own.median.low > before.median.high;
+    const faster = own.median.high < before.median.low;
+    const times = `${ratio.toFixed(2)} times the original's time at batch ${own.batch}`;
+    if (smaller && slower) return [`smaller but slower: ${times}`];
+    if (slower) return [`not smaller and slower: ${times}`];
+    if (faster) return [`${smaller ? "smaller and faster" : "faster but not smaller"}: ${times}`];
+    return [];
+  });
+}
+
+/** What of the multiply-adds runs in integers. */
+export function executionReason(execution: Execution): string {
+  const { int8Share, int4Share, floatShare, leftoverQuantizeNodes } = execution;
+  const shares = [
+    int8Share > 0 ? `${percent(int8Share)} in int8` : "",
+    int4Share > 0 ? `${percent(int4Share)} with 4-bit weights` : "",
+    floatShare > 0 ? `${percent(floatShare)} in float` : "",
+  ].filter((part) => part !== "");
+  const rest = leftoverQuantizeNodes === 0 ? "" : `, ${leftoverQuantizeNodes} quantise/dequantise nodes left over`;
+  return `the optimised graph runs ${shares.join(", ")} of its multiply-adds${rest}`;
+}
+
+/** Less than this and the name "int8" would be a lie. */
+const LEAST_INT8_SHARE = 0.5;
+
+/**
+ * The reason why a candidate may not carry its name, or undefined. Only the techniques that promise integer arithmetic are held to it:
+ * weight-only ones promise a smaller file.
+ */
+export function nameIsWrong(techniques: readonly string[], execution: Execution | null): string | undefined {
+  const promises = techniques.includes("dynamic-int8") || techniques.includes("static-int8");
+  if (!promises || execution === null || execution.int8Share >= LEAST_INT8_SHARE) return undefined;
+  return (
+    `not called int8: only ${percent(execution.int8Share)} of the multiply-adds run in int8 in ONNX Runtime's optimised graph ` +
+    `(${percent(LEAST_INT8_SHARE)} wanted)`
+  );
+}

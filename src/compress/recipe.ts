@@ -1,0 +1,78 @@
+// The recipes that a search tries: which techniques with which options, and what they are called; may depend on techniques.
+import type { Step } from "./techniques/technique.ts";
+
+/** A way to a candidate. */
+export interface Recipe {
+  readonly id: string;
+  readonly title: string;
+  readonly steps: readonly Step[];
+}
+
+/** Enough samples that the range of a common activation is stable; a second pass costs more than it tells. */
+const CALIBRATION_SAMPLES = 512;
+
+const blocks = (bits: 4 | 8, blockSize: number): Recipe => ({
+  id: `weight-int${bits}-b${blockSize}`,
+  title: `${bits}-bit weights, blocks of ${blockSize}`,
+  // Level 4 computes with 8-bit activations; without it 8-bit blocks are many times slower than float.
+  steps: [{ technique: "weight-blocks", options: { bits, blockSize, symmetric: true, accuracyLevel: 4 } }],
+});
+
+const ranges = (id: string, title: string, percentile: number): Recipe => ({
+  id,
+  title,
+  steps: [{ technique: "static-int8", options: { percentile, samples: CALIBRATION_SAMPLES } }],
+});
+
+const dynamic = (id: string, title: string, activations: "tensor" | "token"): Recipe => ({
+  id,
+  title,
+  steps: [{ technique: "dynamic-int8", options: { activations } }],
+});
+
+const STATIC = ranges("static-int8", "static int8 (QDQ), full ranges", 100);
+const DYNAMIC = dynamic("dynamic-int8", "dynamic int8", "tensor");
+const COLUMNS: Recipe = {
+  id: "weight-int8",
+  title: "8-bit weights, one scale per column",
+  steps: [{ technique: "weight-int8", options: {} }],
+};
+
+/** What needs no training, on the original itself. */
+export const POST_TRAINING: readonly Recipe[] = [
+  DYNAMIC,
+  dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),
+  STATIC,
+  ranges("static-int8-p99.99", "static int8 (QDQ), 99.99 % of the range", 99.99),
+  COLUMNS,
+  blocks(8, 128),
+  blocks(4, 32),
+  blocks(4, 128),
+];
+
+/** What is worth trying on a model that was made narrower before. */
+const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blocks(4, 32), blocks(4, 128)];
+
+/** Shares of the hidden width that are tried, wide to narrow. */
+export const WIDTHS = [3 / 4, 5 / 8, 1 / 2, 3 / 8, 5 / 16, 1 / 4, 3 / 16, 1 / 8] as const;
+
+export function narrowRecipe(ratio: number): Recipe {
+  const percent = `${ratio * 100}`;
+  return {
+    id: `narrow-${percent}`,
+    title: `${percent} % of the hidden neurons, distilled from the original`,
+    steps: [{ technique: "narrow", options: { ratio } }],
+  };
+}
+
+/** `first`, and then each technique that may follow it. */
+export function following(first: Recipe): Recipe[] {
+  return AFTER_NARROWING.map((next) => ({
+    id: `${first.id}+${next.id}`,
+    title: `${first.title}; ${next.title}`,
+    steps: [...first.steps, ...next.steps],
+  }));
+}
+
+/** Names of the techniques that the recipes use, as manifests and the command line name them. */
+export const techniquesOf = (recipe: Recipe): string[] => recipe.steps.map(({ technique }) => technique);

@@ -1,0 +1,135 @@
+// Tests of the choosing rule, the verdict and its words, on made-up figures; depends on this room.
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { exact, figure } from "../quantity/index.ts";
+import { candidateSchema, type Candidate, type Loss } from "./candidate-schema.ts";
+import { select } from "./selection.ts";
+import { conclude, refusedCandidate } from "./verdict.ts";
+
+function loss(split: Loss["split"], value: number, half = 0.001): Loss {
+  const share = (v: number) => figure({ value: v, unit: "1", method: "measured" });
+  const interval = { value, low: value - half, high: value + half };
+  return {
+    split,
+    sampleCount: 10_000,
+    original: share(0.98),
+    candidate: share(0.98 - value),
+    loss: figure({ ...interval, unit: "1", method: "measured" }),
+    allowedLoss: 0.005,
+    mcnemarP: 0.5,
+  };
+}
+
+function candidate(id: string, fileBytes: number, validationLoss: number, half?: number): Candidate {
+  const seconds = (value: number) =>
+    figure({ value, low: value * 0.9, high: value * 1.1, unit: "s", method: "measured" });
+  const bare = refusedCandidate({ id, title: id, steps: [{ technique: "weight-int8", options: {} }] }, "made up");
+  return {
+    ...bare,
+    file: `candidates/${id}.onnx`,
+    validation: loss("validation", validationLoss, half),
+    fileBytes,
+    latency: [{ batch: 1, median: seconds(fileBytes / 1e9), p95: seconds(fileBytes / 5e8) }],
+    peakMemory: exact(fileBytes * 10, "B", "made up"),
+    energyPerInference: exact(1 / fileBytes, "J", "made up"),
+  };
+}
+
+const original = candidate("original", 1000, 0);
+const ids = (winner: Candidate | undefined) => winner?.id;
+
+describe("select", () => {
+  it("takes the smallest file whose interval holds the budget at its far end", () => {
+    const field = [candidate("safe", 500, 0.001), candidate("edge", 300, 0.0045), candidate("bad", 100, 0.02)];
+    expect(ids(select(field, original, "size"))).toBe("safe");
+  });
+
+  it("falls back to the estimate, with the far end within twice the budget, when nothing holds surely", () => {
+    const field = [candidate("edge", 300, 0.0045, 0.004), candidate("vague", 200, 0.0045, 0.02)];
+    expect(ids(select(field, original, "size"))).toBe("edge");
+    expect(select([candidate("vague", 200, 0.0045, 0.02)], original, "size")).toBeUndefined();
+  });
+
+  it("chooses by what the goal names", () => {
+    const field = [candidate("a", 500, 0), candidate("b", 700, 0)];
+    expect(ids(select(field, original, "size"))).toBe("a");
+    expect(ids(select(field, original, "latency"))).toBe("a");
+    expect(ids(select(field, original, "memory"))).toBe("a");
+    // Made-up energy falls with the bytes, and neither beats the original.
+    expect(select(field, original, "energy")).toBeUndefined();
+  });
+
+  it("takes none that is no improvement on the original", () => {
+    expect(select([candidate("big", 1200, 0)], original, "size")).toBeUndefined();
+  });
+
+  it("breaks ties by the better score, then by name, whatever the order", () => {
+    const field = [candidate("b", 500, 0.001), candidate("c", 500, 0), candidate("a", 500, 0.001)];
+    expect(ids(select(field, original, "size"))).toBe("c");
+    expect(ids(select([field[0], field[2]], original, "size"))).toBe("a");
+    expect(ids(select([field[2], field[0]], original, "size"))).toBe("a");
+  });
+
+  it("does not look at test data", () => {
+    const lists = fc.array(
+      fc.tuple(fc.integer({ min: 1, max: 999 }), fc.double({ min: -0.01, max: 0.02, noNaN: true })),
+      {
+        minLength: 1,
+        maxLength: 8,
+      },
+    );
+    fc.assert(
+      fc.property(lists, fc.double({ min: -0.1, max: 0.1, noNaN: true }), (list, testLoss) => {
+        const field = list.map(([bytes, value], at) => candidate(`c${at}`, bytes, value));
+        const judged = field.map((entry) => ({ ...entry, test: loss("test", testLoss), accepted: false }));
+        expect(ids(select(judged, original, "size"))).toBe(ids(select(field, original, "size")));
+      }),
+    );
+  });
+});
+
+describe("conclude", () => {
+  const attempt = (entry: Candidate) => ({ candidate: entry, path: "x.onnx", notes: ["a note"] });
+  const verdict = (value: number) => ({ loss: loss("test", value), agreement: exact(0.99, "1", "made up") });
+
+  it("gives a document that the schema takes", () => {
+    const result = conclude(attempt(candidate("a", 500, 0)), verdict(0.001), original, true, "the rule", "accuracy");
+    expect(() => candidateSchema.parse(result)).not.toThrow();
+  });
+
+  it("keeps a chosen candidate chosen and refuses it when it fails on test data", () => {
+    const result = conclude(attempt(candidate("a", 500, 0)), verdict(0.02), original, true, "the rule", "accuracy");
+    expect(result).toMatchObject({ selected: true, accepted: false });
+    expect(result.reasons.join("\n")).toContain("not chosen again");
+  });
+
+  it("states estimate, interval and budget in points", () => {
+    const { reasons } = conclude(attempt(candidate("a", 500, 0)), verdict(0.0012), original, true, "rule", "accuracy");
+    expect(reasons.join("\n")).toContain(
+      "accuracy lost 0.12 points (95 % interval 0.02…0.22) on 10,000 test samples, budget 0.50: within the budget",
+    );
+  });
+
+  it("says smaller but slower in these words", () => {
+    const slow = candidate("a", 500, 0);
+    const before = original.latency[0].median.value;
+    const median = figure({ value: before * 3, low: before * 2.5, high: before * 3.5, unit: "s", method: "measured" });
+    const entry = { ...slow, latency: [{ ...slow.latency[0], median }] };
+    const { reasons } = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy");
+    expect(reasons.join("\n")).toContain("smaller but slower: 3.00 times the original's time at batch 1");
+  });
+
+  it("does not accept as int8 what runs in float", () => {
+    const execution = { int8Share: 0.1, int4Share: 0, floatShare: 0.9, leftoverQuantizeNodes: 7 };
+    const entry = { ...candidate("a", 500, 0), techniques: ["static-int8"], execution };
+    const result = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy");
+    expect(result.accepted).toBe(false);
+    expect(result.reasons.join("\n")).toContain("not called int8: only 10 %");
+  });
+
+  it("says when there was no test data", () => {
+    const result = conclude(attempt(candidate("a", 500, 0)), undefined, original, true, "rule", "accuracy");
+    expect(result.accepted).toBe(true);
+    expect(result.reasons.join("\n")).toContain("validation data alone");
+  });
+});

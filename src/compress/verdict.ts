@@ -1,0 +1,90 @@
+// The last word on a candidate: accepted or not, and why; a pure function of what was found out about it; may depend on this room.
+import type { Candidate, Loss } from "./candidate-schema.ts";
+import type { Verdict } from "./judge.ts";
+import { within } from "./loss.ts";
+import { executionReason, lossReason, nameIsWrong, sizeAndSpeedReasons } from "./reasons.ts";
+import { techniquesOf, type Recipe } from "./recipe.ts";
+
+/** A candidate with what the search still has to know about it. */
+export interface Attempt {
+  readonly candidate: Candidate;
+  /** Absolute path of its file; undefined when it was refused. */
+  readonly path: string | undefined;
+  /** Remarks of the techniques. */
+  readonly notes: readonly string[];
+}
+
+/** The empty line of the document, to be filled as things are found out. */
+export const NOTHING_MEASURED: Omit<
+  Candidate,
+  "id" | "title" | "techniques" | "recipe" | "accepted" | "selected" | "reasons"
+> = {
+  file: null,
+  digest: null,
+  accuracy: null,
+  validation: null,
+  test: null,
+  agreement: null,
+  fileBytes: null,
+  compressionRate: null,
+  parameters: null,
+  flops: null,
+  macs: null,
+  latency: [],
+  peakMemory: null,
+  energyPerInference: null,
+  execution: null,
+};
+
+/** What a recipe says about its candidate before anything ran. */
+export function describedBy(recipe: Recipe): Pick<Candidate, "id" | "title" | "techniques" | "recipe"> {
+  const steps = recipe.steps.map(({ technique, options }) => ({ technique, options: { ...options } }));
+  return { id: recipe.id, title: recipe.title, techniques: techniquesOf(recipe), recipe: steps };
+}
+
+/** A candidate that never came to run, with the reason. */
+export function refusedCandidate(recipe: Recipe, reason: string): Candidate {
+  return { ...NOTHING_MEASURED, ...describedBy(recipe), accepted: false, selected: false, reasons: [reason] };
+}
+
+/**
+ * Accepted means: within the budget on test data (on validation data where there is no other), and true to its name. A chosen
+ * candidate that fails here stays chosen and is not accepted: choosing again by test data would make them validation data.
+ */
+export function conclude(
+  attempt: Attempt,
+  verdict: Verdict | undefined,
+  original: Candidate,
+  selected: boolean,
+  rule: string,
+  metric: string,
+): Candidate {
+  const { candidate, notes } = attempt;
+  const judged: Loss = verdict?.loss ?? candidate.validation!;
+  const misnomer = nameIsWrong(candidate.techniques, candidate.execution);
+  const chosen = selected ? [`chosen: ${rule}`] : [];
+  const missed =
+    selected && !within(judged)
+      ? [`chosen on validation data and beyond the budget on ${judged.split} data: not accepted, and not chosen again`]
+      : [];
+  const onlyValidation = verdict === undefined ? ["judged on validation data alone: no test data was given"] : [];
+  return {
+    ...candidate,
+    accuracy: judged.candidate,
+    test: verdict?.loss ?? null,
+    agreement: verdict?.agreement ?? candidate.agreement,
+    selected,
+    accepted: within(judged) && misnomer === undefined,
+    reasons: [
+      ...chosen,
+      ...missed,
+      ...(misnomer === undefined ? [] : [misnomer]),
+      ...(verdict === undefined ? [] : [lossReason(metric, verdict.loss)]),
+      lossReason(metric, candidate.validation!),
+      ...onlyValidation,
+      ...sizeAndSpeedReasons(candidate, original),
+      ...(candidate.execution === null ? [] : [executionReason(candidate.execution)]),
+      ...notes,
+    ],
+  };
+}
