@@ -5,14 +5,14 @@ export async function* streaming<Event, Result>(
   work: (emit: (event: Event) => void) => Promise<Result>,
 ): AsyncGenerator<Event, Result> {
   const queue: Event[] = [];
-  let wake: () => void = () => undefined;
+  let wake: (() => void) | undefined;
   let done = false;
   const finished = work((event) => {
     queue.push(event);
-    wake();
+    wake?.();
   }).finally(() => {
     done = true;
-    wake();
+    wake?.();
   });
   // The error is thrown by the last line; without this a rejection in the meantime counts as unhandled.
   finished.catch(() => undefined);

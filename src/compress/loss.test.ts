@@ -23,6 +23,17 @@ function errors(values: readonly number[]): MetricResult {
   return { name: "mse", figure: figure({ value, unit: "m²", method: "measured" }), higherIsBetter: false, perSample };
 }
 
+const f1 = (value: number): MetricResult => ({
+  name: "f1",
+  higherIsBetter: true,
+  figure: figure({ value, low: value - 0.01, high: value + 0.01, unit: "1", method: "measured" }),
+});
+
+const at = (value: number, half: number) => ({
+  ...lossBetween(correctness(980, 1000), correctness(980, 1000), POINTS, "test", 1000),
+  loss: figure({ value, low: value - half, high: value + half, unit: "1", method: "measured" }),
+});
+
 describe("lossBetween", () => {
   it("counts the pairs that changed: 980 against 975 right, 15 lost and 10 won", () => {
     const original = correctness(980, 1000);
@@ -58,11 +69,6 @@ describe("lossBetween", () => {
   });
 
   it("takes the intervals end to end for a metric of the whole set", () => {
-    const f1 = (value: number): MetricResult => ({
-      name: "f1",
-      higherIsBetter: true,
-      figure: figure({ value, low: value - 0.01, high: value + 0.01, unit: "1", method: "measured" }),
-    });
     const { loss } = lossBetween(f1(0.9), f1(0.89), POINTS, "test", 100);
     expect([loss.value, loss.low, loss.high].map((x) => Number(x.toFixed(6)))).toEqual([0.01, -0.01, 0.03]);
   });
@@ -75,11 +81,6 @@ describe("lossBetween", () => {
 });
 
 describe("the rules", () => {
-  const at = (value: number, half: number) => ({
-    ...lossBetween(correctness(980, 1000), correctness(980, 1000), POINTS, "test", 1000),
-    loss: figure({ value, low: value - half, high: value + half, unit: "1", method: "measured" }),
-  });
-
   it("differ in what the far end of the interval may do", () => {
     expect([surelyWithin(at(0.004, 0.0005)), within(at(0.004, 0.0005))]).toEqual([true, true]);
     expect([surelyWithin(at(0.004, 0.002)), within(at(0.004, 0.002))]).toEqual([false, true]);

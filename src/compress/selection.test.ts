@@ -6,8 +6,9 @@ import { candidateSchema, type Candidate, type Loss } from "./candidate-schema.t
 import { select } from "./selection.ts";
 import { conclude, refusedCandidate } from "./verdict.ts";
 
+const share = (v: number) => figure({ value: v, unit: "1", method: "measured" });
+
 function loss(split: Loss["split"], value: number, half = 0.001): Loss {
-  const share = (v: number) => figure({ value: v, unit: "1", method: "measured" });
   const interval = { value, low: value - half, high: value + half };
   return {
     split,
@@ -20,9 +21,10 @@ function loss(split: Loss["split"], value: number, half = 0.001): Loss {
   };
 }
 
+const seconds = (value: number) =>
+  figure({ value, low: value * 0.9, high: value * 1.1, unit: "s", method: "measured" });
+
 function candidate(id: string, fileBytes: number, validationLoss: number, half?: number): Candidate {
-  const seconds = (value: number) =>
-    figure({ value, low: value * 0.9, high: value * 1.1, unit: "s", method: "measured" });
   const bare = refusedCandidate({ id, title: id, steps: [{ technique: "weight-int8", options: {} }] }, "made up");
   return {
     ...bare,
@@ -88,10 +90,10 @@ describe("select", () => {
   });
 });
 
-describe("conclude", () => {
-  const attempt = (entry: Candidate) => ({ candidate: entry, path: "x.onnx", notes: ["a note"] });
-  const verdict = (value: number) => ({ loss: loss("test", value), agreement: exact(0.99, "1", "made up") });
+const attempt = (entry: Candidate) => ({ candidate: entry, path: "x.onnx", notes: ["a note"] });
+const verdict = (value: number) => ({ loss: loss("test", value), agreement: exact(0.99, "1", "made up") });
 
+describe("conclude", () => {
   it("gives a document that the schema takes", () => {
     const result = conclude(attempt(candidate("a", 500, 0)), verdict(0.001), original, true, "the rule", "accuracy");
     expect(() => candidateSchema.parse(result)).not.toThrow();

@@ -53,8 +53,8 @@ async function meanSquares(
 }
 
 /** Labels, where there are any, keep the student from copying the teacher's mistakes. */
-function distillation(train: Dataset): LossOptions {
-  return { kind: "kl", temperature: 2, alpha: train.labels === undefined ? 1 : 0.7 };
+function distillation(data: Dataset): LossOptions {
+  return { kind: "kl", temperature: 2, alpha: data.labels === undefined ? 1 : 0.7 };
 }
 
 /**
