@@ -14,7 +14,6 @@ const PARAMETER_INPUTS: Readonly<Record<string, readonly number[] | "all">> = {
   Add: "all",
   Sub: "all",
   Mul: "all",
-  Div: [0],
   PRelu: [1],
   Gather: [0],
   BatchNormalization: [1, 2],
@@ -27,6 +26,9 @@ const PARAMETER_INPUTS: Readonly<Record<string, readonly number[] | "all">> = {
   GRU: [1, 2, 3],
   RNN: [1, 2, 3],
 };
+
+/** Where a single number is a factor or an offset that the exporter wrote down, not a parameter. */
+const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Concat"]);
 
 /** Operators that hand a parameter on unchanged or reordered. */
 const TRANSPARENT = new Set(["Identity", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Expand", "Cast"]);
@@ -49,7 +51,7 @@ export function matchesPattern(pattern: string, name: string): boolean {
  * With patterns: every float32 initializer (or tensor of a `Constant` node) that one of them matches; a pattern that begins
  * with `!` takes names out again; with only such patterns the choice starts from the default. Without: float32 initializers
  * of rank 1 or more that enter an operator where parameters do (weights, biases, normalization scales, embeddings), directly
- * or through a Transpose, Reshape or the like. Scalars, masks and running statistics stay as they are.
+ * or through a Transpose, Reshape or the like. Single numbers in sums and products, masks and running statistics stay as they are.
  * @throws LightfootError E_GRADIENT when nothing is left to train
  */
 export async function chooseTrainable(
@@ -85,14 +87,20 @@ export async function chooseTrainable(
 async function parametersByUse(nodes: readonly Node[], floats: ReadonlyMap<string, TensorRef>): Promise<string[]> {
   const origin = new Map<string, string>([...floats.keys()].map((name) => [name, name]));
   const used = new Set<string>();
+  const products = new Set<string>();
   for (const node of nodes) {
+    if (node.opType === "MatMul") products.add(node.outputs[0]);
     const source = origin.get(node.inputs[0] ?? "");
     if (TRANSPARENT.has(node.opType) && source !== undefined) origin.set(node.outputs[0], source);
     const positions = PARAMETER_INPUTS[node.opType];
     if (positions === undefined) continue;
     for (const [at, input] of node.inputs.entries()) {
       const parameter = origin.get(input);
-      if (parameter !== undefined && (positions === "all" || positions.includes(at))) used.add(parameter);
+      if (parameter === undefined || (positions !== "all" && !positions.includes(at))) continue;
+      // The bias of a layer with one unit is the one single number that is learned.
+      const isBias = node.opType === "Add" && products.has(node.inputs[1 - at]);
+      const isSingle = elementCount(floats.get(parameter)!.shape) === 1;
+      if (!isSingle || !ELEMENTWISE.has(node.opType) || isBias) used.add(parameter);
     }
   }
   const parameters: string[] = [];
