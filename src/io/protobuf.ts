@@ -3,6 +3,7 @@
 //
 // A message is a run of fields: varint tag (number << 3 | wire type), then the value. Wire types: 0 varint,
 // 1 eight bytes, 2 varint length + that many bytes (strings, messages, packed lists), 5 four bytes. All little-endian.
+import { isAscii } from "node:buffer";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 
 const VARINT = 0;
@@ -23,6 +24,7 @@ const WINDOW_BYTES = 64 * 1024;
 const MEMORY_LIMIT_BYTES = 512 * 2 ** 20;
 const MESSAGE_MEMORY_BYTES = 256;
 const ELEMENT_MEMORY_BYTES = 24;
+const BIGINT_MEMORY_BYTES = 40;
 
 /** Random access to the encoded bytes. */
 export interface ByteSource {
@@ -195,11 +197,11 @@ export class MessageReader {
 
   /** The same with all 64 bits. */
   *int64s(): Generator<bigint> {
-    this.#window.charge(ELEMENT_MEMORY_BYTES);
+    this.#window.charge(BIGINT_MEMORY_BYTES);
     if (this.#wireType === VARINT) return yield this.#bigint();
     for (const run = this.#packedRun(); run.#position < run.#end;) {
       run.#takeVarint();
-      this.#window.charge(ELEMENT_MEMORY_BYTES);
+      this.#window.charge(BIGINT_MEMORY_BYTES);
       yield run.#bigint();
     }
   }
@@ -314,8 +316,8 @@ export class MessageReader {
 
 /** Text of UTF-8 bytes, or undefined when they are none. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  // Names are short and ASCII; TextDecoder costs a microsecond a call, which tens of thousands of edges feel.
-  if (bytes.byteLength <= 64 && bytes.every((byte) => byte < 0x80)) return String.fromCharCode(...bytes);
+  // Names are ASCII, where a Buffer is several times faster than TextDecoder; a graph has tens of thousands of them.
+  if (isAscii(bytes)) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
   try {
     return utf8.decode(bytes);
   } catch {
