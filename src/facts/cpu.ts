@@ -66,7 +66,7 @@ export function cpuKey(modelName: string): string {
   return modelName
     .toLowerCase()
     .replace(/\((r|tm)\)|®|™/g, " ")
-    .replace(/@.*$/, " ")
+    .replace(/@.*$|\([^)]*\)|\bx-series\b/g, " ")
     .replace(/\bwith radeon.*$|\bw\/ radeon.*$/, " ")
     .replace(/\b(amd|intel|cpu|processor|\d+-cores?|(dual|quad|six|eight)-core|\d+th gen|genuine)\b/g, " ")
     .replace(/\b0\b/g, " ") // "Intel(R) Xeon(R) CPU E5-2680 v4 0 @ 2.40GHz"
@@ -85,13 +85,15 @@ function partOf(key: string): CpuPart | undefined {
 function familyOf(key: string): string | undefined {
   const xeon = /^xeon (platinum|gold|silver) (\d\d)\d\d/.exec(key);
   if (xeon) return `Xeon ${xeon[1][0].toUpperCase()}${xeon[1].slice(1)} ${xeon[2]}xx`;
-  const versioned = /^xeon (e[57])-\d+\w* (v[2-4])/.exec(key);
-  if (versioned) return `Xeon ${versioned[1].toUpperCase()} ${versioned[2]}`;
+  // The first E5 generation carries no version at all.
+  const versioned = /^xeon (e[57])-\d+\w*( v[2-4])?$/.exec(key);
+  if (versioned) return `Xeon ${versioned[1].toUpperCase()}${versioned[2] ?? ""}`;
   // The last digit of an EPYC number is its generation; cloud parts put a letter in the second place (7R13, 9V74).
   const epyc = /^epyc ([4789])[0-9a-z]\d?([1-5])\w?$/.exec(key);
-  if (epyc) return `EPYC ${epyc[1] === "7" ? "7" : epyc[1]}00${epyc[2]} Series`;
+  if (epyc) return `EPYC ${epyc[1]}00${epyc[2]} Series`;
   const core = /^core (i[3579])-(\d{4,5})/.exec(key);
-  if (core) return `Core ${core[1]} gen ${core[2].slice(0, -3)}`;
+  // Four digits that begin with 1 are a mobile part of generation 10 or later: i7-1365U is of the 13th.
+  if (core) return `Core ${core[1]} gen ${/^1\d{3}$/.test(core[2]) ? core[2].slice(0, 2) : core[2].slice(0, -3)}`;
   const ryzen = /^ryzen (threadripper |\d )?(pro )?(\d)\d{3}/.exec(key);
   if (ryzen)
     return `Ryzen ${/threadripper/.test(key) ? "Threadripper " : ""}${ryzen[2] ? "PRO " : ""}${ryzen[3]}000 Series`;
