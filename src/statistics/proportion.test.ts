@@ -8,7 +8,7 @@ const mean = (side: Uint8Array): number => side.reduce((sum, hit) => sum + hit, 
 
 describe("Wilson interval", () => {
   it.each([
-    // Newcombe 1998 (single proportion), table I, method 3; further digits from statsmodels 0.14.
+    // Newcombe 1998 (single proportion), table I, method 3; further digits from statsmodels 0.15.
     [81, 263, 0.2552885, 0.3662096],
     [15, 148, 0.0623864, 0.1604872],
     [0, 20, 0, 0.1611251],
@@ -58,11 +58,20 @@ describe("Wilson interval", () => {
 
 describe("difference of paired proportions", () => {
   it.each([
-    // Newcombe 1998 (paired), table II, method 10.
+    // Newcombe 1998 (paired), table III, method 10.
     [36, 12, 2, 0, 0.0569, 0.3404],
-    // Altman et al. 2000, Statistics with Confidence, p. 52.
-    [14, 5, 0, 22, 0.0115, 0.2265],
-    // Fagerland, Lydersen and Laake 2014, Statistics in Medicine 33, table VII (airway hyper-responsiveness).
+    [20, 12, 2, 16, 0.0562, 0.3292],
+    [18, 12, 2, 18, 0.0562, 0.329],
+    [36, 14, 0, 0, 0.1528, 0.4167],
+    [35, 14, 0, 1, 0.1461, 0.4175],
+    [18, 14, 0, 18, 0.1441, 0.3963],
+    [2, 97, 1, 0, 0.8721, 0.9854],
+    [1, 97, 1, 1, 0.8736, 0.985],
+    [0, 29, 1, 0, 0.6666, 0.9882],
+    [0, 30, 0, 0, 0.8395, 1],
+    [54, 0, 0, 0, -0.0664, 0.0664],
+    [30, 0, 0, 24, -0.0358, 0.0358],
+    // Fagerland, Lydersen and Laake 2014, Statistics in Medicine 33 (airway hyper-responsiveness): -0.507 to -0.026.
     [1, 1, 7, 12, -0.5069, -0.0256],
   ])("gives the published interval for %d, %d, %d, %d", (both, onlyFirst, onlySecond, neither, low, high) => {
     const found = pairedDifferenceOfCounts({ both, onlyFirst, onlySecond, neither });
@@ -130,7 +139,7 @@ describe("difference of paired proportions", () => {
 
 describe("McNemar's test", () => {
   it.each([
-    // Fagerland 2013, table 3: exact 0.070, mid-p 0.039. The others: statsmodels 0.14 and SciPy 1.16.
+    // Fagerland 2013, table 3: exact 0.070, mid-p 0.039. The others: statsmodels 0.15 and SciPy 1.17.
     [1, 7, 0.0703125, 0.0390625],
     [16, 6, 0.052478790283203125, 0.03468966484069824],
     [5, 5, 1, 0.876953125],

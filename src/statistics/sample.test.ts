@@ -38,7 +38,7 @@ describe("interval of a mean", () => {
 
 describe("interval of a quantile", () => {
   it.each([
-    // SciPy 1.16, stats.quantile_test(...).confidence_interval(0.95)
+    // SciPy 1.17, stats.quantile_test(...).confidence_interval(0.95)
     [100, 0.5, 40, 61],
     [20, 0.5, 6, 15],
     [100, 0.95, 90, 100],

@@ -1,4 +1,4 @@
-// Distribution functions against SciPy 1.16 and their own inverses; depends on its room and fast-check.
+// Distribution functions against SciPy 1.17 and their own inverses; depends on its room and fast-check.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
