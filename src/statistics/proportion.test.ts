@@ -58,7 +58,7 @@ describe("Wilson interval", () => {
 
 describe("difference of paired proportions", () => {
   it.each([
-    // Newcombe 1998 (paired), table III, method 10.
+    // Newcombe 1998 (paired), table III, method 10; its fourth decimal is cut or rounded.
     [36, 12, 2, 0, 0.0569, 0.3404],
     [20, 12, 2, 16, 0.0562, 0.3292],
     [18, 12, 2, 18, 0.0562, 0.329],
