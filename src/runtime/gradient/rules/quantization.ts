@@ -30,9 +30,21 @@ function integerRange(dtype: DType): [number, number] {
   return dtype.startsWith("u") ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
 }
 
+/** Sums a gradient of the tensor's shape to the scale's: over everything, or over all axes but the node's. */
+function toScale(context: RuleContext, gradient: string, x: string, scale: string): string {
+  const { emit } = context;
+  const shape = context.shape(x);
+  const size = context.shape(scale);
+  const axis = normalizeAxis(intAttribute(context.node, "axis", 1), shape.length);
+  const isPerAxis = size.length === 1 && size[0] !== 1;
+  const kept = isPerAxis ? shape.map((_, at) => (at === axis ? size[0] : 1)) : [];
+  return emit.reshape(emit.unbroadcast(gradient, shape, kept), size);
+}
+
 /**
- * q = clip(round(x/scale) + zero, low, high). Rounding counts as the identity, clipping as what it is:
- * dx = dq/scale where x/scale + zero lies inside low … high, else 0. (Bengio et al. 2013; Jacob et al. 2018.)
+ * q = clip(round(x/scale) + zero, low, high). Rounding counts as the identity, clipping as what it is: where
+ * x/scale + zero lies inside low … high, dx = dq/scale and dscale = −Σ dq·x/scale²; elsewhere both are 0. (Bengio et al.
+ * 2013; Jacob et al. 2018; with the rule of DequantizeLinear the scale's gradient is that of LSQ, Esser et al. 2020.)
  */
 const quantizeLinear: GradientRule = (context) => {
   const { emit } = context;
@@ -46,7 +58,11 @@ const quantizeLinear: GradientRule = (context) => {
     emit.op("GreaterOrEqual", [position, emit.scalar(low)]),
     emit.op("LessOrEqual", [position, emit.scalar(high)]),
   ]);
-  return [context.wants(0) ? emit.keepWhere(inside, emit.div(firstGradient(context), alignedScale)) : undefined];
+  const dX = emit.keepWhere(inside, emit.div(firstGradient(context), alignedScale));
+  return [
+    context.wants(0) ? dX : undefined,
+    context.wants(1) ? emit.neg(toScale(context, emit.mul(dX, scaled), x, scale)) : undefined,
+  ];
 };
 
 /** y = (q − zero)·scale: dq = dy·scale, dscale = Σ dy·(q − zero). */
@@ -54,19 +70,15 @@ const dequantizeLinear: GradientRule = (context) => {
   const { emit } = context;
   const [q, scale, zeroPoint] = context.inputs as [string, string, string | undefined];
   const dy = firstGradient(context);
-  const alignedScale = aligned(context, scale, q);
   const dScale = (): string => {
     const level = emit.cast(q, emit.floatType);
     const zero = zeroPoint ? emit.cast(aligned(context, zeroPoint, q), emit.floatType) : undefined;
-    const product = emit.mul(dy, zero === undefined ? level : emit.sub(level, zero));
-    const shape = context.shape(q);
-    const size = context.shape(scale);
-    const axis = normalizeAxis(intAttribute(context.node, "axis", 1), shape.length);
-    const isPerAxis = size.length === 1 && size[0] !== 1;
-    const summed = emit.unbroadcast(product, shape, isPerAxis ? shape.map((_, at) => (at === axis ? size[0] : 1)) : []);
-    return emit.reshape(summed, size);
+    return toScale(context, emit.mul(dy, zero === undefined ? level : emit.sub(level, zero)), q, scale);
   };
-  return [context.wants(0) ? emit.mul(dy, alignedScale) : undefined, context.wants(1) ? dScale() : undefined];
+  return [
+    context.wants(0) ? emit.mul(dy, aligned(context, scale, q)) : undefined,
+    context.wants(1) ? dScale() : undefined,
+  ];
 };
 
 export const quantization: Readonly<Record<string, GradientRule>> = {
