@@ -97,9 +97,8 @@ class TemporaryFileWriter implements AtomicWriter {
   }
 
   async abort(): Promise<void> {
-    if (!unfinished.delete(this.#temporary)) return;
     await this.#close();
-    await rm(this.#temporary, { force: true });
+    if (unfinished.delete(this.#temporary)) await rm(this.#temporary, { force: true });
   }
 
   async #close(): Promise<void> {

@@ -187,7 +187,10 @@ export class MessageReader {
   /** The current value or values of a repeated integer field, packed or not. */
   *integers(): Generator<number> {
     this.#window.charge(ELEMENT_MEMORY_BYTES);
-    if (this.#wireType === VARINT) return yield this.#safeInteger();
+    if (this.#wireType === VARINT) {
+      yield this.#safeInteger();
+      return;
+    }
     for (const run = this.#packedRun(); run.#position < run.#end;) {
       run.#takeVarint();
       this.#window.charge(ELEMENT_MEMORY_BYTES);
@@ -198,7 +201,10 @@ export class MessageReader {
   /** The same with all 64 bits. */
   *int64s(): Generator<bigint> {
     this.#window.charge(BIGINT_MEMORY_BYTES);
-    if (this.#wireType === VARINT) return yield this.#bigint();
+    if (this.#wireType === VARINT) {
+      yield this.#bigint();
+      return;
+    }
     for (const run = this.#packedRun(); run.#position < run.#end;) {
       run.#takeVarint();
       this.#window.charge(BIGINT_MEMORY_BYTES);
@@ -209,7 +215,10 @@ export class MessageReader {
   /** The current value or values of a repeated float field, packed or not. */
   *floats(): Generator<number> {
     this.#window.charge(ELEMENT_MEMORY_BYTES);
-    if (this.#wireType === FIXED32) return yield this.float();
+    if (this.#wireType === FIXED32) {
+      yield this.float();
+      return;
+    }
     const { offset, byteLength } = this.range();
     this.#window.charge(byteLength * 2);
     if (byteLength % 4 !== 0) throw this.#broken(`${byteLength} bytes of packed floats are not a multiple of 4`);
@@ -265,7 +274,7 @@ export class MessageReader {
     let low = 0;
     let high = 0;
     for (let i = 0; i < limit; i++) {
-      const byte = bytes[index + i]!;
+      const byte = bytes[index + i];
       const bits = byte & 0x7f;
       if (i < 4) low |= bits << (7 * i);
       else if (i === 4) {

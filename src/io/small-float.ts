@@ -49,5 +49,5 @@ export function decodeSmallFloats(kind: SmallFloatKind, patterns: Uint8Array): F
   const table =
     tables.get(kind) ?? Float32Array.from({ length: 256 }, (_, pattern) => smallFloatToNumber(kind, pattern));
   tables.set(kind, table);
-  return Float32Array.from(patterns, (pattern) => table[pattern]!);
+  return Float32Array.from(patterns, (pattern) => table[pattern]);
 }

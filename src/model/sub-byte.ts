@@ -24,7 +24,7 @@ export function unpackSubByte(dtype: SubByteType, packed: Uint8Array, elementCou
   // Shifting the sign bit to bit 31 and back extends it.
   const extension = isSigned(dtype) ? 32 - bits : 0;
   for (let i = 0; i < elementCount; i++) {
-    const element = (packed[Math.floor(i / perByte)]! >>> ((i % perByte) * bits)) & mask;
+    const element = (packed[Math.floor(i / perByte)] >>> ((i % perByte) * bits)) & mask;
     unpacked[i] = (element << extension) >> extension;
   }
   return unpacked;
@@ -38,11 +38,11 @@ export function packSubByte(dtype: SubByteType, elements: ArrayLike<number>): Ui
   const high = low + (1 << bits) - 1;
   const packed = new Uint8Array(Math.ceil(elements.length / perByte));
   for (let i = 0; i < elements.length; i++) {
-    const element = elements[i]!;
+    const element = elements[i];
     if (!(Number.isInteger(element) && element >= low && element <= high)) {
       throw new LightfootError("E_RANGE", `element ${i} is ${element}, ${dtype} holds integers ${low} to ${high}`);
     }
-    packed[Math.floor(i / perByte)]! |= (element & ((1 << bits) - 1)) << ((i % perByte) * bits);
+    packed[Math.floor(i / perByte)] |= (element & ((1 << bits) - 1)) << ((i % perByte) * bits);
   }
   return packed;
 }

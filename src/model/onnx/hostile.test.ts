@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { byteSource, MessageReader, MessageWriter, NESTING_LIMIT } from "../../io/protobuf.ts";
@@ -136,7 +136,7 @@ describe("random damage", () => {
   });
 
   it("to a file survives reading every tensor and writing again", async () => {
-    const { bytes } = seeds[0]!;
+    const { bytes } = seeds[0];
     const path = join(folder, "damaged.onnx");
     const property = fc.asyncProperty(fc.nat(bytes.length - 1), fc.nat(255), async (at, value) => {
       const damaged = Uint8Array.from(bytes);
@@ -152,7 +152,7 @@ describe("random damage", () => {
   });
 
   it("every prefix of a model that ends inside its graph is refused", () => {
-    const { bytes } = seeds[0]!;
+    const { bytes } = seeds[0];
     const messages = MessageReader.over(byteSource(bytes, "sampler"));
     let graphEnd = 0;
     while (messages.next()) {
@@ -207,7 +207,7 @@ describe("a crafted model", () => {
     const nodes = Array.from({ length: 100_000 }, (_, i) => node("Neg", [`v${i + 1}`], [`v${i}`]));
     const bytes = await serializeOnnx(model({ nodes, inputs: [tensorInfo("v100000", "float32", [1])] }));
     const { graph: sorted } = readOnnxBytes(bytes);
-    expect(sorted.nodes[0]!.inputs).toEqual(["v100000"]);
+    expect(sorted.nodes[0].inputs).toEqual(["v100000"]);
     expect(sorted.nodes.at(-1)!.outputs).toEqual(["v0"]);
   });
 

@@ -72,14 +72,14 @@ function sort(nodes: readonly Node[], needs: readonly (readonly number[])[], fil
         continue;
       }
       state[index] = open;
-      const needed = needs[index]![frame.next++];
+      const needed = needs[index][frame.next++];
       if (needed === undefined) {
         state[index] = done;
-        sorted.push(nodes[index]!);
+        sorted.push(nodes[index]);
         stack.pop();
       } else if (state[needed] === open) {
         const start = stack.findIndex((one) => one.index === needed);
-        throw cycle([...stack.slice(start).map((one) => nodes[one.index]!), nodes[needed]!], file);
+        throw cycle([...stack.slice(start).map((one) => nodes[one.index]), nodes[needed]], file);
       } else if (state[needed] !== done) stack.push({ index: needed, next: 0 });
     }
   }

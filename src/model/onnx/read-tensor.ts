@@ -148,7 +148,7 @@ class StoredElements {
         ? { kind: "memory", bytes: new Uint8Array(0), typed: true }
         : context.slice(run, "raw", false);
     }
-    const typed = runs.length === 1 && runs[0]!.packed ? runs[0]! : context.join(runs);
+    const typed = runs.length === 1 && runs[0].packed ? runs[0] : context.join(runs);
     if (listEncoding(field) !== "varint") {
       requireLength(typed.byteLength, byteLengthOf(dtype, count), dtype, name, context);
       return typed.bytes === undefined

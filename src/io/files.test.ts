@@ -1,0 +1,120 @@
+// Positioned reads, atomic writes and digests on real files.
+import { createHash } from "node:crypto";
+import { appendFile, chmod, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openAtomicWriter, removeUnfinishedFiles, writeFileAtomic } from "./atomic-write.ts";
+import { sha256, sha256File } from "./digest.ts";
+import { openFileRange } from "./file-range.ts";
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lightfoot-files-"));
+  path = join(folder, "file.bin");
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("openFileRange", () => {
+  it("gives the bytes of a range, with and without a promise", async () => {
+    await writeFile(path, "0123456789");
+    const range = await openFileRange(path);
+    expect(range.size).toBe(10);
+    expect(Buffer.from(await range.read(3, 4)).toString()).toBe("3456");
+    expect(Buffer.from(range.readSync(8, 2)).toString()).toBe("89");
+    expect(await range.read(10, 0)).toHaveLength(0);
+    await range.close();
+  });
+
+  it.each([
+    [-1, 2],
+    [5, 6],
+    [11, 0],
+    [0, NaN],
+    [0, -1],
+  ])("refuses bytes outside the file: offset %d, length %d", async (offset, length) => {
+    await writeFile(path, "0123456789");
+    const range = await openFileRange(path);
+    await expect(range.read(offset, length)).rejects.toMatchObject({ code: "E_FILE_READ" });
+    expect(() => range.readSync(offset, length)).toThrow(/were asked for/);
+    await range.close();
+  });
+
+  it("refuses a file that grew, or was written with another time, since it was opened", async () => {
+    await writeFile(path, "0123456789");
+    const range = await openFileRange(path);
+    await appendFile(path, "x");
+    await expect(range.read(0, 1)).rejects.toMatchObject({ code: "E_FILE_CHANGED" });
+    await range.close();
+    const second = await openFileRange(path);
+    await utimes(path, 1, 1);
+    expect(() => second.readSync(0, 1)).toThrow(/changed/);
+    await second.close();
+  });
+
+  it("refuses another file under the same name, given the stamp of the first", async () => {
+    await writeFile(path, "0123456789");
+    const { stamp, close } = await openFileRange(path).then((range) => ({
+      stamp: range.stamp,
+      close: () => range.close(),
+    }));
+    await close();
+    await writeFile(`${path}.new`, "9876543210");
+    const { atime, mtime } = await stat(path);
+    await utimes(`${path}.new`, atime, mtime);
+    await rename(`${path}.new`, path);
+    await expect(openFileRange(path, stamp)).rejects.toMatchObject({ code: "E_FILE_CHANGED" });
+  });
+});
+
+describe("an atomic write", () => {
+  it("shows the old content until commit and nothing else afterwards", async () => {
+    await writeFile(path, "old");
+    const writer = await openAtomicWriter(path);
+    await writer.write(Buffer.from("new "));
+    await writer.write(Buffer.from("content"));
+    expect(await readFile(path, "utf8")).toBe("old");
+    await writer.commit();
+    await writer.abort();
+    expect(await readFile(path, "utf8")).toBe("new content");
+    expect(await readdir(folder)).toEqual(["file.bin"]);
+  });
+
+  it("leaves nothing behind when aborted or interrupted", async () => {
+    const aborted = await openAtomicWriter(path);
+    await aborted.write(Buffer.from("part"));
+    await aborted.abort();
+    await aborted.abort();
+    const interrupted = await openAtomicWriter(path);
+    await interrupted.write(Buffer.from("part"));
+    expect(await readdir(folder)).toHaveLength(1);
+    removeUnfinishedFiles();
+    expect(await readdir(folder)).toEqual([]);
+    await interrupted.abort();
+  });
+
+  it("keeps the permissions of the file it replaces", async () => {
+    await writeFile(path, "old");
+    await chmod(path, 0o640);
+    await writeFileAtomic(path, "new");
+    expect((await stat(path)).mode & 0o777).toBe(0o640);
+  });
+
+  it("over a folder is refused and leaves no temporary file", async () => {
+    await expect(writeFileAtomic(folder, "x")).rejects.toMatchObject({ code: "E_FILE_WRITE" });
+    expect(
+      (await readdir(join(folder, ".."))).filter((name) => name.includes(".tmp") && folder.includes(name)),
+    ).toEqual([]);
+  });
+});
+
+describe("a digest", () => {
+  it("of a file of several chunks equals the digest of its bytes", async () => {
+    const bytes = Buffer.alloc(2_500_000, "lightfoot");
+    await writeFile(path, bytes);
+    expect(await sha256File(path)).toBe(sha256(bytes));
+    expect(sha256("abc")).toBe("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    expect(await sha256File(path)).toBe(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
+  });
+});
