@@ -123,6 +123,9 @@ export function broadcast(...shapes: readonly Sizes[]): Sizes {
   }, []);
 }
 
+/** A shape with another last size. */
+export const withLast = (shape: Sizes, size: Size): Sizes => [...shape.slice(0, -1), size];
+
 /** Sizes that only the data decides, one for each axis of an output. */
 export const freshShape = (call: OperatorCall, output: number, rank: number): Sizes =>
   Array.from({ length: rank }, (_, axis) => call.fresh(output, axis));

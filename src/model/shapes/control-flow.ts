@@ -33,7 +33,7 @@ const RULES: Readonly<Record<string, (call: OperatorCall, scope: Scope) => Outco
 export const isControlFlow = (node: Node): boolean =>
   (node.domain === "" || node.domain === "ai.onnx") && Object.hasOwn(RULES, node.opType);
 
-export const inferControlFlow = (call: OperatorCall, scope: Scope): Outcome => RULES[call.node.opType]!(call, scope);
+export const inferControlFlow = (call: OperatorCall, scope: Scope): Outcome => RULES[call.node.opType](call, scope);
 
 function bodyOf(call: OperatorCall, name: string): Graph {
   const found = subgraphsOf(call.node).find((entry) => entry.name === name)?.graph;
@@ -62,11 +62,11 @@ function inferIf(call: OperatorCall, scope: Scope): Outcome {
   const taken = bodies.filter((body) => body.taken ?? true);
   if (taken.length === 0) throw contradiction("neither branch fits the shapes");
   const types = taken.map((body) => outputTypes(body.inference));
-  const joined = types[0]!.map((type, i) =>
+  const joined = types[0].map((type, i) =>
     types.slice(1).reduce((left, right) => joinTypes(left, right[i], (axis) => call.fresh(i, axis)), type),
   );
   const values =
-    taken.length === 1 ? taken[0]!.inference.graph.outputs.map(({ name }) => valueIn(taken[0]!.inference, name)) : [];
+    taken.length === 1 ? taken[0].inference.graph.outputs.map(({ name }) => valueIn(taken[0].inference, name)) : [];
   const unlike = joined.some((type) => type === undefined) ? "the branches give unlike types" : undefined;
   return { types: joined, values, bodies, reason: reason ?? unlike };
 }
@@ -87,7 +87,7 @@ function settle(
       // An empty starting sequence has no element shape yet: the body's gives it.
       if (type?.kind === "sequence" && type.element?.kind === "tensor" && type.element.shape === undefined)
         return after[i];
-      return joinTypes(type, after[i], (axis) => `${call.fresh(i, axis)}`) ?? type;
+      return joinTypes(type, after[i], (axis) => call.fresh(i, axis)) ?? type;
     });
     const stable = joined.every((type, i) => JSON.stringify(type) === JSON.stringify(types[i]));
     if (stable || round === 4) return { inference, types: joined };
@@ -144,7 +144,7 @@ function inferScan(call: OperatorCall, scope: Scope): Outcome {
   const elements = inputs.slice(stateCount).map((type, i) => {
     if (type?.kind !== "tensor" || type.shape === undefined) return type;
     const shape = type.shape as Sizes;
-    const axis = batched ? 1 : (axes[i] ?? 0) < 0 ? axes[i]! + shape.length : (axes[i] ?? 0);
+    const axis = batched ? 1 : (axes[i] ?? 0) < 0 ? axes[i] + shape.length : (axes[i] ?? 0);
     trips = shape[axis];
     return { ...type, shape: shape.filter((_, at) => at !== axis && !(batched && at === 0)) };
   });

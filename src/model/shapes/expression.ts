@@ -103,9 +103,9 @@ function floorText(rest: Polynomial, q: number): string {
   const atoms = [...rest].filter(([product]) => product !== "");
   const [atom, coefficient] = atoms[0] ?? ["", 0];
   const inner = /^floor\((.*)\/(\d+)\)$/.exec(atom);
-  if (atoms.length === 1 && coefficient === 1 && inner !== null && !atom.includes(PRODUCT) && balanced(inner[1]!)) {
+  if (atoms.length === 1 && coefficient === 1 && inner !== null && !atom.includes(PRODUCT) && balanced(inner[1])) {
     const b = Number(inner[2]);
-    const dividend = plus(polynomialOf(inner[1]!), ofNumber((rest.get("") ?? 0) * b));
+    const dividend = plus(polynomialOf(inner[1]), ofNumber((rest.get("") ?? 0) * b));
     return `${grouped(dividend)}/${b * q}`;
   }
   return `${grouped(rest)}/${q}`;
@@ -300,7 +300,7 @@ export function symbolsOf(size: Dim): string[] {
     for (const atom of factorsOf(product)) {
       const call = FUNCTION.exec(atom);
       if (call === null) found.add(unquoted(atom));
-      else for (const part of argumentsOf(call[1]!, call[2]!)) symbolsOf(part).forEach((symbol) => found.add(symbol));
+      else for (const part of argumentsOf(call[1], call[2])) symbolsOf(part).forEach((symbol) => found.add(symbol));
     }
   }
   return [...found];
@@ -311,7 +311,7 @@ function argumentsOf(name: string, text: string): [string, string] {
   let depth = 0;
   let cut = -1;
   for (let i = 0; i < text.length; i += 1) {
-    const character = text[i]!;
+    const character = text[i];
     if (character === "`") i = text.indexOf("`", i + 1);
     else if (character === "(") depth += 1;
     else if (character === ")") depth -= 1;
@@ -334,18 +334,19 @@ export function substitute(size: Size, bindings: ReadonlyMap<string, Size>): Siz
 function substituteAtom(atom: string, bindings: ReadonlyMap<string, Size>): Size {
   const call = FUNCTION.exec(atom);
   if (call === null) return bindings.get(unquoted(atom)) ?? unquoted(atom);
-  const [left, right] = argumentsOf(call[1]!, call[2]!).map((part) => substitute(canonical(numberOr(part)), bindings));
-  if (call[1] === "floor") return floorDivide(left!, right!);
-  return call[1] === "max" ? maximum(left!, right!) : minimum(left!, right!);
+  const [left, right] = argumentsOf(call[1], call[2]).map((part) => substitute(canonical(numberOr(part)), bindings));
+  if (call[1] === "floor") return floorDivide(left, right);
+  return call[1] === "max" ? maximum(left, right) : minimum(left, right);
 }
+
+/** floor, max and min may be 0, a product of symbols is at least 1. */
+const leastOf = (product: string): number => (/(?:^|\u00b7)(?:floor|min|max)\(/.test(product) ? 0 : 1);
 
 /** The sign when it is certain for all symbols of at least 1: 1 above zero, 0 zero, -1 below; else undefined. */
 export function certainSign(size: Size): -1 | 0 | 1 | undefined {
   if (typeof size === "number") return Math.sign(size) as -1 | 0 | 1;
   const terms = [...polynomialOf(size)];
-  // floor, max and min may be 0, a product of symbols is at least 1.
-  const least = (product: string) => (/(?:^|\u00b7)(?:floor|min|max)\(/.test(product) ? 0 : 1);
-  const bound = terms.reduce((total, [product, c]) => total + (product === "" ? c : c * least(product)), 0);
+  const bound = terms.reduce((total, [product, c]) => total + (product === "" ? c : c * leastOf(product)), 0);
   const others = terms.filter(([product]) => product !== "");
   if (others.every(([, c]) => c > 0) && bound > 0) return 1;
   return others.every(([, c]) => c < 0) && bound < 0 ? -1 : undefined;

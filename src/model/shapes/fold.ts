@@ -28,8 +28,8 @@ function fill(shape: readonly number[], pick: (index: readonly number[]) => Dim)
   return Array.from({ length: count }, (_, flat) => {
     const index = Array.from({ length: shape.length }, () => 0);
     for (let axis = shape.length - 1, rest = flat; axis >= 0; axis -= 1) {
-      index[axis] = rest % shape[axis]!;
-      rest = Math.floor(rest / shape[axis]!);
+      index[axis] = rest % shape[axis];
+      rest = Math.floor(rest / shape[axis]);
     }
     return pick(index);
   });
@@ -38,7 +38,7 @@ function fill(shape: readonly number[], pick: (index: readonly number[]) => Dim)
 /** The element at an index that may come from a larger, broadcast shape. */
 function at(value: KnownValue, index: readonly number[]): Dim {
   const skip = index.length - value.shape.length;
-  const flat = value.shape.reduce((total, size, axis) => total * size + (size === 1 ? 0 : index[axis + skip]!), 0);
+  const flat = value.shape.reduce((total, size, axis) => total * size + (size === 1 ? 0 : index[axis + skip]), 0);
   return value.elements[flat] ?? null;
 }
 
@@ -52,7 +52,7 @@ const elementwise =
   (call, [shape]) => {
     const values = call.values.filter((value) => value !== undefined);
     if (values.length !== call.node.inputs.length) return [];
-    return [fill(shape!, (index) => operation(values[0]!.dtype, ...values.map((value) => at(value, index))))];
+    return [fill(shape, (index) => operation(values[0].dtype, ...values.map((value) => at(value, index))))];
   };
 
 const plain = (operation: (...sizes: Size[]) => Dim): Folder => {
@@ -97,7 +97,7 @@ const where: Folder = (call, [shape]) => {
   const [condition, left, right] = call.values;
   if (condition === undefined || left === undefined || right === undefined) return [];
   return [
-    fill(shape!, (index) => {
+    fill(shape, (index) => {
       const chosen = at(condition, index);
       const [a, b] = [at(left, index), at(right, index)];
       if (chosen === null) return a === b ? a : null;
@@ -123,7 +123,7 @@ const cast: Folder = (call, [shape]) => {
     }
     return target?.kind === "integer" ? (typeof element === "number" ? Math.trunc(element) : floorSize(element)) : null;
   };
-  return [fill(shape!, (index) => lift(convert)(at({ ...value, shape: shape! }, index)))];
+  return [fill(shape, (index) => lift(convert)(at({ ...value, shape: shape }, index)))];
 };
 
 const shapeElements: Folder = (call) => {
@@ -138,22 +138,22 @@ const gather: Folder = (call, [shape]) => {
   if (data === undefined || indices === undefined) return [];
   const axis = axisIn(intAttribute(call.node, "axis", 0), data.shape.length);
   return [
-    fill(shape!, (index) => {
+    fill(shape, (index) => {
       const picked = at(indices, index.slice(axis, axis + indices.shape.length));
       if (typeof picked !== "number") return null;
-      const place = picked < 0 ? picked + data.shape[axis]! : picked;
+      const place = picked < 0 ? picked + data.shape[axis] : picked;
       return at(data, [...index.slice(0, axis), place, ...index.slice(axis + indices.shape.length)]);
     }),
   ];
 };
 
 const concat: Folder = (call, [shape]) => {
-  const axis = axisIn(intAttribute(call.node, "axis", 0), shape!.length);
+  const axis = axisIn(intAttribute(call.node, "axis", 0), shape.length);
   // An unknown part leaves its own elements unknown, not those of its neighbours: `[batch, -1]` often has one of each.
   const lengths = call.inputs.map((type) => (type?.kind === "tensor" ? type.shape?.[axis] : undefined));
   return [
-    fill(shape!, (index) => {
-      let place = index[axis]!;
+    fill(shape, (index) => {
+      let place = index[axis];
       for (const [part, length] of lengths.entries()) {
         if (typeof length !== "number") return null;
         if (place < length) {
@@ -176,16 +176,16 @@ const slice: Folder = (call, [shape]) => {
   if (starts === undefined || axes === undefined || (call.node.inputs[4] && steps === undefined)) return [];
   const first = new Map(
     axes.map((axis, i) => {
-      const size = data.shape[axisIn(axis, data.shape.length)]!;
+      const size = data.shape[axisIn(axis, data.shape.length)];
       const step = steps?.[i] ?? 1;
-      const start = starts[i]! < 0 ? starts[i]! + size : starts[i]!;
+      const start = starts[i] < 0 ? starts[i] + size : starts[i];
       const from = Math.min(Math.max(start, 0), step < 0 ? size - 1 : size);
       return [axisIn(axis, data.shape.length), { from, step }] as const;
     }),
   );
   const source = (index: readonly number[]) =>
     index.map((place, axis) => (first.get(axis)?.from ?? 0) + place * (first.get(axis)?.step ?? 1));
-  return [fill(shape!, (index) => at(data, source(index)))];
+  return [fill(shape, (index) => at(data, source(index)))];
 };
 
 const split: Folder = (call, shapes) => {
@@ -195,20 +195,20 @@ const split: Folder = (call, shapes) => {
   let start = 0;
   return shapes.map((shape) => {
     const from = start;
-    start += shape[axis]!;
-    return fill(shape, (index) => at(data, index.with(axis, index[axis]! + from)));
+    start += shape[axis];
+    return fill(shape, (index) => at(data, index.with(axis, index[axis] + from)));
   });
 };
 
 const repeat: Folder = (call, [shape]) => {
   const [data] = call.values;
   if (data === undefined) return [];
-  const skip = shape!.length - data.shape.length;
+  const skip = shape.length - data.shape.length;
   return [
-    fill(shape!, (index) =>
+    fill(shape, (index) =>
       at(
         data,
-        index.slice(skip).map((place, axis) => place % data.shape[axis]!),
+        index.slice(skip).map((place, axis) => place % data.shape[axis]),
       ),
     ),
   ];
@@ -219,10 +219,10 @@ const transpose: Folder = (call, [shape]) => {
   if (data === undefined) return [];
   const order = intsAttribute(call.node, "perm") ?? data.shape.map((_, i) => data.shape.length - 1 - i);
   return [
-    fill(shape!, (index) =>
+    fill(shape, (index) =>
       at(
         data,
-        data.shape.map((_, axis) => index[order.indexOf(axis)]!),
+        data.shape.map((_, axis) => index[order.indexOf(axis)]),
       ),
     ),
   ];
@@ -231,7 +231,7 @@ const transpose: Folder = (call, [shape]) => {
 const range: Folder = (call, [shape]) => {
   const [start, , delta] = call.values.map((value) => value?.elements[0]);
   if (start == null || delta == null) return [];
-  return [fill(shape!, ([i]) => add(start, multiply(delta, i!)))];
+  return [fill(shape, ([i]) => add(start, multiply(delta, i)))];
 };
 
 /** Reduction of all elements of a vector: how exporters count elements. */
@@ -239,7 +239,7 @@ const total =
   (operation: (left: Size, right: Size) => Size, empty?: Size): Folder =>
   (call, [shape]) => {
     const [data] = call.values;
-    const one = shape!.every((size) => size === 1);
+    const one = shape.every((size) => size === 1);
     if (data === undefined || data.shape.length > 1 || !one || data.elements.some((e) => e === null)) return [];
     const elements = data.elements as readonly Size[];
     if (elements.length === 0) return empty === undefined ? [] : [[empty]];
@@ -276,7 +276,7 @@ const nonZero: Folder = (call, [shape]) => {
     if (at(data, index) !== 0) places.push([...index]);
     return null;
   });
-  return [fill(shape!, ([axis, i]) => places[i!]?.[axis!] ?? null)];
+  return [fill(shape, ([axis, i]) => places[i]?.[axis] ?? null)];
 };
 
 const FOLDERS: Readonly<Record<string, Folder>> = {
@@ -364,7 +364,7 @@ export function foldValues(
     if (type?.kind !== "tensor" || type.dtype === "string") return undefined;
     const { dtype, shape } = type;
     if (shape === undefined || !shape.every((size) => typeof size === "number")) return undefined;
-    const numbers = shape as readonly number[];
+    const numbers = shape;
     return numbers.reduce((product, size) => product * size, 1) <= VALUE_LIMIT ? { dtype, shape: numbers } : undefined;
   });
   if (known.some((entry) => entry === undefined)) return [];
@@ -393,5 +393,5 @@ function filled(
 ): readonly (Elements | undefined)[] {
   const attribute = call.node.attributes.get("value");
   const element = attribute?.type === "tensor" ? loaded.get(attribute.value)?.elements[0] : 0;
-  return element == null ? [] : [fill(output!.shape, () => element)];
+  return element == null ? [] : [fill(output.shape, () => element)];
 }

@@ -1,5 +1,5 @@
 // Behaviour of shape inference on small graphs: symbols, constant chains, control flow, functions and what stays unknown.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { float, floats, int, ints, string } from "../attributes.ts";
 import { graph, model, node, tensorInfo } from "../build.ts";

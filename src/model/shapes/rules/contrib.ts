@@ -12,6 +12,7 @@ import {
   shapeOfRank,
   tensor,
   tensorOf,
+  withLast,
   type OperatorCall,
   type RuleTable,
   type ShapeRule,
@@ -30,14 +31,14 @@ const packedProduct: ShapeRule = (call) => {
   const data = shapeOfRank(call, 0, 1, true);
   const [depth, columns] = [intAttribute(call.node, "K", 0), intAttribute(call.node, "N", 0)];
   sameSize(data.at(-1)!, depth, "inner sizes of the data and the packed weight");
-  return [tensor(dtypeOf(call, 0), data.with(-1, columns))];
+  return [tensor(dtypeOf(call, 0), withLast(data, columns))];
 };
 
 /** Logical sizes of block-quantized rows: below 8 bits a uint8 tensor holds several values per element of its last axis. */
 export function blockQuantizedShape(call: OperatorCall): Sizes {
   const data = shapeOf(call, 0);
   const perElement = dtypeOf(call, 0) === "uint8" ? 8 / intAttribute(call.node, "bits", 4) : 1;
-  return data.with(-1, multiply(data.at(-1)!, perElement));
+  return withLast(data, multiply(data.at(-1)!, perElement));
 }
 
 const gatherBlocks: ShapeRule = (call) => {
@@ -55,9 +56,9 @@ const quantizedConcat: ShapeRule = (call) => {
   const parts = Array.from({ length: Math.floor((call.node.inputs.length - 2) / 3) }, (_, i) =>
     shapeOf(call, 2 + 3 * i),
   );
-  const axis = axisIn(intAttribute(call.node, "axis", 1), parts[0]!.length);
-  const total = parts.map((shape) => shape[axis]!).reduce<Size>(add, 0);
-  return [tensor(dtypeOf(call, 2), parts[0]!.with(axis, total))];
+  const axis = axisIn(intAttribute(call.node, "axis", 1), parts[0].length);
+  const total = parts.map((shape) => shape[axis]).reduce<Size>(add, 0);
+  return [tensor(dtypeOf(call, 2), parts[0].with(axis, total))];
 };
 
 const quantizedWhere: ShapeRule = (call) => [
@@ -67,25 +68,25 @@ const quantizedWhere: ShapeRule = (call) => [
 /** Outputs: result, mean, inverse deviation, sum of input, skip and bias. */
 const skipNormalization: ShapeRule = (call) => {
   const data = tensorOf(call, 0);
-  const statistics = tensor("float32", shapeOf(call, 0).with(-1, 1));
+  const statistics = tensor("float32", withLast(shapeOf(call, 0), 1));
   return [data, statistics, statistics, data];
 };
 
 const embedding: ShapeRule = (call) => {
   const [batch, length] = shapeOfRank(call, 0, 2) as [Size, Size];
   const words = shapeOf(call, 2);
-  const result = tensor(dtypeOf(call, 2), [batch, length, words[1]!]);
+  const result = tensor(dtypeOf(call, 2), [batch, length, words[1]]);
   return [result, tensor("int32", [batch]), result];
 };
 
 /** `Attention` of com.microsoft: one weight `[in, q+k+v]` for all three projections. */
 const packedAttention: ShapeRule = (call) => {
   const [batch, length] = shapeOfRank(call, 0, 3) as [Size, Size, Size];
-  const packed = shapeOf(call, 1)[1]!;
+  const packed = shapeOf(call, 1)[1];
   const heads = intAttribute(call.node, "num_heads", 1);
   const sizes = intsAttribute(call.node, "qkv_hidden_sizes");
   const valueWidth: Size = sizes?.[2] ?? floorDivide(packed, 3);
-  const past = hasInput(call, 4) && call.node.opType === "Attention" ? shapeOf(call, 4)[3]! : 0;
+  const past = hasInput(call, 4) && call.node.opType === "Attention" ? shapeOf(call, 4)[3] : 0;
   const present = [2, batch, heads, add(past, length), floorDivide(valueWidth, heads)];
   const dtype = call.node.opType === "QAttention" ? dtypeOf(call, 3) : dtypeOf(call, 0);
   return [tensor(dtype, [batch, length, valueWidth]), tensor(dtype, present)];
@@ -96,18 +97,18 @@ export function multiHeadSizes(call: OperatorCall) {
   const heads = intAttribute(call.node, "num_heads", 1);
   const query = shapeOf(call, 0);
   const packed = query.length === 5;
-  const width = packed ? multiply(query[2]!, query[4]!) : query[2]!;
+  const width = packed ? multiply(query[2], query[4]) : query[2];
   const key = hasInput(call, 1) ? shapeOf(call, 1) : query;
   const value = hasInput(call, 2) ? shapeOf(call, 2) : undefined;
-  const past = hasInput(call, 6) ? shapeOf(call, 6)[2]! : 0;
+  const past = hasInput(call, 6) ? shapeOf(call, 6)[2] : 0;
   const valueSize =
-    value === undefined || value.length !== 3 ? (value?.[3] ?? undefined) : floorDivide(value[2]!, heads);
+    value === undefined || value.length !== 3 ? (value?.[3] ?? undefined) : floorDivide(value[2], heads);
   return {
-    batch: query[0]!,
+    batch: query[0],
     queryHeads: heads as Size,
     keyHeads: heads as Size,
-    queryLength: query[1]!,
-    keyLength: add(key.length === 4 ? key[2]! : key[1]!, past),
+    queryLength: query[1],
+    keyLength: add(key.length === 4 ? key[2] : key[1], past),
     headSize: floorDivide(width, heads),
     valueSize: valueSize ?? floorDivide(width, heads),
   };
@@ -129,7 +130,7 @@ export function groupQuerySizes(call: OperatorCall) {
   const heads = intAttribute(call.node, "num_heads", 1);
   const keyHeads = intAttribute(call.node, "kv_num_heads", heads);
   const headSize = floorDivide(width, hasInput(call, 1) ? heads : heads + 2 * keyHeads);
-  const past = hasInput(call, 3) ? shapeOf(call, 3)[2]! : 0;
+  const past = hasInput(call, 3) ? shapeOf(call, 3)[2] : 0;
   const total = call.values[6]?.elements[0];
   return {
     batch,
@@ -159,10 +160,10 @@ const quantizedRecurrent: ShapeRule = (call) => {
 
 const splitGelu: ShapeRule = (call) => {
   const data = shapeOf(call, 0);
-  return [tensor(dtypeOf(call, 0), data.with(-1, floorDivide(data.at(-1)!, 2)))];
+  return [tensor(dtypeOf(call, 0), withLast(data, floorDivide(data.at(-1)!, 2)))];
 };
 
-const distances: ShapeRule = (call) => [tensor(dtypeOf(call, 0), [shapeOf(call, 0)[0]!, shapeOf(call, 1)[0]!])];
+const distances: ShapeRule = (call) => [tensor(dtypeOf(call, 0), [shapeOf(call, 0)[0], shapeOf(call, 1)[0]])];
 
 const uniqueValues: ShapeRule = (call) => {
   const count = call.fresh(0, 0);
@@ -183,11 +184,11 @@ const channelsLastPooling: ShapeRule = (call) => {
 };
 
 const quantizedConvolution: ShapeRule = (call) => {
-  if (intAttribute(call.node, "channels_last", 0) === 0) return CONVOLUTION["QLinearConv"]!(call);
+  if (intAttribute(call.node, "channels_last", 0) === 0) return CONVOLUTION["QLinearConv"](call);
   const [result] = channelsLastConvolution({
     ...call,
     inputs: [call.inputs[0], call.inputs[3]],
-    node: { ...call.node, inputs: [call.node.inputs[0]!, call.node.inputs[3]!] },
+    node: { ...call.node, inputs: [call.node.inputs[0], call.node.inputs[3]] },
   });
   if (result?.kind !== "tensor") throw cannotTell("the convolution's result is unknown");
   return [{ ...result, dtype: dtypeOf(call, 7) }];
@@ -209,7 +210,7 @@ export const CONTRIB: RuleTable = {
   MultiHeadAttention: multiHead,
   GroupQueryAttention: groupQuery,
   EmbedLayerNormalization: embedding,
-  BiasDropout: ELEMENTWISE["Dropout"]!,
+  BiasDropout: ELEMENTWISE["Dropout"],
   BiasSplitGelu: splitGelu,
   FusedConv: convolution(0, 1),
   NhwcFusedConv: channelsLastConvolution,
@@ -237,14 +238,14 @@ export const CONTRIB: RuleTable = {
   DequantizeLinear: dequantize,
   CDist: distances,
   Unique: uniqueValues,
-  Pad: MOVEMENT["Pad"]!,
+  Pad: MOVEMENT["Pad"],
   Trilu: sameAsInput,
-  GatherND: MOVEMENT["GatherND"]!,
+  GatherND: MOVEMENT["GatherND"],
   ExpandDims: (call) => {
     const at = call.values[1]?.elements[0];
     if (typeof at !== "number") throw cannotTell("the new axis comes from data");
     const data = shapeOf(call, 0);
     return [tensor(dtypeOf(call, 0), data.toSpliced(axisIn(at, data.length + 1), 0, 1))];
   },
-  Einsum: MATMUL["Einsum"]!,
+  Einsum: MATMUL["Einsum"],
 };

@@ -37,7 +37,7 @@ export function windowed(call: OperatorCall, spatial: Sizes, kernel: Sizes): Siz
     if (automatic.startsWith("SAME")) return ceilDivide(size, stride);
     const before = automatic === "VALID" ? 0 : (pads[i] ?? 0);
     const padding = automatic === "VALID" ? 0 : before + (pads[i + rank] ?? 0);
-    const extent = add(multiply(subtract(kernel[i]!, 1), dilations[i] ?? 1), 1);
+    const extent = add(multiply(subtract(kernel[i], 1), dilations[i] ?? 1), 1);
     const travel = subtract(add(size, padding), extent);
     const steps = add((ceil ? ceilDivide : floorDivide)(travel, stride), 1);
     if (typeof steps === "number" && steps < 0) throw contradiction(`a window of ${extent} does not fit into ${size}`);
@@ -58,9 +58,9 @@ export const convolution =
   (call) => {
     const data = shapeOfRank(call, dataAt, 3, true);
     const weight = shapeOfRank(call, weightAt, data.length);
-    channelsAgree(call, data[1]!, weight[1]!);
+    channelsAgree(call, data[1], weight[1]);
     const spatial = windowed(call, data.slice(2), weight.slice(2));
-    return [tensor(dtype?.(call) ?? dtypeOf(call, dataAt), [data[0]!, weight[0]!, ...spatial])];
+    return [tensor(dtype?.(call) ?? dtypeOf(call, dataAt), [data[0], weight[0], ...spatial])];
   };
 
 /** The same with channels last, as `NhwcConv` has it; the weight keeps `[M, C/group, k…]`. */
@@ -68,14 +68,14 @@ export const channelsLastConvolution: ShapeRule = (call) => {
   const data = shapeOfRank(call, 0, 3, true);
   const weight = shapeOfRank(call, 1, data.length);
   const spatial = windowed(call, data.slice(1, -1), weight.slice(2));
-  return [tensor(dtypeOf(call, 0), [data[0]!, ...spatial, weight[0]!])];
+  return [tensor(dtypeOf(call, 0), [data[0], ...spatial, weight[0]])];
 };
 
 const transposedConvolution: ShapeRule = (call) => {
   const { node } = call;
   const data = shapeOfRank(call, 0, 3, true);
   const weight = shapeOfRank(call, 1, data.length);
-  sameSize(data[1]!, weight[0]!, "channels of the data and of the weight");
+  sameSize(data[1], weight[0], "channels of the data and of the weight");
   const rank = data.length - 2;
   const strides = intsAttribute(node, "strides") ?? filled(rank, 1);
   const dilations = intsAttribute(node, "dilations") ?? filled(rank, 1);
@@ -84,20 +84,20 @@ const transposedConvolution: ShapeRule = (call) => {
   const given = intsAttribute(node, "output_shape");
   const automatic = stringAttribute(node, "auto_pad", "NOTSET");
   const spatial = data.slice(2).map((size, i): Size => {
-    if (given !== undefined) return given[given.length - rank + i]!;
-    if (automatic.startsWith("SAME")) return multiply(size, strides[i]!);
-    const padding = automatic === "VALID" ? 0 : pads[i]! + pads[i + rank]!;
-    const extent = add(multiply(subtract(weight[i + 2]!, 1), dilations[i]!), 1);
-    return subtract(add(add(multiply(subtract(size, 1), strides[i]!), extra[i]!), extent), padding);
+    if (given !== undefined) return given[given.length - rank + i];
+    if (automatic.startsWith("SAME")) return multiply(size, strides[i]);
+    const padding = automatic === "VALID" ? 0 : pads[i] + pads[i + rank];
+    const extent = add(multiply(subtract(weight[i + 2], 1), dilations[i]), 1);
+    return subtract(add(add(multiply(subtract(size, 1), strides[i]), extra[i]), extent), padding);
   });
-  const channels = multiply(weight[1]!, intAttribute(node, "group", 1));
-  return [tensor(dtypeOf(call, 0), [data[0]!, channels, ...spatial])];
+  const channels = multiply(weight[1], intAttribute(node, "group", 1));
+  return [tensor(dtypeOf(call, 0), [data[0], channels, ...spatial])];
 };
 
 const deformable: ShapeRule = (call) => {
   const data = shapeOf(call, 0);
   const weight = shapeOf(call, 1);
-  return [tensor(dtypeOf(call, 0), [data[0]!, weight[0]!, ...windowed(call, data.slice(2), weight.slice(2))])];
+  return [tensor(dtypeOf(call, 0), [data[0], weight[0], ...windowed(call, data.slice(2), weight.slice(2))])];
 };
 
 export const pooling: ShapeRule = (call) => {
@@ -106,7 +106,7 @@ export const pooling: ShapeRule = (call) => {
   const kernel = intsAttribute(call.node, "kernel_shape");
   if (kernel === undefined) throw contradiction("attribute 'kernel_shape' is missing");
   const spatial = windowed(call, last ? data.slice(1, -1) : data.slice(2), kernel);
-  const shape = last ? [data[0]!, ...spatial, data.at(-1)!] : [data[0]!, data[1]!, ...spatial];
+  const shape = last ? [data[0], ...spatial, data.at(-1)!] : [data[0], data[1], ...spatial];
   return [tensor(dtypeOf(call, 0), shape), tensor("int64", shape)];
 };
 
@@ -137,10 +137,10 @@ const unpooling: ShapeRule = (call) => {
   const strides = intsAttribute(call.node, "strides") ?? filled(rank, 1);
   const pads = intsAttribute(call.node, "pads") ?? filled(2 * rank, 0);
   const spatial = data.slice(2).map((size, i) => {
-    const padding = pads[i]! + pads[i + rank]!;
-    return subtract(add(multiply(subtract(size, 1), strides[i]!), kernel[i]!), padding);
+    const padding = pads[i] + pads[i + rank];
+    return subtract(add(multiply(subtract(size, 1), strides[i]), kernel[i]), padding);
   });
-  return [tensor(dtypeOf(call, 0), [data[0]!, data[1]!, ...spatial])];
+  return [tensor(dtypeOf(call, 0), [data[0], data[1], ...spatial])];
 };
 
 /** Exact for numbers as the runtime computes it, in 32-bit floats: 0.6 · 5 must not become 2.9999 → 2 by luck of width. */
@@ -159,7 +159,7 @@ const resize: ShapeRule = (call) => {
   const scales = attribute?.type === "floats" ? attribute.value : numbersOf(call, modern ? 2 : 1);
   const result = [...data];
   if (scales !== undefined && scales.length > 0) {
-    axes.forEach((axis, i) => (result[axis] = scaled(data[axis]!, scales[i]!)));
+    axes.forEach((axis, i) => (result[axis] = scaled(data[axis], scales[i])));
   } else if (modern && hasInput(call, sizesAt)) {
     const sizes = elementsOf(call, sizesAt);
     axes.forEach((axis, i) => (result[axis] = sizes?.[i] ?? call.fresh(0, axis)));
@@ -176,7 +176,7 @@ function keepAspect(call: OperatorCall, data: Sizes, axes: readonly number[], re
   const ratios = axes.map((axis) => Number(result[axis]) / Number(data[axis]));
   const factor = policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
   for (const axis of axes) {
-    const size = data[axis]!;
+    const size = data[axis];
     result[axis] =
       typeof size === "number" && Number.isFinite(factor) ? Math.round(size * factor) : call.fresh(0, axis);
   }
@@ -186,31 +186,31 @@ const upsampleOld: ShapeRule = (call) => {
   if (call.opset >= 7) return resize(call);
   const [height, width] = ["height_scale", "width_scale"].map((name) => floatAttribute(call.node, name, 1));
   const [n, c, h, w] = shapeOfRank(call, 0, 4) as [Size, Size, Size, Size];
-  return [tensor(dtypeOf(call, 0), [n, c, scaled(h, height!), scaled(w, width!)])];
+  return [tensor(dtypeOf(call, 0), [n, c, scaled(h, height), scaled(w, width)])];
 };
 
 const regions: ShapeRule = (call) => {
   const data = shapeOfRank(call, 0, 4);
   const height = intAttribute(call.node, "output_height", 1);
   const width = intAttribute(call.node, "output_width", 1);
-  return [tensor(dtypeOf(call, 0), [shapeOf(call, 1)[0]!, data[1]!, height, width])];
+  return [tensor(dtypeOf(call, 0), [shapeOf(call, 1)[0], data[1], height, width])];
 };
 
 const maxRegions: ShapeRule = (call) => {
   const pooled = intsAttribute(call.node, "pooled_shape") ?? [];
-  return [tensor(dtypeOf(call, 0), [shapeOf(call, 1)[0]!, shapeOfRank(call, 0, 4)[1]!, ...pooled])];
+  return [tensor(dtypeOf(call, 0), [shapeOf(call, 1)[0], shapeOfRank(call, 0, 4)[1], ...pooled])];
 };
 
 const gridSample: ShapeRule = (call) => {
   const data = shapeOf(call, 0);
-  return [tensor(dtypeOf(call, 0), [data[0]!, data[1]!, ...shapeOf(call, 1).slice(1, -1)])];
+  return [tensor(dtypeOf(call, 0), [data[0], data[1], ...shapeOf(call, 1).slice(1, -1)])];
 };
 
 const affineGrid: ShapeRule = (call) => {
   const size = elementsOf(call, 1);
   if (size === undefined) throw cannotTell("the output size comes from data");
   const known = size.map((entry, i) => entry ?? call.fresh(0, i));
-  return [tensor(dtypeOf(call, 0), [known[0]!, ...known.slice(2), known.length - 2])];
+  return [tensor(dtypeOf(call, 0), [known[0], ...known.slice(2), known.length - 2])];
 };
 
 const columnsToImage: ShapeRule = (call) => {
@@ -218,8 +218,8 @@ const columnsToImage: ShapeRule = (call) => {
   const image = elementsOf(call, 1);
   const block = elementsOf(call, 2);
   if (image === undefined || block === undefined) throw cannotTell("the image or block shape comes from data");
-  const channels = floorDivide(data[1]!, productOf(block.map((size, i) => size ?? call.fresh(0, i))));
-  return [tensor(dtypeOf(call, 0), [data[0]!, channels, ...image.map((size, i) => size ?? call.fresh(0, i + 2))])];
+  const channels = floorDivide(data[1], productOf(block.map((size, i) => size ?? call.fresh(0, i))));
+  return [tensor(dtypeOf(call, 0), [data[0], channels, ...image.map((size, i) => size ?? call.fresh(0, i + 2))])];
 };
 
 const depthToSpace: ShapeRule = (call) => {
@@ -266,9 +266,9 @@ const shortTimeFourier: ShapeRule = (call) => {
   const length = numbersOf(call, 3)?.[0] ?? window;
   if (step === undefined || length === undefined) throw cannotTell("frame step or length comes from data");
   const oneSided = intAttribute(call.node, "onesided", 1) === 1;
-  const frames = add(floorDivide(subtract(signal[1]!, length), step), 1);
+  const frames = add(floorDivide(subtract(signal[1], length), step), 1);
   const bins = oneSided ? add(floorDivide(length, 2), 1) : length;
-  return [tensor(dtypeOf(call, 0), [signal[0]!, frames, bins, 2])];
+  return [tensor(dtypeOf(call, 0), [signal[0], frames, bins, 2])];
 };
 
 const fourier: ShapeRule = (call) => {
@@ -280,8 +280,8 @@ const fourier: ShapeRule = (call) => {
   const inverse = intAttribute(call.node, "inverse", 0) === 1;
   const given = hasInput(call, 1) ? (elementsOf(call, 1)?.[0] ?? call.fresh(0, at)) : undefined;
   if (given !== undefined) result[at] = given;
-  else if (oneSided && inverse) result[at] = multiply(subtract(data[at]!, 1), 2);
-  if (oneSided && !inverse) result[at] = add(floorDivide(result[at]!, 2), 1);
+  else if (oneSided && inverse) result[at] = multiply(subtract(data[at], 1), 2);
+  if (oneSided && !inverse) result[at] = add(floorDivide(result[at], 2), 1);
   if (oneSided && inverse) result[result.length - 1] = 1;
   return [tensor(dtypeOf(call, 0), result)];
 };

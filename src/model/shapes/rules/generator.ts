@@ -81,7 +81,7 @@ const drawn: ShapeRule = (call) => [
 
 const multinomial: ShapeRule = (call) => {
   const samples = intAttribute(call.node, "sample_size", 1);
-  return [tensor(dtypeAttribute(call, "dtype", "int32"), [shapeOf(call, 0)[0]!, samples])];
+  return [tensor(dtypeAttribute(call, "dtype", "int32"), [shapeOf(call, 0)[0], samples])];
 };
 
 const melWeights: ShapeRule = (call) => {
@@ -135,7 +135,7 @@ const splitToSequence: ShapeRule = (call) => {
   const even = pieces !== undefined && pieces.every((size) => size === pieces[0]) && call.values[1]!.shape.length > 0;
   if (!hasInput(call, 1))
     return [sequenceOf(tensor(dtypeOf(call, 0), keep ? data.with(axis, 1) : data.toSpliced(axis, 1)))];
-  return [sequenceOf(tensor(dtypeOf(call, 0), data.with(axis, even ? pieces[0]! : call.fresh(0, axis))))];
+  return [sequenceOf(tensor(dtypeOf(call, 0), data.with(axis, even ? pieces[0] : call.fresh(0, axis))))];
 };
 
 const joinSequence: ShapeRule = (call) => {

@@ -40,7 +40,7 @@ export const transposableProduct: ShapeRule = (call) => {
   const operand = (index: number, letter: "A" | "B") => {
     const shape = shapeOf(call, index);
     const batch = intAttribute(call.node, `transBatch${letter}`, 0) === 1;
-    const arranged = batch ? [...shape.slice(1, -1), shape[0]!, shape.at(-1)!] : shape;
+    const arranged = batch ? [...shape.slice(1, -1), shape[0], shape.at(-1)!] : shape;
     return intAttribute(call.node, `trans${letter}`, 0) === 1 ? swapped(arranged) : arranged;
   };
   return [tensor(dtypeOf(call, 0), productShape(operand(0, "A"), operand(1, "B")))];
@@ -66,17 +66,17 @@ export function einsumTerms(equation: string, shapes: readonly Sizes[]) {
   const sizes = new Map<string, Size>();
   let dots = 0;
   const inputs = terms.map((term, i) => {
-    const shape = shapes[i]!;
+    const shape = shapes[i];
     const hidden = shape.length - term.replace("...", "").length;
     if (hidden < 0 || (hidden > 0 && !term.includes("...")))
       throw contradiction(`'${term}' does not fit [${shape.join(", ")}]`);
     dots = Math.max(dots, term.includes("...") ? hidden : 0);
     const dotted = Array.from({ length: hidden }, (_, k) => `.${hidden - k}`);
     const [before, after] = term.includes("...") ? term.split("...") : [term, ""];
-    const labels = [...before!, ...(term.includes("...") ? dotted : []), ...after!];
+    const labels = [...before, ...(term.includes("...") ? dotted : []), ...after];
     labels.forEach((label, axis) => {
       const known = sizes.get(label);
-      sizes.set(label, known === undefined ? shape[axis]! : broadcast([known], [shape[axis]!])[0]!);
+      sizes.set(label, known === undefined ? shape[axis] : broadcast([known], [shape[axis]])[0]);
     });
     return labels;
   });
@@ -87,7 +87,7 @@ export function einsumTerms(equation: string, shapes: readonly Sizes[]) {
     ...[...new Set(letters)].sort().filter((l) => letters.indexOf(l) === letters.lastIndexOf(l)),
   ];
   const [before, after] = (right ?? "").split("...");
-  const output = right === undefined ? implicit : right.includes("...") ? [...before!, ...all, ...after!] : [...right];
+  const output = right === undefined ? implicit : right.includes("...") ? [...before, ...all, ...after] : [...right];
   return { inputs, output, sizes };
 }
 
@@ -106,18 +106,18 @@ const einsum: ShapeRule = (call) => {
 export function attentionSizes(call: OperatorCall) {
   const [query, key, value] = [0, 1, 2].map((i) => shapeOf(call, i)) as [Sizes, Sizes, Sizes];
   const flat = query.length === 3;
-  const queryHeads = flat ? intAttribute(call.node, "q_num_heads", 1) : query[1]!;
-  const keyHeads = flat ? intAttribute(call.node, "kv_num_heads", 1) : key[1]!;
-  const past = hasInput(call, 4) ? shapeOf(call, 4)[2]! : 0;
+  const queryHeads = flat ? intAttribute(call.node, "q_num_heads", 1) : query[1];
+  const keyHeads = flat ? intAttribute(call.node, "kv_num_heads", 1) : key[1];
+  const past = hasInput(call, 4) ? shapeOf(call, 4)[2] : 0;
   return {
     flat,
-    batch: query[0]!,
+    batch: query[0],
     queryHeads,
     keyHeads,
-    queryLength: flat ? query[1]! : query[2]!,
-    keyLength: add(flat ? key[1]! : key[2]!, past),
-    headSize: flat ? floorDivide(query[2]!, queryHeads) : query[3]!,
-    valueSize: flat ? floorDivide(value[2]!, keyHeads) : value[3]!,
+    queryLength: flat ? query[1] : query[2],
+    keyLength: add(flat ? key[1] : key[2], past),
+    headSize: flat ? floorDivide(query[2], queryHeads) : query[3],
+    valueSize: flat ? floorDivide(value[2], keyHeads) : value[3],
   };
 }
 
@@ -139,10 +139,10 @@ const attention: ShapeRule = (call) => {
 const recurrent: ShapeRule = (call) => {
   const data = shapeOfRank(call, 0, 3);
   const recurrence = shapeOfRank(call, 2, 3);
-  const hidden = recurrence[2]!;
-  const directions = recurrence[0]!;
+  const hidden = recurrence[2];
+  const directions = recurrence[0];
   const batchFirst = intAttribute(call.node, "layout", 0) === 1;
-  const [sequence, batch] = batchFirst ? [data[1]!, data[0]!] : [data[0]!, data[1]!];
+  const [sequence, batch] = batchFirst ? [data[1], data[0]] : [data[0], data[1]];
   const dtype = dtypeOf(call, 0);
   const states = batchFirst ? [batch, directions, hidden] : [directions, batch, hidden];
   const every = batchFirst ? [batch, sequence, directions, hidden] : [sequence, directions, batch, hidden];

@@ -18,6 +18,7 @@ import {
   shapeOfRank,
   tensor,
   tensorOf,
+  withLast,
   type OperatorCall,
   type RuleTable,
   type ShapeRule,
@@ -97,7 +98,7 @@ const transpose: ShapeRule = (call) => {
   return [
     tensor(
       dtypeOf(call, 0),
-      order.map((axis) => data[axisIn(axis, data.length)]!),
+      order.map((axis) => data[axisIn(axis, data.length)]),
     ),
   ];
 };
@@ -134,13 +135,13 @@ const unsqueeze: ShapeRule = (call) => {
 
 const concat: ShapeRule = (call) => {
   const shapes = call.node.inputs.map((_, i) => shapeOf(call, i));
-  const first = shapes[0]!;
+  const first = shapes[0];
   const axis = axisIn(intAttribute(call.node, "axis", 1), first.length);
   const joined = first.map((size, i) => {
     const sizes = shapes.map((shape) => {
       if (shape.length !== first.length)
         throw contradiction(`concatenated ranks ${first.length} and ${shape.length} differ`);
-      return shape[i]!;
+      return shape[i];
     });
     if (i === axis) return sizes.reduce<Size>(add, 0);
     return sizes.reduce((left, right) => sameSize(left, right, `axis ${i} of concatenated tensors`), size);
@@ -153,7 +154,7 @@ const split: ShapeRule = (call) => {
   const axis = axisIn(intAttribute(call.node, "axis", 0), data.length);
   const count = intAttribute(call.node, "num_outputs", call.node.outputs.length);
   const sizes: readonly Dim[] | undefined = intsAttribute(call.node, "split") ?? elementsOf(call, 1);
-  const data1 = data[axis]!;
+  const data1 = data[axis];
   const chunk = ceilDivide(data1, count);
   return call.node.outputs.map((_, output) => {
     const even = output < count - 1 ? chunk : subtract(data1, multiply(chunk, count - 1));
@@ -203,7 +204,7 @@ const slice: ShapeRule = (call) => {
     const axis = axisIn(axes?.[i] ?? i, data.length);
     const step = stepsUnknown ? null : (steps?.[i] ?? 1);
     const fresh = () => call.fresh(0, axis);
-    result[axis] = sliceLength(data[axis]!, starts?.[i] ?? null, ends?.[i] ?? null, step, fresh);
+    result[axis] = sliceLength(data[axis], starts?.[i] ?? null, ends?.[i] ?? null, step, fresh);
   }
   return [tensor(dtypeOf(call, 0), result)];
 };
@@ -218,7 +219,7 @@ const pad: ShapeRule = (call) => {
   axes.forEach((axis, i) => {
     const at = axisIn(axis, data.length);
     const [before, after] = [pads[i], pads[i + axes.length]];
-    result[at] = before == null || after == null ? call.fresh(0, at) : add(add(data[at]!, before), after);
+    result[at] = before == null || after == null ? call.fresh(0, at) : add(add(data[at], before), after);
   });
   return [tensor(dtypeOf(call, 0), result)];
 };
@@ -278,7 +279,7 @@ const unique: ShapeRule = (call) => {
     return [tensor(dtype, [count]), vector, tensor("int64", [productOf(data)]), vector];
   }
   const axis = axisIn(intAttribute(call.node, "axis", 0), data.length);
-  return [tensor(dtype, data.with(axis, count)), vector, tensor("int64", [data[axis]!]), vector];
+  return [tensor(dtype, data.with(axis, count)), vector, tensor("int64", [data[axis]]), vector];
 };
 
 const nonZero: ShapeRule = (call) => {
@@ -319,7 +320,7 @@ const stringSplit: ShapeRule = (call) => {
 const normalizedStrings: ShapeRule = (call) => {
   const data = shapeOf(call, 0);
   const stops = call.node.attributes.has("stopwords");
-  return [tensor("string", stops ? data.with(-1, call.fresh(0, data.length - 1)) : data)];
+  return [tensor("string", stops ? withLast(data, call.fresh(0, data.length - 1)) : data)];
 };
 
 export const MOVEMENT: RuleTable = {

@@ -1,0 +1,126 @@
+// Which stored tensors are parameters, how many elements and bytes they have, and which node uses each; may depend on model.
+import { intAttribute, subgraphsOf } from "../model/attributes.ts";
+import { constantTensor } from "../model/constant.ts";
+import { DTYPES, isFloat } from "../model/dtype.ts";
+import type { Graph, ModelGraph, Node, SparseTensorRef, TensorRef } from "../model/graph.ts";
+import { tensorByteLength } from "../model/tensor-data.ts";
+import { elementCount } from "../model/tensor-value.ts";
+
+export interface ParameterCount {
+  /** Elements. */
+  readonly parameters: number;
+  /** Bytes as stored. */
+  readonly weightBytes: number;
+  /** Elements by the node that reads them first, in file order. */
+  readonly byNode: ReadonlyMap<Node, number>;
+}
+
+/**
+ * Integer inputs that carry quantised weights or biases; every other integer tensor is an index, a shape or a zero point.
+ */
+const QUANTIZED_WEIGHTS = new Map<string, readonly number[]>([
+  ["DequantizeLinear", [0]],
+  ["MatMulInteger", [0, 1]],
+  ["ConvInteger", [1]],
+  ["QLinearMatMul", [0, 3]],
+  ["QLinearConv", [3, 8]],
+  ["QGemm", [3, 6]],
+  ["DynamicQuantizeMatMul", [1]],
+  ["MatMulIntegerToFloat", [1]],
+  ["MatMulNBits", [1]],
+  ["MatMulBnb4", [1]],
+  ["GatherBlockQuantized", [0]],
+  ["DynamicQuantizeLSTM", [1, 2]],
+  ["QAttention", [1]],
+  ["QEmbedLayerNormalization", [2, 3, 4]],
+]);
+
+/** Elements behind a packed weight: the bytes say less than the attributes. */
+function logicalElements(node: Node, tensor: TensorRef): number {
+  if (node.opType === "MatMulNBits" || node.opType === "MatMulBnb4") {
+    return intAttribute(node, "K", 0) * intAttribute(node, "N", 0);
+  }
+  const packedBytes = node.opType === "GatherBlockQuantized" && DTYPES[tensor.dtype].bits === 8;
+  return elementCount(tensor.shape) * (packedBytes ? 8 / intAttribute(node, "bits", 8) : 1);
+}
+
+/** Two references to one byte range, or one array in memory, are one stored tensor. */
+function storageKey({ data, dtype }: TensorRef): unknown {
+  return data.kind === "file" ? `${data.file}@${data.offset}+${data.byteLength}:${dtype}` : data;
+}
+
+type Scope = { readonly tensors: ReadonlyMap<string, TensorRef>; readonly outer: Scope | undefined };
+
+function lookUp(scope: Scope | undefined, name: string): TensorRef | undefined {
+  for (let at = scope; at !== undefined; at = at.outer) {
+    const tensor = at.tensors.get(name);
+    if (tensor !== undefined) return tensor;
+  }
+  return undefined;
+}
+
+class Count {
+  parameters = 0;
+  weightBytes = 0;
+  readonly byNode = new Map<Node, number>();
+  readonly #seen = new Set<unknown>();
+  readonly #elements = new Map<unknown, number>();
+
+  graph(graph: Pick<Graph, "nodes"> & Partial<Graph>, outer: Scope | undefined): void {
+    const tensors = new Map(graph.initializers);
+    for (const tensor of tensors.values()) this.#float(tensor);
+    for (const { values } of graph.sparseInitializers?.values() ?? []) this.#float(values);
+    for (const node of graph.nodes) {
+      const constant = constantTensor(node);
+      if (constant !== undefined) tensors.set(constant.name, constant);
+      if (constant !== undefined) this.#float(constant);
+      const sparse = node.opType === "Constant" ? sparseValue(node) : undefined;
+      if (sparse !== undefined) this.#float(sparse.values);
+    }
+    const scope: Scope = { tensors, outer };
+    for (const node of graph.nodes) {
+      for (const index of QUANTIZED_WEIGHTS.get(node.opType) ?? []) {
+        const tensor = lookUp(scope, node.inputs[index] ?? "");
+        if (tensor !== undefined && !isFloat(tensor.dtype)) this.#count(tensor, logicalElements(node, tensor));
+      }
+      let own = 0;
+      for (const name of new Set(node.inputs)) {
+        const tensor = lookUp(scope, name);
+        const key = tensor === undefined ? undefined : storageKey(tensor);
+        own += this.#elements.get(key) ?? 0;
+        this.#elements.delete(key);
+      }
+      if (own > 0) this.byNode.set(node, own);
+      for (const { graph: inner } of subgraphsOf(node)) this.graph(inner, scope);
+    }
+  }
+
+  #float(tensor: TensorRef): void {
+    if (isFloat(tensor.dtype)) this.#count(tensor, elementCount(tensor.shape));
+  }
+
+  #count(tensor: TensorRef, elements: number): void {
+    const key = storageKey(tensor);
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    this.#elements.set(key, elements);
+    this.parameters += elements;
+    this.weightBytes += tensorByteLength(tensor);
+  }
+}
+
+function sparseValue(node: Node): SparseTensorRef | undefined {
+  const attribute = node.attributes.get("sparse_value");
+  return attribute?.type === "sparseTensor" ? attribute.value : undefined;
+}
+
+/**
+ * Elements of floating-point initializers and `Constant` tensors, scalars included, in all subgraphs and functions, each stored
+ * tensor once; integer tensors only where they are quantised weights.
+ */
+export function countParameters(model: ModelGraph): ParameterCount {
+  const count = new Count();
+  count.graph(model.graph, undefined);
+  for (const definition of model.functions) count.graph({ nodes: definition.nodes }, undefined);
+  return count;
+}
