@@ -93,6 +93,22 @@ describe("writeOnnx", () => {
     expect(written.dataBytes).toBe(4096 + 4000);
   });
 
+  it("gives ONNX Runtime the same outputs from external weights as from weights inside", async () => {
+    const { InferenceSession, Tensor } = await import("onnxruntime-node");
+    const outputs: unknown[] = [];
+    for (const externalData of ["inline", { thresholdBytes: 1 }] as const) {
+      const path = join(folder, "m.onnx");
+      await writeOnnx(sample(), path, { externalData });
+      const session = await InferenceSession.create(path, { logSeverityLevel: 3, intraOpNumThreads: 1 });
+      const x = new Tensor("float32", new Float32Array(1000).fill(1), [1000]);
+      const { y } = await session.run({ x, c: new Tensor("bool", [true], []) });
+      outputs.push(y.data);
+      await session.release();
+    }
+    expect(outputs[0]).toEqual(Float32Array.from({ length: 1000 }, (_, i) => 1 + i / 4));
+    expect(outputs[1]).toEqual(outputs[0]);
+  });
+
   it("keeps external data where it is when the new file lies in the same folder", async () => {
     await writeOnnx(sample(), join(folder, "a.onnx"), { externalData: { thresholdBytes: 1024 } });
     const written = await writeOnnx(await readOnnx(join(folder, "a.onnx")), join(folder, "b.onnx"));

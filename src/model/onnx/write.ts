@@ -58,10 +58,11 @@ export async function serializeOnnx(model: ModelGraph): Promise<Uint8Array> {
  * file the model was read from: its weights are read before the old file is replaced. Afterwards tensors of a model read
  * from that file no longer load (E_FILE_CHANGED): read it again.
  *
- * A model beyond protobuf's 2 GiB is split: initializers of 1 KiB and more go to `<model>.data`, and `notes` says so.
+ * A model beyond protobuf's 2 GiB is split: initializers of 1 KiB and more go to `<model>.data`, and `notes` says so;
+ * tensors of `Constant` nodes stay inside, since runtimes look for them there.
  * The data file is replaced just before the model file; a power cut between the two leaves the older model with newer data.
  *
- * @throws LightfootError E_FILE_WRITE, E_PERMISSION; E_LIMIT when `inline` was asked for beyond 2 GiB
+ * @throws LightfootError E_FILE_WRITE, E_PERMISSION; E_LIMIT when more than 2 GiB would be inside the model file
  */
 export async function writeOnnx(model: ModelGraph, path: string, options: WriteOptions = {}): Promise<WrittenModel> {
   const { externalData = "keep" } = options;
@@ -74,7 +75,12 @@ export async function writeOnnx(model: ModelGraph, path: string, options: WriteO
       const limit = "the model exceeds protobuf's limit of 2 GiB for one file";
       notes.push(`${limit}: its weights were written to ${plan.dataName} beside it`);
     }
-    refuseOversize(writer, 'Leave the weights outside: write with externalData "keep" or a threshold.');
+    refuseOversize(
+      writer,
+      externalData === "inline"
+        ? 'Leave the weights outside: write with externalData "keep" or a threshold.'
+        : "Only initializers can lie outside: turn large Constant nodes into initializers first.",
+    );
     await writeFiles(plan, writer, path);
     const dataFile = plan.byteLength > 0 ? { dataFile: plan.dataPath } : {};
     return { fileBytes: writer.byteLength, dataBytes: plan.byteLength, ...dataFile, notes };
