@@ -1,6 +1,7 @@
 // The command line as a commander program: global options and one line per verb; may depend on commander and this room.
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { registerTrain } from "./commands/train.ts";
 import { withExamples } from "./help.ts";
 
 /** The version in package.json, which lies two folders up both in `src` and in `dist`. */
@@ -10,7 +11,7 @@ export function toolVersion(): string {
 }
 
 /** Each verb's module is light: what is heavy is imported inside its action, so that `--help` answers at once. */
-const VERBS: readonly ((program: Command) => void)[] = [];
+const VERBS: readonly ((program: Command) => void)[] = [registerTrain];
 
 /** The whole program. It throws `CommanderError` instead of ending the process. */
 export function createProgram(): Command {

@@ -110,7 +110,7 @@ export function unroll(step: StepGraph, count: number): UnrolledGraph {
     for (const original of body) {
       nodes.push({
         ...original,
-        name: `${k}/${original.name}`,
+        name: original.name === "" ? "" : `${k}/${original.name}`, // the engine refuses a name twice, unless it is empty
         inputs: original.inputs.map(rename),
         outputs: original.outputs.map(rename),
         attributes: renameCaptures(original.attributes, rename),
