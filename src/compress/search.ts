@@ -17,7 +17,7 @@ import type { Attempt } from "./verdict.ts";
 import { Workbench } from "./workbench.ts";
 
 /** Tuned on MNIST's validation split; a manifest or a flag overrides each. */
-export const DEFAULT_RETRAIN: RetrainOptions = { epochs: 8, batch: 128, learningRate: 2e-3 };
+export const DEFAULT_RETRAIN: RetrainOptions = { epochs: 10, batch: 128, learningRate: 3e-3 };
 
 /** Names for `techniques` in options, manifests and on the command line. */
 export const TECHNIQUE_NAMES: readonly string[] = Object.keys(TECHNIQUES);

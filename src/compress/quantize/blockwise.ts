@@ -30,11 +30,11 @@ interface Fit {
   readonly zeroPoint: number;
 }
 
-function squaredError(block: Float32Array, fit: Fit, top: number): number {
+function squaredError(block: Float32Array, importance: Float64Array, fit: Fit, top: number): number {
   let error = 0;
-  for (const value of block) {
-    const integer = clamp(roundHalfEven(value / fit.scale) + fit.zeroPoint, 0, top);
-    error += (value - (integer - fit.zeroPoint) * fit.scale) ** 2;
+  for (let at = 0; at < block.length; at++) {
+    const integer = clamp(roundHalfEven(block[at] / fit.scale) + fit.zeroPoint, 0, top);
+    error += importance[at] * (block[at] - (integer - fit.zeroPoint) * fit.scale) ** 2;
   }
   return error;
 }
@@ -57,7 +57,7 @@ function asymmetricFits(block: Float32Array, top: number): Fit[] {
   });
 }
 
-function bestFit(block: Float32Array, options: BlockOptions): Fit {
+function bestFit(block: Float32Array, importance: Float64Array, options: BlockOptions): Fit {
   const top = 2 ** options.bits - 1;
   const middle = 2 ** (options.bits - 1);
   const fits = options.symmetric
@@ -68,7 +68,7 @@ function bestFit(block: Float32Array, options: BlockOptions): Fit {
   for (const fit of fits) {
     // A block of zeros has no scale; a denormal one makes the kernel divide by nothing.
     if (!(Math.abs(fit.scale) > 2 ** -120)) continue;
-    const error = squaredError(block, fit, top);
+    const error = squaredError(block, importance, fit, top);
     if (error < least) [best, least] = [fit, error];
   }
   return best;
@@ -89,8 +89,17 @@ function getBits(source: Uint8Array, rowStart: number, index: number, bits: 4 | 
 /**
  * Quantises `weight` `[K, N]` (row-major) in blocks along K. Each block takes the scale of least squared error among clipped
  * and mirrored ranges. K is padded with zeros to whole blocks.
+ *
+ * @param importance `[K]`, what an error in a row of the weights counts: the mean square of the input it is multiplied with
+ *   (Lin et al. 2023, AWQ, measure importance alike); all rows alike when left out
  */
-export function quantizeBlocks(weight: Float32Array, k: number, n: number, options: BlockOptions): BlockedWeights {
+export function quantizeBlocks(
+  weight: Float32Array,
+  k: number,
+  n: number,
+  options: BlockOptions,
+  importance: Float64Array = new Float64Array(k).fill(1),
+): BlockedWeights {
   const { bits, blockSize } = options;
   const blocks = Math.ceil(k / blockSize);
   const rowBytes = (blocks * blockSize * bits) / 8;
@@ -100,11 +109,14 @@ export function quantizeBlocks(weight: Float32Array, k: number, n: number, optio
   const zeroPoints = options.symmetric ? undefined : new Uint8Array(n * zeroRowBytes);
   const top = 2 ** bits - 1;
   const block = new Float32Array(blockSize);
+  // An input that is always zero must not leave its block without any error to go by.
+  const least = importance.reduce((sum, one) => sum + one, 0) / k / 1000 || 1;
+  const padded = Float64Array.from({ length: blocks * blockSize }, (_, row) => (row < k ? importance[row] + least : 0));
   for (let column = 0; column < n; column++) {
     for (let index = 0; index < blocks; index++) {
       const start = index * blockSize;
       for (let i = 0; i < blockSize; i++) block[i] = start + i < k ? weight[(start + i) * n + column] : 0;
-      const { scale, zeroPoint } = bestFit(block, options);
+      const { scale, zeroPoint } = bestFit(block, padded.subarray(start, start + blockSize), options);
       scales[column * blocks + index] = scale;
       if (zeroPoints !== undefined) putBits(zeroPoints, column * zeroRowBytes, index, bits, zeroPoint);
       for (let i = 0; i < blockSize; i++) {

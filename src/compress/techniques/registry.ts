@@ -37,12 +37,16 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     return staticInt8(model, { range, samples: between(options, "samples", 0, 1e9) }, context);
   },
   "weight-int8": (model) => weightOnlyColumns(model),
-  "weight-blocks": (model, options) =>
-    weightOnlyBlocks(model, {
-      bits: oneOf(options, "bits", [4, 8]),
-      blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
-      symmetric: oneOf(options, "symmetric", [true, false]),
-      accuracyLevel: oneOf(options, "accuracyLevel", [0, 4]),
-    }),
+  "weight-blocks": (model, options, context) =>
+    weightOnlyBlocks(
+      model,
+      {
+        bits: oneOf(options, "bits", [4, 8]),
+        blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
+        symmetric: oneOf(options, "symmetric", [true, false]),
+        accuracyLevel: oneOf(options, "accuracyLevel", [0, 4]),
+      },
+      context,
+    ),
   narrow: (model, options, context) => narrow(model, { ratio: between(options, "ratio", 0, 1) }, context),
 };

@@ -1,6 +1,9 @@
 // Tests of weight-only quantisation: near the original, smaller, in the engine's own form; depends on this folder and runtime.
 import { describe, expect, it } from "vitest";
+import { createDataset, type Dataset } from "../../runtime/dataset.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
+import { seededRandom } from "../../statistics/index.ts";
 import {
   convNet,
   executedOperators,
@@ -20,14 +23,22 @@ const NETS = [
   ["MatMul on three dimensions", matMulNet(["batch", "time", 24])],
 ] as const;
 
-async function blocks(graph: ReturnType<typeof gemmNet>, options: Partial<BlockwiseOptions> = {}) {
-  const result = await weightOnlyBlocks(graph, {
-    bits: 4,
-    blockSize: 16,
-    symmetric: true,
-    accuracyLevel: 0,
-    ...options,
-  });
+async function blocks(
+  graph: ReturnType<typeof gemmNet>,
+  options: Partial<BlockwiseOptions> = {},
+  calibration?: Dataset,
+) {
+  const result = await weightOnlyBlocks(
+    graph,
+    {
+      bits: 4,
+      blockSize: 16,
+      symmetric: true,
+      accuracyLevel: 0,
+      ...options,
+    },
+    { calibration, threads: 1, signal: undefined },
+  );
   if (result.kind === "refused") throw new Error(result.reason);
   return result;
 }
@@ -50,6 +61,24 @@ describe("weightOnlyBlocks", () => {
     const counts = await executedOperators((await blocks(gemmNet())).model);
     expect(counts).toMatchObject({ MatMulNBits: 2 });
     expect(counts).not.toHaveProperty("Gemm");
+  });
+
+  it("puts the errors where inputs are small, and makes up for the mean error, given calibration data", async () => {
+    const graph = gemmNet();
+    // Like an image: most inputs nearly dark, some bright, all of them positive.
+    const lit = (count: number, seed: number) => {
+      const random = seededRandom(seed);
+      const data = Float32Array.from(
+        { length: count * 24 },
+        (_, at) => Math.abs(random.normal()) * (at % 4 === 0 ? 2 : 0.05),
+      );
+      return createDataset({ name: "lit", inputs: new Map([["x", float32Tensor([count, 24], data)]]) });
+    };
+    const judged = lit(200, 2);
+    const wanted = await outputsOf(graph, judged);
+    const noise = async (calibration?: Dataset) =>
+      signalToNoise(wanted, await outputsOf((await blocks(graph, {}, calibration)).model, judged));
+    expect(await noise(lit(200, 1))).toBeGreaterThan((await noise()) + 2);
   });
 
   it("leaves convolutions alone and says so", async () => {

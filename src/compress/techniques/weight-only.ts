@@ -3,12 +3,13 @@ import { int } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
+import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import { quantizeChannels } from "../quantize/affine.ts";
-import { quantizeBlocks, type BlockSize } from "../quantize/blockwise.ts";
+import { dequantizeBlocks, quantizeBlocks, type BlockSize } from "../quantize/blockwise.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { denseBias, denseWeight, findLinearLayers, isDense, type DenseLayer } from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
-import { made, refused, type TechniqueResult } from "./technique.ts";
+import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 const CONTRIB = "com.microsoft";
 /** First operator set whose DequantizeLinear takes a scale per channel. */
@@ -28,11 +29,39 @@ function upright(draft: GraphDraft, layer: DenseLayer): { input: string; nodes: 
   return { input, nodes: [operator("Transpose", [layer.input], [input])] };
 }
 
-async function blockwiseNode(draft: GraphDraft, layer: DenseLayer, options: BlockwiseOptions): Promise<Node[]> {
+/**
+ * The bias that makes up for the mean of what rounding took away: `b + E[x]·(W − Ŵ)`. Undefined when there is nothing to add.
+ */
+function correctedBias(
+  bias: Float32Array | undefined,
+  weight: Float32Array,
+  rounded: Float32Array,
+  mean: Float64Array | undefined,
+  n: number,
+): Float32Array | undefined {
+  if (mean === undefined || bias === undefined) return bias;
+  return bias.map((value, column) => {
+    let shift = 0;
+    for (let row = 0; row < mean.length; row++) {
+      shift += mean[row] * (weight[row * n + column] - rounded[row * n + column]);
+    }
+    return value + shift;
+  });
+}
+
+async function blockwiseNode(
+  draft: GraphDraft,
+  layer: DenseLayer,
+  options: BlockwiseOptions,
+  seen: InputStatistics | undefined,
+): Promise<Node[]> {
   const { k, n } = layer;
   const { bits, blockSize } = options;
-  const { packed, scales, zeroPoints, blocks } = quantizeBlocks(await denseWeight(layer), k, n, options);
-  const bias = await denseBias(layer);
+  const values = await denseWeight(layer);
+  const blocked = quantizeBlocks(values, k, n, options, seen?.meanSquare);
+  const { packed, scales, zeroPoints, blocks } = blocked;
+  const rounded = dequantizeBlocks(blocked, k, n, options);
+  const bias = correctedBias(await denseBias(layer), values, rounded, seen?.mean, n);
   const { input, nodes } = upright(draft, layer);
   const stem = layer.weight.name;
   const weight = draft.constant(`${stem}_q`, {
@@ -63,14 +92,26 @@ async function blockwiseNode(draft: GraphDraft, layer: DenseLayer, options: Bloc
 /**
  * Replaces each MatMul and Gemm with constant weights by ONNX Runtime's `MatMulNBits`: blocks of weights along K share a scale.
  *
+ * With calibration data an error counts by the mean square of the input it meets, and the bias makes up for the mean error.
  * Runs in ONNX Runtime only (operator domain `com.microsoft`). Convolutions have no such kernel and stay as they are.
  */
-export async function weightOnlyBlocks(model: ModelGraph, options: BlockwiseOptions): Promise<TechniqueResult> {
+export async function weightOnlyBlocks(
+  model: ModelGraph,
+  options: BlockwiseOptions,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
   const layers = findLinearLayers(draft);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
-  for (const layer of dense) draft.replaceAll(layer.nodes, await blockwiseNode(draft, layer, options));
+  const names = dense.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
+  const seen =
+    context.calibration === undefined
+      ? new Map<string, InputStatistics>()
+      : await inputStatistics(draft.finish(), names, context.calibration, context);
+  for (const layer of dense) {
+    draft.replaceAll(layer.nodes, await blockwiseNode(draft, layer, options, seen.get(layer.input)));
+  }
   draft.requireOpset(CONTRIB, 1);
   const convs = layers.length - dense.length;
   return made(draft.finish(), convs === 0 ? [] : [`${convs} convolutions stay float: MatMulNBits has no convolution`]);
