@@ -2,12 +2,12 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { LightfootError } from "../errors/index.ts";
-import { compressionRate } from "../footprint/efficiency.ts";
 import type { ModelGraph } from "../model/graph.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
 import type { Candidate } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
 import { within } from "./loss.ts";
+import { ratesAgainst } from "./rates.ts";
 import { profileModel, type Profile, type ProfileOptions } from "./profile.ts";
 import { lossReason, nameIsWrong } from "./reasons.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
@@ -60,7 +60,7 @@ export class Workbench {
       techniques: [],
       recipe: [],
       accuracy: figure,
-      compressionRate: rates(profile, profile),
+      compressionRate: ratesAgainst(profile, profile),
       accepted: true,
       selected: false,
       reasons: ["the original, which the others are judged against"],
@@ -114,7 +114,7 @@ export class Workbench {
       validation: verdict.loss,
       test: null,
       agreement: verdict.agreement,
-      compressionRate: rates(original, profile),
+      compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss) && nameIsWrong(techniquesOf(recipe), profile.execution) === undefined,
       selected: false,
       reasons: [lossReason(this.#options.metric, verdict.loss)],
@@ -127,14 +127,3 @@ const refusal = (recipe: Recipe, reason: string): Attempt => ({
   path: undefined,
   notes: [],
 });
-
-type Sizes = Pick<Profile, "fileBytes" | "parameters" | "peakMemory">;
-
-function rates(original: Sizes, candidate: Sizes): Candidate["compressionRate"] {
-  const peaks = original.peakMemory !== null && candidate.peakMemory !== null;
-  return {
-    bytesOnDisk: compressionRate(original.fileBytes!, candidate.fileBytes!, "bytes on disk").value,
-    parameters: compressionRate(original.parameters!, candidate.parameters!, "parameters").value,
-    peakMemory: peaks ? compressionRate(original.peakMemory!, candidate.peakMemory!, "peak memory") : null,
-  };
-}

@@ -8,7 +8,7 @@ const LARGEST_LAYER = 1_000_000;
 /** A multilayer perceptron to be trained from scratch: `layers` are the widths from input to output. */
 export const mlpSchema = z.strictObject({
   layers: z.array(z.int().min(1).max(LARGEST_LAYER)).min(2),
-  activation: z.enum(["relu", "leaky-relu", "tanh", "sigmoid"]).default("relu"),
+  activation: z.enum(["relu", "tanh", "sigmoid", "gelu"]).default("relu"),
   output: z.enum(["softmax", "sigmoid", "none"]).default("softmax"),
 });
 

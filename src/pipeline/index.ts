@@ -1,0 +1,5 @@
+// Public face of the room `pipeline`; depends on its own files.
+export { runManifest, type RunEvent, type RunOptions } from "./run.ts";
+export { parseManifest, readManifest, type KnownNames, type ReadManifest } from "./manifest.ts";
+export type { Manifest } from "./manifest-schema.ts";
+export { dossierSchema, type Dossier } from "./dossier-schema.ts";

@@ -1,0 +1,25 @@
+// The names a manifest may use for hardware, metrics and techniques; may depend on facts, runtime, compress and errors.
+import { TECHNIQUE_NAMES } from "../compress/search.ts";
+import { closestName } from "../errors/closest-name.ts";
+import { LightfootError } from "../errors/lightfoot-error.ts";
+import { findHardware } from "../facts/hardware.ts";
+import { METRIC_NAMES } from "../runtime/metrics.ts";
+import type { KnownNames } from "./manifest.ts";
+
+function requireKnown(what: string, name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  const near = closestName(name, names);
+  throw new LightfootError("E_USAGE", `there is no ${what} '${name}'`, {
+    hint: near === undefined ? `Known are ${names.join(", ")}.` : `Did you mean ${near}?`,
+  });
+}
+
+export const knownNames: KnownNames = {
+  hardware: (id) => void findHardware(id),
+  metric(name) {
+    // A module of the user's is checked when it is loaded.
+    if (/^top[1-9]\d*$/.test(name) || /\.m?js$/.test(name)) return;
+    requireKnown("metric", name, METRIC_NAMES);
+  },
+  technique: (name) => requireKnown("technique", name, TECHNIQUE_NAMES),
+};
