@@ -6,3 +6,13 @@ export { measureLatency, type LatencyMeasurement, type LatencyOptions, type Late
 export { findMetric, METRIC_NAMES } from "./metrics.ts";
 export type { Metric, MetricBatch, MetricContext, MetricResult } from "./metric.ts";
 export { openSession, type Fetches, type Session, type SessionOptions, type SessionValue } from "./session.ts";
+export { buildMlp, type MlpOptions } from "./architecture/mlp.ts";
+export { buildTrainingGraph, type TrainingGraph, type TrainingGraphOptions } from "./gradient/training-graph.ts";
+export { forwardGraph } from "./gradient/forward-graph.ts";
+export type { LossOptions } from "./gradient/losses.ts";
+export type { OptimizerOptions } from "./gradient/optimizers.ts";
+export { differentiableOperators } from "./gradient/rules/index.ts";
+export { finishTraining, train } from "./train.ts";
+export { trainInWorker } from "./train-in-worker.ts";
+export type { EpochRecord, TrainEvent, TrainingData, TrainOptions, TrainResult } from "./train-options.ts";
+export { learningRateAt, type ScheduleOptions } from "./train-schedule.ts";
