@@ -1,17 +1,13 @@
 // The command line as a commander program: global options and one line per verb; may depend on commander and this room.
-import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { registerTrain } from "./commands/train.ts";
+import { registerRun } from "./commands/run.ts";
+import { registerAnalyze } from "./commands/analyze.ts";
 import { withExamples } from "./help.ts";
-
-/** The version in package.json, which lies two folders up both in `src` and in `dist`. */
-export function toolVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { toolVersion } from "./version.ts";
 
 /** Each verb's module is light: what is heavy is imported inside its action, so that `--help` answers at once. */
-const VERBS: readonly ((program: Command) => void)[] = [registerTrain];
+const VERBS: readonly ((program: Command) => void)[] = [registerRun, registerAnalyze, registerTrain];
 
 /** The whole program. It throws `CommanderError` instead of ending the process. */
 export function createProgram(): Command {

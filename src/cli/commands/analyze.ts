@@ -1,0 +1,175 @@
+// `lightfoot analyze`: what one run of a model costs, as tables or a document; may depend on this room, cost, quantity and errors.
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { CostReport, NodeCost } from "../../cost/report-schema.ts";
+import { formatCount, formatFigure, formatNumber } from "../../quantity/format.ts";
+import { runAction, type ActionContext } from "../action.ts";
+import { withExamples } from "../help.ts";
+import { formatTable } from "../terminal-table.ts";
+
+interface AnalyzeFlags {
+  readonly input: Readonly<Record<string, readonly number[]>>;
+  readonly batch?: number;
+  readonly hardware?: string;
+  readonly by: "operator" | "node";
+  readonly top: number;
+}
+
+/** Adds the verb `analyze` to the program. */
+export function registerAnalyze(program: Command): void {
+  const command = program
+    .command("analyze")
+    .alias("analyse")
+    .description("what one run of a model computes, moves and keeps in memory")
+    .argument("<model>", "an ONNX file")
+    .option(
+      "--input <name=shape>",
+      "shape of an input, e.g. x=1x3x224x224 (x= for a scalar); repeatable",
+      collectShape,
+      {},
+    )
+    .option("--batch <n>", "size of the first dimension that inputs leave open", positive)
+    .option(
+      "--hardware <id>",
+      "device of the catalogue for roofline seconds, e.g. nvidia-l4, nvidia-h100-sxm5-80gb:8, cpu:this",
+    )
+    .addOption(new Option("--by <what>", "what the table lists").choices(["operator", "node"]).default("operator"))
+    .option("--top <n>", "rows of the table, the dearest first", positive, 15)
+    .action(runAction(analyze));
+  withExamples(command, [
+    ["lightfoot analyze model.onnx --batch 8", "totals, then the dearest operators"],
+    ["lightfoot analyze model.onnx --input x=1x3x224x224 --hardware nvidia-l4", "with seconds on a device"],
+    ["lightfoot analyze model.onnx --by node --top 30 --json", "everything, node by node, for a program"],
+  ]);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError("Expected a whole number from 1.");
+}
+
+function collectShape(text: string, before: AnalyzeFlags["input"]): AnalyzeFlags["input"] {
+  const at = text.lastIndexOf("=");
+  const sizes =
+    at < 0 || text.slice(at + 1) === ""
+      ? []
+      : text
+          .slice(at + 1)
+          .split(/[x,]/)
+          .map(Number);
+  if (at < 1 || !sizes.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new InvalidArgumentError("Expected name=shape, e.g. x=1x3x224x224.");
+  }
+  return { ...before, [text.slice(0, at)]: sizes };
+}
+
+async function analyze(context: ActionContext, file: string, flags: AnalyzeFlags): Promise<void> {
+  const { analyzeFile } = await import("../../cost/analyze.ts");
+  context.progress.phase(`Analyzing ${file}`);
+  const report = await analyzeFile(file, { inputs: flags.input, batch: flags.batch, hardware: flags.hardware });
+  context.result(report, () => describe(report, flags, context.columns), report.assumptions);
+}
+
+function describe(report: CostReport, flags: AnalyzeFlags, columns: number): string {
+  const { model, coverage, roofline } = report;
+  const shape = (sizes: readonly number[] | null) => (sizes === null ? "?" : `[${sizes.join(", ")}]`);
+  const shapes = (values: Record<string, number[] | null>) =>
+    Object.entries(values)
+      .map(([name, sizes]) => `${name} ${shape(sizes)}`)
+      .join(", ");
+  const facts: [string, string][] = [
+    [
+      "model",
+      `${model.path ?? ""}  ONNX opset ${model.opset}${model.fileBytes === null ? "" : `, ${formatNumber(model.fileBytes, "B")}`}`,
+    ],
+    ["inputs", shapes(report.inputs)],
+    ["outputs", shapes(report.outputs)],
+    ["nodes", formatCount(report.nodeCount)],
+    ["parameters", `${formatCount(report.parameters)}  (${formatNumber(report.weightBytes, "B")})`],
+    ["multiply-adds", formatCount(report.macs)],
+    ["FLOPs", `${formatCount(report.flops)}  (${formatNumber(report.flops, "FLOP")})`],
+    ["bytes moved", formatNumber(report.bytesMoved, "B")],
+    ["peak activations", formatNumber(report.peakActivationBytes, "B")],
+  ];
+  if (roofline !== null) {
+    const share = Math.round(roofline.computeBoundFraction * 100);
+    facts.push([
+      `on ${roofline.hardware}`,
+      `${formatFigure(roofline.duration)}, modelled; ${share} % of it compute-bound`,
+    ]);
+  }
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+  lines.push(
+    "",
+    flags.by === "node" ? nodeTable(report, flags.top, columns) : operatorTable(report, flags.top, columns),
+  );
+  if (coverage.unknown.length > 0) {
+    const missing = ((1 - coverage.knownFraction) * 100).toFixed(1);
+    lines.push(
+      "",
+      `Not counted: ${coverage.unknown.length} of ${report.byNode.length} nodes (${missing} %), for example`,
+    );
+    for (const { path, reason } of coverage.unknown.slice(0, 5)) lines.push(`  ${path}: ${reason}`);
+  }
+  return lines.join("\n");
+}
+
+const share = (part: number, whole: number): string => (whole === 0 ? "" : `${((100 * part) / whole).toFixed(1)} %`);
+
+function operatorTable(report: CostReport, top: number, columns: number): string {
+  const rows = Object.entries(report.byOperator)
+    .toSorted(([, a], [, b]) => b.flops - a.flops || b.bytesMoved - a.bytesMoved || b.count - a.count)
+    .slice(0, top)
+    .map(([name, cost]) => [
+      name,
+      formatCount(cost.count),
+      formatCount(cost.macs),
+      formatCount(cost.flops),
+      share(cost.flops, report.flops),
+      formatNumber(cost.bytesMoved, "B"),
+      formatCount(cost.parameters),
+    ]);
+  return formatTable(
+    [
+      { title: "operator" },
+      { title: "nodes", align: "right" },
+      { title: "multiply-adds", align: "right" },
+      { title: "FLOPs", align: "right" },
+      { title: "share", align: "right" },
+      { title: "bytes moved", align: "right" },
+      { title: "parameters", align: "right" },
+    ],
+    rows,
+    columns,
+  );
+}
+
+function nodeTable(report: CostReport, top: number, columns: number): string {
+  const known = (value: number | null) => (value === null ? "unknown" : formatCount(value));
+  const row = (node: NodeCost) => [
+    node.path,
+    node.opType,
+    node.outputShapes.map((sizes) => (sizes === null ? "?" : sizes.join("×"))).join(" "),
+    known(node.macs),
+    known(node.flops),
+    share(node.flops ?? 0, report.flops),
+    node.bytesMoved === null ? "unknown" : formatNumber(node.bytesMoved, "B"),
+  ];
+  return formatTable(
+    [
+      { title: "node" },
+      { title: "operator" },
+      { title: "output" },
+      { title: "multiply-adds", align: "right" },
+      { title: "FLOPs", align: "right" },
+      { title: "share", align: "right" },
+      { title: "bytes moved", align: "right" },
+    ],
+    report.byNode
+      .toSorted((a, b) => (b.flops ?? 0) - (a.flops ?? 0))
+      .slice(0, top)
+      .map(row),
+    columns,
+  );
+}

@@ -1,0 +1,91 @@
+// `lightfoot run`: a manifest in, models, dossier and report out; may depend on this room, pipeline, report and io.
+import { join } from "node:path";
+import { InvalidArgumentError, type Command } from "commander";
+import { LightfootError } from "../../errors/lightfoot-error.ts";
+import type { RunEvent } from "../../pipeline/run.ts";
+import { runAction, type ActionContext } from "../action.ts";
+import { withExamples } from "../help.ts";
+import { formatTable } from "../terminal-table.ts";
+import { toolVersion } from "../version.ts";
+
+interface RunFlags {
+  readonly out: string;
+  readonly language: "en" | "zh";
+}
+
+/** Adds the verb `run` to the program. */
+export function registerRun(program: Command): void {
+  const command = program
+    .command("run")
+    .description("the whole way in one go: train or take a model, analyze, compress, judge, report")
+    .argument("<manifest>", "a lightfoot.yaml")
+    .option("--out <folder>", "where models, dossier.json and report.html go", "out")
+    .option("--language <code>", "language of the report: en or zh", languageOf, "en")
+    .action(runAction(run));
+  withExamples(command, [
+    ["lightfoot run examples/mnist/lightfoot.yaml --out out/mnist", "the worked example on MNIST"],
+    ["lightfoot run lightfoot.yaml --out out --json > dossier.json", "the dossier for a program"],
+  ]);
+}
+
+function languageOf(code: string): string {
+  if (code === "en" || code === "zh") return code;
+  throw new InvalidArgumentError("Known are en and zh.");
+}
+
+async function run(context: ActionContext, manifest: string, flags: RunFlags): Promise<void> {
+  const { runManifest } = await import("../../pipeline/run.ts");
+  const { renderReport } = await import("../../report/report.ts");
+  const { modelTable } = await import("../../report/model-table.ts");
+  const { MESSAGES } = await import("../../report/messages.ts");
+  const { verdictOf } = await import("../../report/summary.ts");
+  const { writeFileAtomic } = await import("../../io/atomic-write.ts");
+  const dossier = await runManifest({
+    manifest,
+    outDir: flags.out,
+    version: toolVersion(),
+    nodeVersion: process.version,
+    signal: context.signal,
+    clock: () => performance.now() / 1000,
+    createdAt: () => new Date().toISOString(),
+    onEvent: (event) => show(event, context),
+  });
+  context.progress.phase("Writing the report");
+  await writeFileAtomic(join(flags.out, "report.html"), await renderReport(dossier, flags.language));
+  const messages = MESSAGES[flags.language];
+  const table = modelTable(dossier, messages);
+  const text = () => {
+    const head = table.head.map((title, at) => ({ title, align: at === 0 ? ("left" as const) : ("right" as const) }));
+    const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
+    const { text: verdict } = verdictOf(dossier, messages);
+    return `${formatTable(head, rows, context.columns)}\n\n${verdict}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
+  };
+  context.result(dossier, text, dossier.assumptions);
+  if (dossier.searchEnded === "interrupted") {
+    throw new LightfootError("E_INTERRUPTED", "stopped on request; the best candidate found so far was saved", {
+      hint: `Run the same command again: the trained models in ${flags.out} are kept.`,
+    });
+  }
+}
+
+function show(event: RunEvent, { progress, note }: ActionContext): void {
+  switch (event.kind) {
+    case "stage":
+      progress.phase(event.title);
+      return;
+    case "reused":
+      note(`${event.title}: trained before with the same inputs, taken as it is.`);
+      return;
+    case "train":
+      if (event.event.type === "start") {
+        progress.phase("Training", event.event.totalSteps, "steps");
+      } else if (event.event.type === "step") {
+        progress.advance(event.event.step, `epoch ${event.event.epoch} · loss ${event.event.loss.toFixed(4)}`);
+      }
+      return;
+    case "search":
+      if (event.event.kind === "started") progress.phase("Compressing", event.event.planned, "candidates");
+      else if (event.event.kind === "trying") progress.advance(event.event.done, event.event.title);
+      return;
+  }
+}
