@@ -45,6 +45,29 @@ export async function storedBytes(path: string, model: ModelGraph): Promise<numb
   return [...external.values()].reduce((total, bytes) => total + bytes, size);
 }
 
+/** Shapes of one sample for each input, where the data says more than the model; the model's own sizes stay. */
+export function sampleShapes(model: ModelGraph, dataset: Dataset): Record<string, readonly number[]> {
+  const inputs = model.graph.inputs.filter(({ name }) => !model.graph.initializers.has(name));
+  const only = inputs.length === 1 && dataset.inputs.size === 1 ? [...dataset.inputs.values()][0] : undefined;
+  const shapes = inputs.flatMap(({ name, type }): [string, readonly number[]][] => {
+    const array = dataset.inputs.get(name) ?? only;
+    if (array === undefined || type?.kind !== "tensor" || type.shape === undefined) return [];
+    const sample = [1, ...array.shape.slice(1)];
+    // A model without a batch axis takes the sample as it is.
+    const shape = type.shape.length === sample.length - 1 ? sample.slice(1) : sample;
+    if (shape.length !== type.shape.length) return [];
+    return [[name, type.shape.map((dim, axis) => (typeof dim === "number" ? dim : shape[axis]))]];
+  });
+  return Object.fromEntries(shapes);
+}
+
+/** Samples that one run takes when the model fixes it; its work is divided by that. */
+function fixedBatch(shapes: Record<string, readonly number[]>, dataset: Dataset): number {
+  const [name, shape] = Object.entries(shapes)[0] ?? ["", []];
+  const array = dataset.inputs.get(name) ?? [...dataset.inputs.values()][0];
+  return array.shape.length === shape.length ? (shape[0] ?? 1) : 1;
+}
+
 function energyOf(measurement: LatencyMeasurement | undefined): Figure | null {
   if (measurement === undefined) return null;
   return multiply(measurement.cpuPerInference, cpuEnergyModel().marginalPower, "J");
@@ -54,17 +77,19 @@ function energyOf(measurement: LatencyMeasurement | undefined): Figure | null {
 export async function profileModel(path: string, options: ProfileOptions): Promise<Profile> {
   const { batches, dataset, threads, signal } = options;
   const model = await readOnnx(path);
-  const report = await analyze(model, { batch: 1 });
+  const inputs = sampleShapes(model, dataset);
+  const report = await analyze(model, { inputs });
+  const perRun = fixedBatch(inputs, dataset);
   const latency = await measureLatency(path, { batches, dataset, threads, signal, runs: 100, maxSeconds: 2 });
   const largest = latency.measurements.toSorted((left, right) => right.batch - left.batch)[0];
   return {
     digest: await sha256File(path),
     fileBytes: await storedBytes(path, model),
     parameters: report.parameters,
-    flops: report.flops,
-    macs: report.macs,
+    flops: report.flops / perRun,
+    macs: report.macs / perRun,
     latency: latency.measurements.map(({ batch, median, p95 }) => ({ batch, median, p95 })),
-    peakMemory: await peakMemory(path, { threads }),
+    peakMemory: await peakMemory(path, { threads, inputs, signal }),
     energyPerInference: energyOf(largest),
     execution: null,
   };

@@ -72,6 +72,14 @@ describe("select", () => {
     expect(ids(select([field[2], field[0]], original, "size"))).toBe("a");
   });
 
+  it("counts costs within 5 % as equal and then takes the one that computes in integers", () => {
+    const integers = { int8Share: 1, int4Share: 0, floatShare: 0, leftoverQuantizeNodes: 1 };
+    const field = [candidate("float", 500, 0), { ...candidate("integer", 520, 0.001), execution: integers }];
+    expect(ids(select(field, original, "size"))).toBe("integer");
+    const wide = [candidate("float", 500, 0), { ...candidate("integer", 530, 0.001), execution: integers }];
+    expect(ids(select(wide, original, "size"))).toBe("float");
+  });
+
   it("does not look at test data", () => {
     const lists = fc.array(
       fc.tuple(fc.integer({ min: 1, max: 999 }), fc.double({ min: -0.01, max: 0.02, noNaN: true })),

@@ -19,6 +19,7 @@ export function selectionRule(goal: Goal): string {
   return (
     `On validation data: ${least} among the candidates whose loss stays within the budget at the far end of its 95 % interval; ` +
     "if there is none, among those whose estimate is within the budget and whose far end is within twice the budget. " +
+    "What lies within 5 % of the best counts as equal: then more multiply-adds in integers decide, then the smaller loss. " +
     "Test data judges afterwards and never chooses."
   );
 }
@@ -34,9 +35,16 @@ export function costOf(candidate: Candidate, goal: Goal): number {
   return cost ?? Infinity;
 }
 
-function better(left: Candidate, right: Candidate, goal: Goal): number {
+/** Costs this close are a matter of a few headers, or of noise in a measurement. */
+const EQUAL_WITHIN = 1.05;
+
+/** Multiply-adds that run in floats; all of them when nobody looked. */
+const floatShare = (candidate: Candidate): number => candidate.execution?.floatShare ?? 1;
+
+/** Among equals: least float arithmetic, least loss, least bytes, and the name, so that the order of trying never decides. */
+function better(left: Candidate, right: Candidate): number {
   return (
-    costOf(left, goal) - costOf(right, goal) ||
+    floatShare(left) - floatShare(right) ||
     (left.validation?.loss.value ?? Infinity) - (right.validation?.loss.value ?? Infinity) ||
     (left.fileBytes ?? Infinity) - (right.fileBytes ?? Infinity) ||
     (left.id < right.id ? -1 : 1)
@@ -52,7 +60,9 @@ export function select(candidates: readonly Candidate[], original: Candidate, go
   const improving = candidates.filter((candidate) => costOf(candidate, goal) < costOf(original, goal));
   for (const holds of [surelyWithin, within]) {
     const eligible = improving.filter(({ validation }) => validation !== null && holds(validation));
-    if (eligible.length > 0) return eligible.toSorted((left, right) => better(left, right, goal))[0];
+    const least = Math.min(...eligible.map((candidate) => costOf(candidate, goal)));
+    const equals = eligible.filter((candidate) => costOf(candidate, goal) <= least * EQUAL_WITHIN);
+    if (equals.length > 0) return equals.toSorted(better)[0];
   }
   return undefined;
 }

@@ -1,0 +1,155 @@
+// Tests of the whole search on a small problem: files, document, honesty about data, ends before the end; depends on the build in dist.
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sha256 } from "../io/digest.ts";
+import { writeOnnx } from "../model/onnx/write.ts";
+import { float32Tensor } from "../model/tensor-value.ts";
+import { buildMlp } from "../runtime/architecture/mlp.ts";
+import { createDataset, type Dataset } from "../runtime/dataset.ts";
+import { finishTraining, train } from "../runtime/train.ts";
+import { seededRandom } from "../statistics/index.ts";
+import { searchResultSchema, type SearchResult } from "./candidate-schema.ts";
+import type { SearchEvent, SearchOptions } from "./search-options.ts";
+import { search } from "./search.ts";
+
+/** Four noisy clusters in twelve dimensions. */
+function clusters(count: number, seed: number): Dataset {
+  const random = seededRandom(seed);
+  const labels = Int32Array.from({ length: count }, () => random.integer(4));
+  const values = Float32Array.from({ length: count * 12 }, (_, at) => {
+    const label = labels[Math.floor(at / 12)];
+    return random.normal() * 0.6 + (at % 4 === label ? 1.5 : 0);
+  });
+  return createDataset({
+    name: `clusters ${seed}`,
+    inputs: new Map([["input", float32Tensor([count, 12], values)]]),
+    labels: { dtype: "int32", shape: [count], data: labels },
+  });
+}
+
+const data = { train: clusters(1500, 1), validation: clusters(800, 2), test: clusters(800, 3) };
+let folder: string;
+let model: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lightfoot-search-"));
+  model = join(folder, "original.onnx");
+  const untrained = buildMlp({ layers: [12, 64, 4], seed: 5 });
+  const run = train(untrained, data.train, {
+    loss: { kind: "cross-entropy" },
+    optimizer: { kind: "adam" },
+    learningRate: 5e-3,
+    epochs: 3,
+    batch: 64,
+    seed: 5,
+    threads: 1,
+  });
+  await writeOnnx((await finishTraining(run)).model, model);
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const options = (changes: Partial<SearchOptions> = {}): SearchOptions => ({
+  model,
+  outDir: join(folder, "out"),
+  data,
+  budget: { metric: "accuracy", maxDrop: { kind: "points", value: 2 } },
+  goal: "size",
+  seed: 7,
+  batches: [1],
+  threads: 1,
+  retrain: { epochs: 2, batch: 64 },
+  clock: () => 0,
+  ...changes,
+});
+
+async function finish(wanted: SearchOptions): Promise<{ events: SearchEvent[]; result: SearchResult }> {
+  const events: SearchEvent[] = [];
+  const run = search(wanted);
+  for (let next = await run.next(); ; next = await run.next()) {
+    if (next.done === true) return { events, result: next.value };
+    events.push(next.value);
+  }
+}
+
+const INT8_AND_NARROW = ["static-int8", "narrow"];
+
+describe("search", () => {
+  it("ends in a document of its schema whose files are there, and one of them is chosen", async () => {
+    const { events, result } = await finish(options({ techniques: INT8_AND_NARROW }));
+    expect(() => searchResultSchema.parse(structuredClone(result))).not.toThrow();
+    expect(result.ended).toBe("complete");
+    const chosen = result.candidates.find(({ selected }) => selected)!;
+    expect(chosen.id).toBe(result.selected);
+    expect(chosen.fileBytes).toBeLessThan(result.original.fileBytes!);
+    expect(chosen.test?.sampleCount).toBe(800);
+    for (const { file, digest } of result.candidates) {
+      expect(sha256(await readFile(join(folder, "out", file!)))).toBe(digest);
+    }
+    const kinds = new Set(events.map(({ kind }) => kind));
+    expect([...kinds].sort()).toEqual(["candidate", "ended", "selected", "started", "training", "trying"]);
+    expect(result.candidates.map(({ techniques }) => techniques.join("+"))).toContain("narrow+static-int8");
+  });
+
+  it("gives the same bytes for the same seed, and others for another", async () => {
+    const bytesOf = async (seed: number, outDir: string) => {
+      const { result } = await finish(options({ techniques: ["narrow"], seed, outDir: join(folder, outDir) }));
+      return result.candidates.map(({ id, digest }) => `${id} ${digest}`);
+    };
+    const [first, again, other] = [await bytesOf(1, "a"), await bytesOf(1, "b"), await bytesOf(2, "c")];
+    expect(again).toEqual(first);
+    expect(other[0]).not.toBe(first[0]);
+  });
+
+  it("refuses retraining without training data, with the reason, and still tries the rest", async () => {
+    const { result } = await finish(
+      options({ data: { validation: data.validation }, techniques: [...INT8_AND_NARROW], outDir: join(folder, "d") }),
+    );
+    const refused = result.candidates.find(({ techniques }) => techniques.includes("narrow"))!;
+    expect(refused).toMatchObject({ accepted: false, file: null });
+    expect(refused.reasons.join()).toContain("no training data");
+    const kept = result.candidates.find(({ selected }) => selected)!;
+    expect(kept.test).toBeNull();
+    expect(kept.reasons.join()).toContain("validation data alone");
+  });
+
+  it("stops at the time limit with the best so far, verdict included", async () => {
+    let seconds = 0;
+    const { result } = await finish(
+      options({ timeLimitSeconds: 5, clock: () => (seconds += 1), outDir: join(folder, "e") }),
+    );
+    expect(result.ended).toBe("time-limit");
+    expect(result.candidates.length).toBeGreaterThan(0);
+    expect(result.candidates.length).toBeLessThan(8);
+    expect(result.candidates.find(({ selected }) => selected)?.test).not.toBeNull();
+  });
+
+  it("stops on a signal in the middle of training and leaves no file of the unfinished candidate", async () => {
+    const controller = new AbortController();
+    const run = search(
+      options({
+        techniques: ["narrow"],
+        signal: controller.signal,
+        retrain: { epochs: 50, batch: 16 },
+        outDir: join(folder, "f"),
+      }),
+    );
+    let result: SearchResult | undefined;
+    while (result === undefined) {
+      const next = await run.next();
+      if (next.done === true) result = next.value;
+      else if (next.value.kind === "training") controller.abort();
+    }
+    expect(result).toMatchObject({ ended: "interrupted", candidates: [], selected: null });
+    expect(existsSync(join(folder, "f", "candidates"))).toBe(false);
+  });
+
+  it("names what it does not know", async () => {
+    await expect(finish(options({ techniques: ["int3"] }))).rejects.toThrowError(
+      expect.objectContaining({ code: "E_USAGE", message: expect.stringContaining("int3") }),
+    );
+  });
+});
