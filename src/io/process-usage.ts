@@ -1,4 +1,16 @@
-// What this process has used so far: processor time and memory, as the operating system counts them; may depend on nothing.
+// What this process has used so far: processor time and memory, as the operating system counts them; may depend on Node alone.
+import { readFileSync } from "node:fs";
+
+const BYTES_PER_KIB = 1024;
+
+function highWaterMark(): number | undefined {
+  try {
+    const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"));
+    return found === null ? undefined : Number(found[1]) * BYTES_PER_KIB;
+  } catch {
+    return undefined; // no /proc: not Linux
+  }
+}
 
 /** Readings of a process; a port, so that rooms above take it as a parameter and tests can replay one. */
 export interface ProcessUsage {
@@ -13,6 +25,7 @@ export const processUsage: ProcessUsage = {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   },
-  // Node gives kibibytes on every platform, whatever the system call says.
-  peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
+  // Linux hands ru_maxrss down through fork and exec: a child of a large process would report its parent's peak as its own.
+  // The kernel's VmHWM belongs to the address space and starts anew.
+  peakMemoryBytes: () => highWaterMark() ?? process.resourceUsage().maxRSS * BYTES_PER_KIB,
 };
