@@ -4,7 +4,8 @@ import type { Attribute, ModelGraph, TensorRef } from "../model/graph.ts";
 import { memoryTensor, readFloats } from "../model/tensor-data.ts";
 import { elementCount, float32Tensor, type TensorValue } from "../model/tensor-value.ts";
 import type { ParameterGroup } from "./gradient/parameter-layout.ts";
-import type { StateTensor, TrainingGraph } from "./gradient/training-graph.ts";
+import type { TrainingGraph } from "./gradient/training-graph.ts";
+import type { StateTensor } from "./gradient/unroll.ts";
 
 type Snapshot = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 

@@ -10,7 +10,7 @@ import { emitLoss, LOSS_INPUTS, lossSource, type LossOptions, type TargetKind } 
 import { optimizerOf, type OptimizerOptions } from "./optimizers.ts";
 import { isWhole, layOut, packGradients, unpackGroup, type ParameterGroup } from "./parameter-layout.ts";
 import { toTrainingForm, type DropoutMask } from "./training-form.ts";
-import { liveNodes, unroll, type StepGraph } from "./unroll.ts";
+import { liveNodes, unroll, type StateTensor, type StepGraph } from "./unroll.ts";
 
 export interface TrainingGraphOptions {
   readonly loss: LossOptions;
@@ -26,17 +26,6 @@ export interface TrainingGraphOptions {
   readonly clipNorm?: number;
   /** By parameter: 1 keeps an element, 0 holds it at exactly zero. */
   readonly masks?: ReadonlyMap<string, Uint8Array>;
-}
-
-/** A tensor that goes into one run and comes out changed. */
-export interface StateTensor {
-  /** Name of the input. */
-  readonly name: string;
-  readonly output: string;
-  readonly shape: readonly number[];
-  readonly role: "weights" | "slot" | "statistic";
-  /** Group id, or the statistic's initializer. */
-  readonly of: string;
 }
 
 export interface TrainingGraph {

@@ -4,7 +4,17 @@ import { graph, node, tensorInfo } from "../../model/build.ts";
 import type { Graph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
 import { int64Tensor } from "../../model/tensor-value.ts";
-import type { StateTensor } from "./training-graph.ts";
+
+/** A tensor that goes into one run and comes out changed. */
+export interface StateTensor {
+  /** Name of the input. */
+  readonly name: string;
+  readonly output: string;
+  readonly shape: readonly number[];
+  readonly role: "weights" | "slot" | "statistic";
+  /** Group id, or the statistic's initializer. */
+  readonly of: string;
+}
 
 /** One training step. */
 export interface StepGraph {
