@@ -4,7 +4,7 @@ import { float, int, ints, string } from "../../../model/attributes.ts";
 import { node } from "../../../model/build.ts";
 import type { Attribute } from "../../../model/graph.ts";
 import { memoryTensor } from "../../../model/tensor-data.ts";
-import { gradientError, single, tensor, type Case } from "./finite-differences.ts";
+import { gradientError, int64, single, tensor, type Case } from "./finite-differences.ts";
 import { differentiableOperators } from "./index.ts";
 import { movement } from "./movement.ts";
 import { quantization } from "./quantization.ts";
