@@ -9,9 +9,11 @@ import { readOnnx } from "../model/onnx/read.ts";
 import { tensorsOf } from "../model/tensors.ts";
 import { multiply, type Figure } from "../quantity/index.ts";
 import type { Dataset } from "../runtime/dataset.ts";
+import { executedPrecision } from "../runtime/executed-precision.ts";
+import { executedPrecision } from "../runtime/executed-precision.ts";
 import { measureLatency, type LatencyMeasurement } from "../runtime/latency.ts";
 import { peakMemory } from "../runtime/peak-memory.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { Candidate, Execution } from "./candidate-schema.ts";
 
 export type Profile = Pick<
   Candidate,
@@ -73,6 +75,11 @@ function energyOf(measurement: LatencyMeasurement | undefined): Figure | null {
   return multiply(measurement.cpuPerInference, cpuEnergyModel().marginalPower, "J");
 }
 
+async function executionOf(path: string, inputs: Record<string, readonly number[]>): Promise<Execution> {
+  const { int8Share, int4Share, floatShare, leftoverQuantizeNodes } = await executedPrecision(path, { inputs });
+  return { int8Share, int4Share, floatShare, leftoverQuantizeNodes };
+}
+
 /** Measures the model at `path` on this machine. @throws LightfootError E_RUNTIME when the engine refuses it */
 export async function profileModel(path: string, options: ProfileOptions): Promise<Profile> {
   const { batches, dataset, threads, signal } = options;
@@ -81,6 +88,8 @@ export async function profileModel(path: string, options: ProfileOptions): Promi
   const report = await analyze(model, { inputs });
   const perRun = fixedBatch(inputs, dataset);
   const latency = await measureLatency(path, { batches, dataset, threads, signal, runs: 100, maxSeconds: 2 });
+  const precision = await executedPrecision(path, { inputs });
+  const { int8Share, int4Share, floatShare, leftoverQuantizeNodes } = precision;
   const largest = latency.measurements.toSorted((left, right) => right.batch - left.batch)[0];
   return {
     digest: await sha256File(path),
@@ -91,6 +100,6 @@ export async function profileModel(path: string, options: ProfileOptions): Promi
     latency: latency.measurements.map(({ batch, median, p95 }) => ({ batch, median, p95 })),
     peakMemory: await peakMemory(path, { threads, inputs, signal }),
     energyPerInference: energyOf(largest),
-    execution: null,
+    execution: await executionOf(path, inputs),
   };
 }
