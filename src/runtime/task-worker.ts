@@ -1,4 +1,4 @@
-// The inside of a pool's worker thread: runs one task after another and leaves when told; started as compiled JavaScript.
+// The inside of a pool's worker thread, started as compiled JavaScript: runs one task after another and leaves when told; may depend on errors and its room.
 import { parentPort } from "node:worker_threads";
 import { asLightfootError, LightfootError } from "../errors/index.ts";
 import type { FromWorker, Task, TaskContext, TaskFunction, ToWorker } from "./task-runner.ts";

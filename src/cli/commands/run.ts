@@ -55,10 +55,14 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
   const messages = MESSAGES[flags.language];
   const table = modelTable(dossier, messages);
   const text = () => {
-    const head = table.head.map((title, at) => ({ title, align: at === 0 ? ("left" as const) : ("right" as const) }));
+    const head = [
+      { title: "" },
+      ...dossier.models.map(({ role }) => ({ title: messages.roles[role], align: "right" as const })),
+    ];
+    const names = dossier.models.map(({ role, title }) => `${messages.roles[role]}: ${title}`).join("\n");
     const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
     const { text: verdict } = verdictOf(dossier, messages);
-    return `${formatTable(head, rows, context.columns)}\n\n${verdict}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
+    return `${names}\n\n${formatTable(head, rows, context.columns)}\n\n${verdict}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
   };
   context.result(dossier, text, dossier.assumptions);
   if (dossier.searchEnded === "interrupted") {
@@ -68,13 +72,14 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
   }
 }
 
-function show(event: RunEvent, { progress, note }: ActionContext): void {
+function show(event: RunEvent, context: ActionContext): void {
+  const { progress } = context;
   switch (event.kind) {
     case "stage":
       progress.phase(event.title);
       return;
     case "reused":
-      note(`${event.title}: trained before with the same inputs, taken as it is.`);
+      context.note(`${event.title}: trained before with the same inputs, taken as it is.`);
       return;
     case "train":
       if (event.event.type === "start") {

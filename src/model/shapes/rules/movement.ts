@@ -35,7 +35,7 @@ import {
   subtract,
   type Size,
 } from "../expression.ts";
-import { each } from "./elementwise.ts";
+import { dtypeAttribute, each } from "./elementwise.ts";
 
 /** What a shape input asks for: its elements, or fresh sizes when only its length is known. */
 function requested(call: OperatorCall, index: number): readonly Dim[] {
@@ -323,6 +323,12 @@ const normalizedStrings: ShapeRule = (call) => {
   return [tensor("string", stops ? withLast(data, call.fresh(0, data.length - 1)) : data)];
 };
 
+/** The same bits under another element type of the same width. */
+const bitCast: ShapeRule = (call) => {
+  const data = tensorOf(call, 0);
+  return [tensor(dtypeAttribute(call, "to", data.dtype), data.shape as Sizes | undefined)];
+};
+
 export const MOVEMENT: RuleTable = {
   Reshape: reshape,
   Flatten: flatten,
@@ -337,6 +343,7 @@ export const MOVEMENT: RuleTable = {
   GatherElements: gatherElements,
   GatherND: gatherTuples,
   ...each("Scatter ScatterElements ScatterND TensorScatter ReverseSequence Trilu", sameAsInput),
+  BitCast: bitCast,
   Identity: (call) => [call.inputs[0] ?? tensorOf(call, 0)],
   RegexFullMatch: (call) => [tensor("bool", shapeOf(call, 0))],
   StringConcat: (call) => [tensor("string", broadcast(shapeOf(call, 0), shapeOf(call, 1)))],

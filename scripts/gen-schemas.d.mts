@@ -1,0 +1,2 @@
+/** The text of each schema file, by file name. */
+export function schemaTexts(): Promise<Record<string, string>>;

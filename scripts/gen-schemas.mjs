@@ -1,0 +1,28 @@
+// Writes the JSON Schemas of the result documents into schemas/, from the zod schemas in dist/; depends on the build and zod.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { z } from "zod";
+
+/** File name by document, with the module and the name of its zod schema. */
+const DOCUMENTS = {
+  analysis: ["cost/report-schema.js", "analysisSchema"],
+  compression: ["compress/candidate-schema.js", "searchResultSchema"],
+  dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
+  training: ["runtime/train-schema.js", "trainingSchema"],
+};
+
+/** The text of each schema file, by file name. */
+export async function schemaTexts() {
+  const texts = {};
+  for (const [name, [module, schema]] of Object.entries(DOCUMENTS)) {
+    const loaded = await import(new URL(`../dist/${module}`, import.meta.url).href);
+    texts[`${name}.schema.json`] =
+      `${JSON.stringify(z.toJSONSchema(loaded[schema], { io: "output" }), undefined, 2)}\n`;
+  }
+  return texts;
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  const folder = new URL("../schemas/", import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  for (const [file, text] of Object.entries(await schemaTexts())) writeFileSync(new URL(file, folder), text);
+}
