@@ -10,7 +10,6 @@ import { tensorsOf } from "../model/tensors.ts";
 import { multiply, type Figure } from "../quantity/index.ts";
 import type { Dataset } from "../runtime/dataset.ts";
 import { executedPrecision } from "../runtime/executed-precision.ts";
-import { executedPrecision } from "../runtime/executed-precision.ts";
 import { measureLatency, type LatencyMeasurement } from "../runtime/latency.ts";
 import { peakMemory } from "../runtime/peak-memory.ts";
 import type { Candidate, Execution } from "./candidate-schema.ts";
@@ -88,8 +87,6 @@ export async function profileModel(path: string, options: ProfileOptions): Promi
   const report = await analyze(model, { inputs });
   const perRun = fixedBatch(inputs, dataset);
   const latency = await measureLatency(path, { batches, dataset, threads, signal, runs: 100, maxSeconds: 2 });
-  const precision = await executedPrecision(path, { inputs });
-  const { int8Share, int4Share, floatShare, leftoverQuantizeNodes } = precision;
   const largest = latency.measurements.toSorted((left, right) => right.batch - left.batch)[0];
   return {
     digest: await sha256File(path),

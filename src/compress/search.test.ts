@@ -75,6 +75,11 @@ async function finish(wanted: SearchOptions): Promise<{ events: SearchEvent[]; r
   }
 }
 
+const bytesOf = async (seed: number, outDir: string) => {
+  const { result } = await finish(options({ techniques: ["narrow"], seed, outDir: join(folder, outDir) }));
+  return result.candidates.map(({ id, digest }) => `${id} ${digest}`);
+};
+
 const INT8_AND_NARROW = ["static-int8", "narrow"];
 
 describe("search", () => {
@@ -95,10 +100,6 @@ describe("search", () => {
   });
 
   it("gives the same bytes for the same seed, and others for another", async () => {
-    const bytesOf = async (seed: number, outDir: string) => {
-      const { result } = await finish(options({ techniques: ["narrow"], seed, outDir: join(folder, outDir) }));
-      return result.candidates.map(({ id, digest }) => `${id} ${digest}`);
-    };
     const [first, again, other] = [await bytesOf(1, "a"), await bytesOf(1, "b"), await bytesOf(2, "c")];
     expect(again).toEqual(first);
     expect(other[0]).not.toBe(first[0]);

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { analyze } from "../cost/analyze.ts";
 import { intAttribute } from "../model/attributes.ts";
-import type { Node } from "../model/graph.ts";
+import type { Graph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
-import { nodesOf } from "../model/tensors.ts";
+import { nodePath } from "../model/shapes/inference.ts";
+import { graphsOf, nodesOf } from "../model/tensors.ts";
 import { openSession } from "./session.ts";
 
 export interface ExecutedPrecision {
@@ -81,7 +82,7 @@ async function precisionOf(
 ): Promise<ExecutedPrecision> {
   const model = await readOnnx(path);
   const report = await analyze(model, { inputs });
-  const packed = packedBits(nodesOf(model));
+  const packed = packedBits(model.graph);
   const macs = { int8: 0, int4: 0, float: 0 };
   for (const node of report.byNode) {
     const opType = node.opType.split(":").at(-1) ?? "";
@@ -99,13 +100,18 @@ async function precisionOf(
   };
 }
 
-/** Weight bits of MatMulNBits nodes that multiply in integers, by node name; ONNX Runtime names every node it writes. */
-function packedBits(nodes: Iterable<Node>): ReadonlyMap<string, number> {
+/**
+ * Weight bits of MatMulNBits nodes that multiply in integers, by the last part of the node's path. ONNX Runtime names the nodes
+ * that it makes itself; those of the file may be without a name.
+ */
+function packedBits(root: Graph): ReadonlyMap<string, number> {
   const bits = new Map<string, number>();
-  for (const node of nodes) {
-    const isInteger =
-      node.opType === "MatMulNBits" && intAttribute(node, "accuracy_level", 0) === INTEGER_ACCURACY_LEVEL;
-    if (isInteger) bits.set(node.name, intAttribute(node, "bits", 4));
+  for (const { nodes } of graphsOf(root)) {
+    for (const [index, node] of nodes.entries()) {
+      const isInteger =
+        node.opType === "MatMulNBits" && intAttribute(node, "accuracy_level", 0) === INTEGER_ACCURACY_LEVEL;
+      if (isInteger) bits.set(nodePath("", node, index), intAttribute(node, "bits", 4));
+    }
   }
   return bits;
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
+import { executedPrecision } from "../../runtime/executed-precision.ts";
 import { seededRandom } from "../../statistics/index.ts";
 import {
   convNet,
@@ -43,6 +44,16 @@ async function blocks(
   return result;
 }
 
+/** Like an image: most inputs nearly dark, some bright, all of them positive. */
+const lit = (count: number, seed: number) => {
+  const random = seededRandom(seed);
+  const data = Float32Array.from(
+    { length: count * 24 },
+    (_, at) => Math.abs(random.normal()) * (at % 4 === 0 ? 2 : 0.05),
+  );
+  return createDataset({ name: "lit", inputs: new Map([["x", float32Tensor([count, 24], data)]]) });
+};
+
 describe("weightOnlyBlocks", () => {
   it.each(NETS)("loses little at 8 bits and bearably much at 4: %s", async (_name, graph) => {
     const data = samplesFor(graph, 40);
@@ -63,17 +74,15 @@ describe("weightOnlyBlocks", () => {
     expect(counts).not.toHaveProperty("Gemm");
   });
 
+  it("multiplies 4-bit integers at level 4 and floats below, as the optimised graph tells", async () => {
+    const precision = async (accuracyLevel: 0 | 4) =>
+      executedPrecision(await serializeOnnx((await blocks(gemmNet(), { accuracyLevel })).model));
+    expect(await precision(4)).toMatchObject({ int4Share: 1, floatShare: 0 });
+    expect(await precision(0)).toMatchObject({ int4Share: 0, floatShare: 1 });
+  });
+
   it("puts the errors where inputs are small, and makes up for the mean error, given calibration data", async () => {
     const graph = gemmNet();
-    // Like an image: most inputs nearly dark, some bright, all of them positive.
-    const lit = (count: number, seed: number) => {
-      const random = seededRandom(seed);
-      const data = Float32Array.from(
-        { length: count * 24 },
-        (_, at) => Math.abs(random.normal()) * (at % 4 === 0 ? 2 : 0.05),
-      );
-      return createDataset({ name: "lit", inputs: new Map([["x", float32Tensor([count, 24], data)]]) });
-    };
     const judged = lit(200, 2);
     const wanted = await outputsOf(graph, judged);
     const noise = async (calibration?: Dataset) =>
