@@ -82,6 +82,8 @@ async function judge(
   const metrics = await Promise.all(
     options.metrics.map(async (metric) => (typeof metric === "string" ? findMetric(metric) : metric)),
   );
+  const twice = metrics.find(({ name }, index) => metrics.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined) throw new LightfootError("E_USAGE", `the metric '${twice.name}' was asked for twice`);
   for (const metric of metrics) requireNeeds(metric, dataset, reference !== undefined);
   const bound = bindDataset(dataset, session.inputs);
   const boundReference = reference === undefined ? undefined : bindDataset(dataset, reference.inputs);

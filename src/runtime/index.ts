@@ -16,3 +16,14 @@ export { finishTraining, train } from "./train.ts";
 export { trainInWorker } from "./train-in-worker.ts";
 export type { EpochRecord, TrainEvent, TrainingData, TrainOptions, TrainResult } from "./train-options.ts";
 export { learningRateAt, type ScheduleOptions } from "./train-schedule.ts";
+export { evaluateInWorker } from "./evaluate-in-worker.ts";
+export { executedPrecision, type ExecutedPrecision } from "./executed-precision.ts";
+export { peakMemory } from "./peak-memory.ts";
+export {
+  createThreadPool,
+  type RunTaskOptions,
+  type Task,
+  type TaskContext,
+  type TaskFunction,
+  type TaskRunner,
+} from "./task-runner.ts";

@@ -4,9 +4,9 @@ import { LightfootError } from "../errors/index.ts";
 import { processUsage, type ProcessUsage } from "../io/process-usage.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
 import { figure, type Figure } from "../quantity/index.ts";
+import { quantileInterval } from "../statistics/index.ts";
 import { bindDataset } from "./bind-dataset.ts";
 import { meanFigure } from "./mean-figure.ts";
-import { quantile } from "./quantile.ts";
 import type { Dataset } from "./sample-set.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { syntheticFeeds } from "./synthetic-feeds.ts";
@@ -15,7 +15,7 @@ import { throwIfStopped, type StopSignal } from "./stop-signal.ts";
 export interface LatencyOptions {
   /** Samples in one run, for each measurement. */
   readonly batches: readonly number[];
-  /** Timed runs for each batch size, 100 if left out; p95 has an upper bound from 73 on. */
+  /** Timed runs for each batch size, 100 if left out; p95 has a 95 % interval from 93 on. */
   readonly runs?: number;
   /** Untimed runs before; 10 if left out. */
   readonly warmUps?: number;
@@ -142,10 +142,10 @@ async function measure(
 }
 
 function quantileFigure(seconds: readonly number[], q: number, source: string): Figure {
-  const { value, low, high, boundedAbove } = quantile(Float64Array.from(seconds).sort(), q);
-  const unbounded = {
+  const { value, low, high, confidence } = quantileInterval(seconds, q);
+  const tooFew = {
     key: `latency.p${q * 100}.runs`,
-    text: `${seconds.length} runs are too few to bound the ${q * 100} % quantile from above; the largest value seen stands in.`,
+    text: `${seconds.length} runs bound the ${q * 100} % quantile with ${(confidence * 100).toFixed(0)} % confidence only, not 95 %.`,
   };
   return figure({
     value,
@@ -154,7 +154,7 @@ function quantileFigure(seconds: readonly number[], q: number, source: string): 
     unit: "s",
     method: "measured",
     sources: [`${source}, order statistics`],
-    assumptions: boundedAbove ? [] : [unbounded],
+    assumptions: confidence >= 0.95 ? [] : [tooFew],
   });
 }
 
