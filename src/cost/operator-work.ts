@@ -1,46 +1,35 @@
 // Multiply-adds and arithmetic of one operator application from its shapes; may depend on model.
 import { floatAttribute, intAttribute, stringAttribute } from "../model/attributes.ts";
-import type { Node } from "../model/graph.ts";
 import { elementCount } from "../model/tensor-value.ts";
-
-/** What one run of a node computes. `flops` = 2 · macs + 1 per element that an arithmetic operator works on. */
-export interface Work {
-  readonly macs: number;
-  readonly flops: number;
-}
-
-/** A node with concrete shapes; undefined where an optional value is left out. */
-export interface ShapedNode {
-  readonly node: Node;
-  readonly inputs: readonly (readonly number[] | undefined)[];
-  readonly outputs: readonly (readonly number[] | undefined)[];
-}
-
-type Rule = (shaped: ShapedNode) => Work;
-
-const multiplyAdds = (macs: number): Work => ({ macs, flops: 2 * macs });
-const arithmetic = (flops: number): Work => ({ macs: 0, flops });
-
-function need(shapes: ShapedNode["inputs"], index: number): readonly number[] {
-  const shape = shapes[index];
-  // The caller has made sure that every value present has a shape: this one is missing from the file.
-  if (shape === undefined) throw new RangeError(`value ${index} is missing`);
-  return shape;
-}
-
-const last = (shape: readonly number[], back = 1): number => shape[shape.length - back] ?? 1;
-const outputElements = ({ outputs }: ShapedNode): number => elementCount(need(outputs, 0));
+import {
+  attention,
+  groupQueryAttention,
+  mixtureOfExperts,
+  multiHeadAttention,
+  packedAttention,
+} from "./attention-work.ts";
+import {
+  arithmetic,
+  inputShape,
+  last,
+  multiplyAdds,
+  outputElements,
+  outputShape,
+  type Rule,
+  type ShapedNode,
+  type Work,
+} from "./work.ts";
 
 /** Y[…, M, N] = A[…, M, K] · B[…, K, N]: K multiply-adds for each element of Y. */
-const matMul: Rule = (shaped) => multiplyAdds(outputElements(shaped) * last(need(shaped.inputs, 0)));
+const matMul: Rule = (shaped) => multiplyAdds(outputElements(shaped) * last(inputShape(shaped, 0)));
 
 const fusedMatMul: Rule = (shaped) => {
-  const a = need(shaped.inputs, 0);
+  const a = inputShape(shaped, 0);
   return multiplyAdds(outputElements(shaped) * last(a, intAttribute(shaped.node, "transA", 0) === 1 ? 2 : 1));
 };
 
 const gemm: Rule = (shaped) => {
-  const a = need(shaped.inputs, 0);
+  const a = inputShape(shaped, 0);
   return multiplyAdds(outputElements(shaped) * (a[intAttribute(shaped.node, "transA", 0) === 1 ? 0 : 1] ?? 1));
 };
 
@@ -48,19 +37,19 @@ const gemm: Rule = (shaped) => {
 const convolution =
   (weightIndex: number): Rule =>
   (shaped) =>
-    multiplyAdds(outputElements(shaped) * elementCount(need(shaped.inputs, weightIndex).slice(1)));
+    multiplyAdds(outputElements(shaped) * elementCount(inputShape(shaped, weightIndex).slice(1)));
 
 /** Each input element is spread over Cout/group · kernel; weights are [Cin, Cout/group, kernel…]. */
-const transposedConvolution: Rule = ({ inputs }) =>
-  multiplyAdds(elementCount(need(inputs, 0)) * elementCount(need(inputs, 1).slice(1)));
+const transposedConvolution: Rule = (shaped) =>
+  multiplyAdds(elementCount(inputShape(shaped, 0)) * elementCount(inputShape(shaped, 1).slice(1)));
 
 /** For every combination of all labels one product of the operands: size of the label space · (operands − 1). */
 const einsum: Rule = (shaped) => {
   const [terms = ""] = stringAttribute(shaped.node, "equation", "").replaceAll(/\s/g, "").split("->");
   const sizes = new Map<string, number>();
   terms.split(",").forEach((term, operand) => {
-    const shape = need(shaped.inputs, operand);
-    const labels = [...term.replace("...", "")];
+    const shape = inputShape(shaped, operand);
+    const labels = term.replace("...", "").split("");
     const dots = term.indexOf("...");
     const hidden = shape.length - labels.length;
     const names =
@@ -81,53 +70,20 @@ const einsum: Rule = (shaped) => {
 /** gates · hidden · (input + hidden) per step, sample and direction; X is [seq, batch, input], W [dirs, gates·hidden, input]. */
 const recurrent =
   (gates: number): Rule =>
-  ({ node, inputs }) => {
-    const x = need(inputs, 0);
-    const recurrence = need(inputs, 2);
+  (shaped) => {
+    const x = inputShape(shaped, 0);
+    const recurrence = inputShape(shaped, 2);
     const directions = recurrence[0] ?? 1;
-    const hidden = intAttribute(node, "hidden_size", last(recurrence));
+    const hidden = intAttribute(shaped.node, "hidden_size", last(recurrence));
     const steps = (x[0] ?? 1) * (x[1] ?? 1);
     return multiplyAdds(steps * directions * gates * hidden * (last(x) + hidden));
   };
-
-/** Standard Attention (opset 23): Q [batch, heads, S, D] or [batch, S, heads·D]; scores and weighted sum. */
-const attention: Rule = ({ node, inputs }) => {
-  const query = need(inputs, 0);
-  const key = need(inputs, 1);
-  const value = need(inputs, 2);
-  const past = inputs[4] === undefined ? 0 : last(inputs[4], 2);
-  if (query.length === 4) {
-    const rows = elementCount(query.slice(0, 3));
-    return multiplyAdds(rows * (last(key, 2) + past) * (last(query) + last(value)));
-  }
-  const heads = intAttribute(node, "q_num_heads", 1);
-  const valueHeads = intAttribute(node, "kv_num_heads", heads);
-  const rows = (query[0] ?? 1) * (query[1] ?? 1);
-  return multiplyAdds(rows * ((key[1] ?? 1) + past) * (last(query) + (last(value) / valueHeads) * heads));
-};
-
-/** com.microsoft Attention: X [batch, S, in] through W [in, 3·hidden], then scores and weighted sum. */
-const packedAttention: Rule = (shaped) => {
-  const x = need(shaped.inputs, 0);
-  const weights = need(shaped.inputs, 1);
-  const rows = (x[0] ?? 1) * (x[1] ?? 1);
-  const hidden = last(need(shaped.outputs, 0));
-  return multiplyAdds(rows * elementCount(weights) + 2 * rows * (x[1] ?? 1) * hidden);
-};
-
-/** com.microsoft MultiHeadAttention: projections are outside; scores and weighted sum only. */
-const multiHeadAttention: Rule = ({ inputs, outputs }) => {
-  const query = need(inputs, 0);
-  const key = inputs[1] ?? query;
-  const rows = (query[0] ?? 1) * (query[1] ?? 1);
-  return multiplyAdds(2 * rows * last(key, key.length === 4 ? 2 : key.length - 1) * last(need(outputs, 0)));
-};
 
 /** Weights packed blockwise: K and N are attributes. */
 const packedMatMul: Rule = (shaped) => multiplyAdds(outputElements(shaped) * intAttribute(shaped.node, "K", 0));
 
 const perOutput: Rule = (shaped) => arithmetic(outputElements(shaped));
-const perInput: Rule = ({ inputs }) => arithmetic(elementCount(need(inputs, 0)));
+const perInput: Rule = (shaped) => arithmetic(elementCount(inputShape(shaped, 0)));
 const nothing: Rule = () => ({ macs: 0, flops: 0 });
 
 /** One operation for each element of each window. */
@@ -141,6 +97,52 @@ const window: Rule = (shaped) => {
 const resize: Rule = (shaped) =>
   stringAttribute(shaped.node, "mode", "nearest") === "nearest" ? nothing(shaped) : perOutput(shaped);
 
+/** A fast Fourier transform of length n takes 5·n·log2 n operations; the count of transforms follows from the output. */
+const fourier =
+  (lengthOf: (shaped: ShapedNode) => number, perTransform: (shaped: ShapedNode, length: number) => number): Rule =>
+  (shaped) => {
+    const length = Math.max(1, lengthOf(shaped));
+    const transforms = outputElements(shaped) / Math.max(1, perTransform(shaped, length));
+    return arithmetic(Math.round(transforms * 5 * length * Math.log2(length)));
+  };
+
+/** The transformed axis is real data with 1 or complex data with 2 numbers in the last axis. */
+const transformedSizes = (shaped: ShapedNode): number[] => {
+  const axis = intAttribute(shaped.node, "axis", -2);
+  return [shaped.inputs[0], outputShape(shaped)].map((shape) => shape?.at(axis) ?? 1);
+};
+const discreteFourier = fourier(
+  (shaped) => Math.max(...transformedSizes(shaped)),
+  (shaped) => (transformedSizes(shaped)[1] ?? 1) * last(outputShape(shaped)),
+);
+/** Output `[batch, frames, bins, 2]`; one-sided results hold half the bins. */
+const shortTimeFourier = fourier(
+  (shaped) => {
+    const bins = last(outputShape(shaped), 2);
+    return intAttribute(shaped.node, "onesided", 1) === 1 ? 2 * (bins - 1) : bins;
+  },
+  (shaped) => last(outputShape(shaped), 2) * 2,
+);
+const realFourier = fourier(
+  (shaped) => last(inputShape(shaped, 0)),
+  (shaped) => last(outputShape(shaped), 2) * 2,
+);
+const inverseRealFourier = fourier(
+  (shaped) => last(outputShape(shaped)),
+  (shaped) => last(outputShape(shaped)),
+);
+
+/** Elimination over n×n matrices: 2/3·n³ for a determinant, 2·n³ for an inverse. */
+const elimination =
+  (factor: number): Rule =>
+  (shaped) => {
+    const data = inputShape(shaped, 0);
+    return arithmetic(Math.round(elementCount(data) * last(data) * factor));
+  };
+
+/** Difference, square and sum for each pair of rows. */
+const distances: Rule = (shaped) => arithmetic(3 * outputElements(shaped) * last(inputShape(shaped, 0)));
+
 /** Inference passes through; only an active mask computes. */
 const dropout: Rule = (shaped) =>
   floatAttribute(shaped.node, "ratio", 0) > 0 && shaped.inputs[2] ? perOutput(shaped) : nothing(shaped);
@@ -148,10 +150,10 @@ const dropout: Rule = (shaped) =>
 const each = (names: string, rule: Rule): [string, Rule][] => names.split(/\s+/).map((name) => [name, rule]);
 
 const RULES = new Map<string, Rule>([
-  ...each("MatMul MatMulInteger QLinearMatMul MatMulIntegerToFloat DynamicQuantizeMatMul", matMul),
-  ...each("FusedMatMul TransposeMatMul", fusedMatMul),
+  ...each("MatMul MatMulInteger QLinearMatMul MatMulIntegerToFloat DynamicQuantizeMatMul MatMulInteger16", matMul),
+  ...each("FusedMatMul FusedMatMulActivation TransposeMatMul", fusedMatMul),
   ...each("Gemm FusedGemm QGemm", gemm),
-  ...each("Conv ConvInteger FusedConv NhwcFusedConv", convolution(1)),
+  ...each("Conv ConvInteger FusedConv NhwcConv NhwcFusedConv DeformConv", convolution(1)),
   ...each("QLinearConv NhwcQLinearConv", convolution(3)),
   ...each("ConvTranspose", transposedConvolution),
   ...each("Einsum", einsum),
@@ -160,13 +162,25 @@ const RULES = new Map<string, Rule>([
   ...each("GRU", recurrent(3)),
   ...each("RNN", recurrent(1)),
   ["Attention", attention],
-  ["com.microsoft:Attention", packedAttention],
-  ["com.microsoft:MultiHeadAttention", multiHeadAttention],
+  ["com.microsoft:Attention", packedAttention(4)],
+  ["QAttention", packedAttention(8)],
+  ["MultiHeadAttention", multiHeadAttention],
+  ["GroupQueryAttention", groupQueryAttention],
+  ["MoE", mixtureOfExperts([2, 4, 6], false)],
+  ["QMoE", mixtureOfExperts([2, 5, 8], true)],
+  ["DFT", discreteFourier],
+  ["STFT", shortTimeFourier],
+  ["Rfft", realFourier],
+  ["Irfft", inverseRealFourier],
+  ["Det", elimination(2 / 3)],
+  ["Inverse", elimination(2)],
+  ["CDist", distances],
 
   ...each(
     `Abs Acos Acosh Add Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BitShift Ceil Celu Clip Cos Cosh
     CumSum CumProd DequantizeLinear Div DynamicQuantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish HardTanh LeakyRelu Log
     Max Mean Min Mish Mod Mul Neg Pow PRelu QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh
+    BiasAdd BiasDropout BiasSplitGelu BlackmanWindow HammingWindow HannWindow MelWeightMatrix AffineGrid
     Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu BiasGelu FastGelu QuickGelu
     QLinearAdd QLinearMul QLinearSigmoid QLinearLeakyRelu`,
     perOutput,
@@ -174,15 +188,15 @@ const RULES = new Map<string, Rule>([
   ...each(
     `BatchNormalization GroupNormalization InstanceNormalization LayerNormalization LogSoftmax LpNormalization LRN
     MeanVarianceNormalization RMSNormalization Softmax Hardmax SkipLayerNormalization SimplifiedLayerNormalization
-    SkipSimplifiedLayerNormalization EmbedLayerNormalization RotaryEmbedding QLinearSoftmax GridSample RoiAlign`,
+    SkipSimplifiedLayerNormalization EmbedLayerNormalization RotaryEmbedding GemmaRotaryEmbedding BiasSoftmax GroupNorm SkipGroupNorm QLinearSoftmax GridSample RoiAlign`,
     perOutput,
   ),
   ...each(
     `ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
-    GlobalAveragePool GlobalMaxPool GlobalLpPool QLinearGlobalAveragePool SoftmaxCrossEntropyLoss NegativeLogLikelihoodLoss`,
+    GlobalAveragePool GlobalMaxPool GlobalLpPool QLinearGlobalAveragePool QLinearReduceMean MaxRoiPool SoftmaxCrossEntropyLoss NegativeLogLikelihoodLoss`,
     perInput,
   ),
-  ...each("AveragePool MaxPool LpPool QLinearAveragePool", window),
+  ...each("AveragePool MaxPool NhwcMaxPool LpPool QLinearAveragePool", window),
   ...each("Resize Upsample", resize),
   ["Dropout", dropout],
 
@@ -193,7 +207,8 @@ const RULES = new Map<string, Rule>([
     RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range Reshape ReverseSequence ScatterElements ScatterND Scatter
     SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength Shape Size Slice SpaceToDepth
     Split SplitToSequence Squeeze TensorScatter Tile TopK Transpose Trilu Unique Unsqueeze Where Xor QLinearConcat
-    GatherBlockQuantized`,
+    GatherBlockQuantized QLinearWhere ExpandDims BitCast CenterCropPad RegexFullMatch StringConcat StringNormalizer StringSplit
+    TfIdfVectorizer`,
     nothing,
   ),
 ]);

@@ -33,15 +33,23 @@ const QUANTIZED_WEIGHTS = new Map<string, readonly number[]>([
   ["DynamicQuantizeLSTM", [1, 2]],
   ["QAttention", [1]],
   ["QEmbedLayerNormalization", [2, 3, 4]],
+  ["QMoE", [2, 5, 8]],
 ]);
+
+/** The attribute that says how many bits of a uint8 element one value takes; 4 where it is left out. */
+const PACKED_BITS: Readonly<Record<string, string>> = { GatherBlockQuantized: "bits", QMoE: "expert_weight_bits" };
+
+/** A quantised weight may be picked from or rearranged on its way: an embedding is gathered before it is dequantized. */
+const MOVES = new Set(["Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"]);
 
 /** Elements behind a packed weight: the bytes say less than the attributes. */
 function logicalElements(node: Node, tensor: TensorRef): number {
   if (node.opType === "MatMulNBits" || node.opType === "MatMulBnb4") {
     return intAttribute(node, "K", 0) * intAttribute(node, "N", 0);
   }
-  const packedBytes = node.opType === "GatherBlockQuantized" && DTYPES[tensor.dtype].bits === 8;
-  return elementCount(tensor.shape) * (packedBytes ? 8 / intAttribute(node, "bits", 8) : 1);
+  const bitsName = PACKED_BITS[node.opType];
+  const packed = bitsName !== undefined && DTYPES[tensor.dtype].bits === 8;
+  return elementCount(tensor.shape) * (packed ? 8 / intAttribute(node, bitsName, 4) : 1);
 }
 
 /** Two references to one byte range, or one array in memory, are one stored tensor. */
@@ -78,14 +86,18 @@ class Count {
       if (sparse !== undefined) this.#float(sparse.values);
     }
     const scope: Scope = { tensors, outer };
+    const origin = new Map<string, string>();
     for (const node of graph.nodes) {
+      const [data = ""] = node.inputs;
+      if (MOVES.has(node.opType)) origin.set(node.outputs[0] ?? "", origin.get(data) ?? data);
       for (const index of QUANTIZED_WEIGHTS.get(node.opType) ?? []) {
-        const tensor = lookUp(scope, node.inputs[index] ?? "");
+        const name = node.inputs[index] ?? "";
+        const tensor = lookUp(scope, origin.get(name) ?? name);
         if (tensor !== undefined && !isFloat(tensor.dtype)) this.#count(tensor, logicalElements(node, tensor));
       }
       let own = 0;
       for (const name of new Set(node.inputs)) {
-        const tensor = lookUp(scope, name);
+        const tensor = lookUp(scope, origin.get(name) ?? name);
         const key = tensor === undefined ? undefined : storageKey(tensor);
         own += this.#elements.get(key) ?? 0;
         this.#elements.delete(key);

@@ -70,20 +70,22 @@ async function analyze(context: ActionContext, file: string, flags: AnalyzeFlags
   context.result(report, () => describe(report, flags, context.columns), report.assumptions);
 }
 
+const describeShapes = (values: Record<string, number[] | null>): string =>
+  Object.entries(values)
+    .map(([name, sizes]) => `${name} ${sizes === null ? "?" : `[${sizes.join(", ")}]`}`)
+    .join(", ");
+
+const countOrUnknown = (value: number | null): string => (value === null ? "unknown" : formatCount(value));
+
 function describe(report: CostReport, flags: AnalyzeFlags, columns: number): string {
   const { model, coverage, roofline } = report;
-  const shape = (sizes: readonly number[] | null) => (sizes === null ? "?" : `[${sizes.join(", ")}]`);
-  const shapes = (values: Record<string, number[] | null>) =>
-    Object.entries(values)
-      .map(([name, sizes]) => `${name} ${shape(sizes)}`)
-      .join(", ");
   const facts: [string, string][] = [
     [
       "model",
       `${model.path ?? ""}  ONNX opset ${model.opset}${model.fileBytes === null ? "" : `, ${formatNumber(model.fileBytes, "B")}`}`,
     ],
-    ["inputs", shapes(report.inputs)],
-    ["outputs", shapes(report.outputs)],
+    ["inputs", describeShapes(report.inputs)],
+    ["outputs", describeShapes(report.outputs)],
     ["nodes", formatCount(report.nodeCount)],
     ["parameters", `${formatCount(report.parameters)}  (${formatNumber(report.weightBytes, "B")})`],
     ["multiply-adds", formatCount(report.macs)],
@@ -146,13 +148,12 @@ function operatorTable(report: CostReport, top: number, columns: number): string
 }
 
 function nodeTable(report: CostReport, top: number, columns: number): string {
-  const known = (value: number | null) => (value === null ? "unknown" : formatCount(value));
   const row = (node: NodeCost) => [
     node.path,
     node.opType,
     node.outputShapes.map((sizes) => (sizes === null ? "?" : sizes.join("×"))).join(" "),
-    known(node.macs),
-    known(node.flops),
+    countOrUnknown(node.macs),
+    countOrUnknown(node.flops),
     share(node.flops ?? 0, report.flops),
     node.bytesMoved === null ? "unknown" : formatNumber(node.bytesMoved, "B"),
   ];

@@ -146,7 +146,10 @@ function inferScan(call: OperatorCall, scope: Scope): Outcome {
     const shape = type.shape as Sizes;
     const axis = batched ? 1 : (axes[i] ?? 0) < 0 ? axes[i] + shape.length : (axes[i] ?? 0);
     trips = shape[axis];
-    return { ...type, shape: shape.filter((_, at) => at !== axis && !(batched && at === 0)) };
+    return tensor(
+      type.dtype,
+      shape.filter((_, at) => at !== axis && !(batched && at === 0)),
+    );
   });
   const batch = batched ? firstSize(inputs) : undefined;
   const states = inputs.slice(0, stateCount).map((type) => (batched ? withoutBatch(type) : type));

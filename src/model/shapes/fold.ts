@@ -370,7 +370,7 @@ export function foldValues(
   if (known.some((entry) => entry === undefined)) return [];
   const complete = known as readonly { dtype: DType; shape: readonly number[] }[];
   const elements = opType === "ConstantOfShape" ? filled(call, complete, loaded) : folded(call, complete);
-  return complete.map((entry, i) => (elements[i] === undefined ? undefined : { ...entry, elements: elements[i] }));
+  return complete.map(({ dtype, shape }, i) => elements[i] && { dtype, shape, elements: elements[i] });
 }
 
 function folded(

@@ -34,20 +34,21 @@ const filledGraph = (graph: Graph, filling: Filling): Graph => ({
   nodes: graph.nodes.map((node) => filledNode(node, filling)),
 });
 
+const untyped = (name: string) => ({ name, type: undefined });
+
 /** The body of a function as it runs at one call. */
 export function instantiate(definition: FunctionDefinition, call: Node): Graph {
   const filling: Filling = {
     attributes: new Map([...definition.defaultAttributes, ...call.attributes]),
     absent: new Set(definition.inputs.filter((_, i) => (call.inputs[i] ?? "") === "")),
   };
-  const named = (name: string) => ({ name, type: undefined });
   return {
     name: definition.name,
     nodes: definition.nodes.map((node) => filledNode(node, filling)),
     initializers: new Map(),
     sparseInitializers: new Map(),
-    inputs: definition.inputs.map(named),
-    outputs: definition.outputs.map(named),
+    inputs: definition.inputs.map(untyped),
+    outputs: definition.outputs.map(untyped),
     valueInfo: definition.valueInfo,
   };
 }

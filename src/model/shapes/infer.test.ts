@@ -110,20 +110,21 @@ test("strided convolution, transposed convolution and concatenation of a symboli
   }
 });
 
+const branch = (name: string, count: number) =>
+  graph({
+    name,
+    nodes: [
+      node(
+        "Concat",
+        Array.from({ length: count }, () => "x"),
+        [`${name}_out`],
+        { axis: int(0) },
+      ),
+    ],
+    outputs: [tensorInfo(`${name}_out`, "float32", undefined)],
+  });
+
 const branchModel = (condition: Node | undefined): ModelGraph => {
-  const branch = (name: string, count: number) =>
-    graph({
-      name,
-      nodes: [
-        node(
-          "Concat",
-          Array.from({ length: count }, () => "x"),
-          [`${name}_out`],
-          { axis: int(0) },
-        ),
-      ],
-      outputs: [tensorInfo(`${name}_out`, "float32", undefined)],
-    });
   return model({
     nodes: [
       ...(condition === undefined ? [] : [condition]),

@@ -73,7 +73,7 @@ export function einsumTerms(equation: string, shapes: readonly Sizes[]) {
     dots = Math.max(dots, term.includes("...") ? hidden : 0);
     const dotted = Array.from({ length: hidden }, (_, k) => `.${hidden - k}`);
     const [before, after] = term.includes("...") ? term.split("...") : [term, ""];
-    const labels = [...before, ...(term.includes("...") ? dotted : []), ...after];
+    const labels = [...Array.from(before), ...(term.includes("...") ? dotted : []), ...Array.from(after)];
     labels.forEach((label, axis) => {
       const known = sizes.get(label);
       sizes.set(label, known === undefined ? shape[axis] : broadcast([known], [shape[axis]])[0]);
@@ -87,7 +87,12 @@ export function einsumTerms(equation: string, shapes: readonly Sizes[]) {
     ...[...new Set(letters)].sort().filter((l) => letters.indexOf(l) === letters.lastIndexOf(l)),
   ];
   const [before, after] = (right ?? "").split("...");
-  const output = right === undefined ? implicit : right.includes("...") ? [...before, ...all, ...after] : [...right];
+  const output =
+    right === undefined
+      ? implicit
+      : right.includes("...")
+        ? [...Array.from(before), ...all, ...Array.from(after)]
+        : Array.from(right);
   return { inputs, output, sizes };
 }
 
