@@ -9,7 +9,7 @@ import { elementCount } from "../model/tensor-value.ts";
 export function bytesOfType(type: ValueType | undefined): number | undefined {
   if (type?.kind !== "tensor" || type.shape === undefined) return undefined;
   if (!type.shape.every((size) => typeof size === "number")) return undefined;
-  return byteLengthOf(type.dtype, elementCount(type.shape as readonly number[]));
+  return byteLengthOf(type.dtype, elementCount(type.shape));
 }
 
 /** Names that a node reads, those that its subgraphs take from outside included. */

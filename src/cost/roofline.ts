@@ -44,13 +44,16 @@ export function peakFor(hardware: HardwareProfile, dtype: DType): Figure | undef
   return Object.values(hardware.peakRate)[0];
 }
 
-/** max(flops / peak, bytes / bandwidth) at the full data-sheet rates of all devices together. */
+/**
+ * max(flops / peak, bytes / bandwidth) at the full data-sheet rates of all devices together; undefined without a known peak. A
+ * device of unknown bandwidth is bound by arithmetic alone, which `durationFigure` says.
+ */
 export function nodeTime(node: RooflineNode, hardware: HardwareProfile): NodeTime | undefined {
   const peak = peakFor(hardware, node.dtype);
-  const bandwidth = hardware.memoryBandwidth;
-  if (peak === undefined || bandwidth === undefined) return undefined;
+  if (peak === undefined) return undefined;
   const compute = node.flops / (peak.value * hardware.count);
-  const memory = node.bytesMoved / (bandwidth.value * hardware.count);
+  const bandwidth = hardware.memoryBandwidth?.value ?? Infinity;
+  const memory = node.bytesMoved / (bandwidth * hardware.count);
   return compute > memory ? { seconds: compute, bound: "compute" } : { seconds: memory, bound: "memory" };
 }
 
@@ -62,6 +65,12 @@ export function durationFigure(boundSeconds: number, hardware: HardwareProfile):
       text: "launch, synchronization and framework time are not in the roofline; small models take longer than it says",
     },
   ];
+  if (hardware.memoryBandwidth === undefined) {
+    assumptions.push({
+      key: "roofline.no-bandwidth",
+      text: `the memory bandwidth of ${hardware.name} is not known, so only arithmetic bounds the time`,
+    });
+  }
   if (hardware.count > 1) {
     assumptions.push({
       key: "roofline.perfect-split",

@@ -93,7 +93,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
     const winner = found.candidates.find(({ id }) => id === found.selected);
     const chosen = await placeWinner(winner, outDir);
     if (winner !== undefined && chosen !== undefined) {
-      rows.push({ role: "compressed", title: winner.title, path: chosen, measured: winner, history: [] });
+      rows.push({ role: "compressed", title: winner.id, path: chosen, measured: winner, history: [] });
     }
     const judged = data.test ?? data.validation;
     const context = {

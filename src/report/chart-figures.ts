@@ -102,7 +102,7 @@ async function frontFigure(
     const cost = costOf(candidate);
     if (cost === null || candidate.accuracy === null) continue;
     points.push({
-      label: candidate.title,
+      label: candidate.id,
       cost,
       quality: candidate.accuracy,
       standing: candidate.accepted ? "accepted" : "refused",
@@ -151,7 +151,7 @@ async function lossFigure(dossier: Dossier, messages: Messages): Promise<Html> {
   });
   const share = judged.every(({ loss }) => isShare(loss.loss));
   const rows = judged.map(({ candidate, loss }): LossRow => ({
-    label: candidate.title,
+    label: candidate.id,
     loss: loss.loss,
     standing: candidate.accepted ? "accepted" : "refused",
   }));

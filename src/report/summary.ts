@@ -2,7 +2,7 @@
 import { formatMaxDrop } from "../compress/budget.ts";
 import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { divide, exact, scale, type Figure } from "../quantity/figure.ts";
-import { formatFigure, formatFraction } from "../quantity/format.ts";
+import { formatFigure } from "../quantity/format.ts";
 import { html, type Html } from "./html.ts";
 import { intervalStrip, methodGlyph } from "./marks.ts";
 import type { Messages } from "./messages.ts";
@@ -71,7 +71,7 @@ function card(
   options: { readonly comparison?: string } = {},
 ): Html {
   if (now === undefined || before === undefined) return html``;
-  const whole = now.unit === "1" ? formatFraction(now) : formatFigure(now);
+  const whole = formatMetric(now);
   const [number, unit] = splitUnit(whole);
   const rows = [
     { figure: before, color: "original" as const, label: `${messages.roles.original}: ${formatMetric(before)}` },

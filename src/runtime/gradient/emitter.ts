@@ -151,7 +151,7 @@ export class Emitter {
   /**
    * Adds slices along `axis` into zeros: `result[…, indices[i], …] += updates[…, i, …]`, repeated indices accumulate.
    *
-   * ScatterElements, not ScatterND: the latter runs its updates on several threads and loses sums on repeated indices.
+   * ScatterElements adds repeated indices one after another, so the sum has one order and the result one set of bytes.
    * @param indices int64 `[n]`, `n` the size of `updates` along `axis`
    */
   scatterAdd(updates: string, updatesShape: readonly number[], indices: string, axis: number, size: number): string {
