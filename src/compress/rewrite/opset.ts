@@ -1,6 +1,15 @@
 // Raises a model's operator set to the version an integer kernel needs, converting what changed or refusing; may depend on model and draft.
-import { floatAttribute, intAttribute, intsAttribute, stringAttribute, subgraphsOf } from "../../model/attributes.ts";
+import {
+  floatAttribute,
+  int,
+  intAttribute,
+  intsAttribute,
+  stringAttribute,
+  subgraphsOf,
+} from "../../model/attributes.ts";
 import type { Attribute, ModelGraph, Node } from "../../model/graph.ts";
+import { inferShapes } from "../../model/shapes/infer.ts";
+import { typeIn, type ShapeInference } from "../../model/shapes/inference.ts";
 import { float32Tensor, int64Tensor } from "../../model/tensor-value.ts";
 import { GraphDraft } from "./draft.ts";
 
@@ -34,7 +43,7 @@ const without = (node: Node, ...names: string[]): ReadonlyMap<string, Attribute>
   new Map([...node.attributes].filter(([name]) => !names.includes(name)));
 
 /** Attributes that became inputs, one conversion an operator. `undefined`: this use cannot be carried over. */
-type Conversion = (node: Node, from: number, draft: GraphDraft) => Node | undefined;
+type Conversion = (node: Node, from: number, draft: GraphDraft, shapes: ShapeInference) => Node | undefined;
 
 function axesToInput(node: Node, from: number, draft: GraphDraft): Node {
   const axes = intsAttribute(node, "axes");
@@ -90,18 +99,13 @@ function dropout(node: Node, from: number): Node | undefined {
 }
 
 /** Before 13 the softmaxes flattened all axes from `axis` on; from 13 they work on that one axis. Equal for the last axis. */
-function softmax(node: Node, from: number, draft: GraphDraft): Node | undefined {
+function softmax(node: Node, from: number, _draft: GraphDraft, shapes: ShapeInference): Node | undefined {
   if (from >= 13) return node;
   const axis = intAttribute(node, "axis", 1);
-  const annotated = [...draft.model.graph.valueInfo, ...draft.inputs, ...draft.outputs];
-  const isOneOf = (name: string) => name === node.inputs[0] || name === node.outputs[0];
-  const type = annotated.find((value) => isOneOf(value.name) && value.type?.kind === "tensor")?.type;
+  const type = typeIn(shapes.root, node.inputs[0]) ?? typeIn(shapes.root, node.outputs[0]);
   const rank = type?.kind === "tensor" ? type.shape?.length : undefined;
-  const producer = draft.nodes.find((candidate) => candidate.outputs.includes(node.inputs[0]));
-  const knownRank = rank ?? (producer?.opType === "Gemm" || producer?.opType === "Flatten" ? 2 : undefined);
-  const onLastAxis = axis === -1 || (knownRank !== undefined && axis === knownRank - 1);
-  if (!onLastAxis) return undefined;
-  return { ...node, attributes: new Map([...node.attributes, ["axis", { type: "int", value: -1n }]]) };
+  if (axis !== -1 && (rank === undefined || axis !== rank - 1)) return undefined;
+  return { ...node, attributes: new Map([...node.attributes, ["axis", int(-1)]]) };
 }
 
 const CONVERSIONS: Record<string, Conversion> = {
@@ -135,7 +139,7 @@ function subgraphsUnchanged(node: Node): boolean {
  *
  * @returns refused when a node changed its meaning between the versions in a way that is not convertible from the file alone
  */
-export function raiseOpset(model: ModelGraph, target: number): Raised {
+export async function raiseOpset(model: ModelGraph, target: number): Promise<Raised> {
   const from = model.opsets.get("") ?? model.opsets.get("ai.onnx") ?? 1;
   if (from >= target) return { kind: "model", model };
   const stays = `the model is at operator set ${from}, ${target} is needed`;
@@ -143,11 +147,12 @@ export function raiseOpset(model: ModelGraph, target: number): Raised {
     return { kind: "refused", reason: `${stays}: such a step is not supported` };
   if (model.functions.length > 0) return { kind: "refused", reason: `${stays}: its own functions cannot be converted` };
   const draft = new GraphDraft(model);
+  const shapes = await inferShapes(model);
   const converted: Node[] = [];
   for (const node of draft.nodes) {
     const isStandard = node.domain === "" || node.domain === "ai.onnx";
     const convert = CONVERSIONS[node.opType];
-    const result = !isStandard || UNCHANGED.has(node.opType) ? node : convert?.(node, from, draft);
+    const result = !isStandard || UNCHANGED.has(node.opType) ? node : convert?.(node, from, draft, shapes);
     if (result === undefined || !subgraphsUnchanged(node)) {
       return {
         kind: "refused",

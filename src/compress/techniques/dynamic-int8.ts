@@ -147,7 +147,7 @@ export async function dynamicInt8(
   options: DynamicInt8Options,
   context: Pick<TechniqueContext, "weightGrid">,
 ): Promise<TechniqueResult> {
-  const raised = raiseOpset(model, NEEDED_OPSET);
+  const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
   const layers = findLinearLayers(draft);

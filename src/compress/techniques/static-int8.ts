@@ -215,7 +215,7 @@ export async function staticInt8(
   context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "weightGrid">,
 ): Promise<TechniqueResult> {
   if (context.calibration === undefined) return refused("static ranges need calibration data, none was given");
-  const raised = raiseOpset(model, NEEDED_OPSET);
+  const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
   const found = findLinearLayers(draft);

@@ -124,7 +124,7 @@ export async function weightOnlyBlocks(
  * inference.
  */
 export async function weightOnlyColumns(model: ModelGraph): Promise<TechniqueResult> {
-  const raised = raiseOpset(model, NEEDED_OPSET);
+  const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
   const layers = findLinearLayers(draft);
