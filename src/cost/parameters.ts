@@ -11,7 +11,7 @@ export interface ParameterCount {
   readonly parameters: number;
   /** Bytes as stored. */
   readonly weightBytes: number;
-  /** Elements by the node that reads them first, in file order. */
+  /** Elements by the node that reads them first, in file order; a constant that no node reads belongs to its own node. */
   readonly byNode: ReadonlyMap<Node, number>;
 }
 
@@ -95,16 +95,19 @@ class Count {
         const tensor = lookUp(scope, origin.get(name) ?? name);
         if (tensor !== undefined && !isFloat(tensor.dtype)) this.#count(tensor, logicalElements(node, tensor));
       }
-      let own = 0;
-      for (const name of new Set(node.inputs)) {
-        const tensor = lookUp(scope, origin.get(name) ?? name);
-        const key = tensor === undefined ? undefined : storageKey(tensor);
-        own += this.#elements.get(key) ?? 0;
-        this.#elements.delete(key);
-      }
-      if (own > 0) this.byNode.set(node, own);
+      for (const name of node.inputs) this.#claim(node, lookUp(scope, origin.get(name) ?? name));
       for (const { graph: inner } of subgraphsOf(node)) this.graph(inner, scope);
     }
+    // A branch may hand a constant out unread, as models do that keep weights for two sampling rates.
+    for (const node of graph.nodes)
+      if (node.opType === "Constant") this.#claim(node, tensors.get(node.outputs[0] ?? ""));
+  }
+
+  #claim(node: Node, tensor: TensorRef | undefined): void {
+    const key = tensor === undefined ? undefined : storageKey(tensor);
+    const own = this.#elements.get(key) ?? 0;
+    this.#elements.delete(key);
+    if (own > 0) this.byNode.set(node, own + (this.byNode.get(node) ?? 0));
   }
 
   #float(tensor: TensorRef): void {
