@@ -157,7 +157,7 @@ async function readEntry(entry: Entry, range: FileRange, name: string): Promise<
   requireInside(range, start, entry.compressedBytes);
   let checksum = 0;
   const onBytes = (bytes: Uint8Array): void => {
-    checksum = crc32(bytes, checksum);
+    checksum = checksumOf(bytes, checksum);
   };
   const array =
     entry.method === METHOD_STORED
@@ -209,6 +209,9 @@ async function readInflated(
   }
 }
 
+/** CRC-32 continued over `bytes`. Node's own starts over at zero when there are no bytes, as in an empty array. */
+const checksumOf = (bytes: Uint8Array, before = 0): number => (bytes.byteLength === 0 ? before : crc32(bytes, before));
+
 function wide(record: DataView, at: number, file: string): number {
   const value = Number(record.getBigUint64(at, true));
   if (!Number.isSafeInteger(value)) throw damaged(file, `a size of ${value} bytes`, at);
@@ -239,7 +242,7 @@ export async function writeNpz(file: string, arrays: readonly NamedArray[]): Pro
     for (const array of arrays) {
       const header = npyHeader(array);
       const data = bytesOf(array.data);
-      const crc = crc32(data, crc32(header));
+      const crc = checksumOf(data, checksumOf(header));
       const name = new TextEncoder().encode(`${array.name}.npy`);
       const record = { name, crc, bytes: header.byteLength + data.byteLength, headerOffset: offset };
       directory.push(centralRecord(record));

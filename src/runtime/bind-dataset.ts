@@ -122,9 +122,10 @@ function requireShape({ input, array, arrayName }: Binding, dataset: Dataset, si
     unknownRank ||
     (wanted.length === sample.length && wanted.every((dim, axis) => typeof dim !== "number" || dim === sample[axis]));
   if (fitting) return;
+  const batched = input.shape.slice(1);
   const hint =
-    knownElements(wanted) === knownElements(sample)
-      ? `The elements would fit in another shape: add #shape=${wanted.join("x")}.`
+    knownElements(batched) === knownElements(sample)
+      ? `The elements would fit in another shape: add #shape=${batched.join("x")}.`
       : undefined;
   throw new LightfootError("E_DATA", sides(input, array, arrayName, dataset), { hint });
 }
