@@ -2,7 +2,6 @@
 import { formatMaxDrop } from "../compress/budget.ts";
 import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { divide, exact, scale, type Figure } from "../quantity/figure.ts";
-import { formatFigure } from "../quantity/format.ts";
 import { html, type Html } from "./html.ts";
 import { intervalStrip, methodGlyph } from "./marks.ts";
 import type { Messages } from "./messages.ts";
