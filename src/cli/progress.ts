@@ -60,7 +60,9 @@ export function createProgress(stream: ProgressStream, now: () => number): Progr
 
   return {
     phase(title, total, unit = "") {
-      phase = { title, total, unit, startMilliseconds: now(), done: 0, detail: "", announced: false };
+      // A phase that learns its total begins anew under the same title: no second line in a log.
+      const announced = phase?.title === title && phase.announced;
+      phase = { title, total, unit, startMilliseconds: now(), done: 0, detail: "", announced };
       // The timer must not keep a finished process alive.
       timer ??= setInterval(show, REDRAW_MILLISECONDS).unref();
       show();

@@ -17,22 +17,63 @@ function pad(text: string, width: number, align: Column["align"]): string {
 }
 
 /**
- * A table with a rule under its head. When it is wider than `columns`, each row becomes a block of `title  value` lines:
- * a table that wraps cannot be read.
+ * A table with a rule under its head.
+ *
+ * Where it is too wide, intervals go on a line of their own below their values and row titles wrap; where that is too wide
+ * still, each row becomes a block of `title  value` lines: a table that the terminal wraps cannot be read.
  */
 export function formatTable(head: readonly Column[], rows: readonly (readonly string[])[], columns: number): string {
-  const widths = head.map(({ title }, at) =>
-    Math.max(screenWidth(title), ...rows.map((row) => screenWidth(row[at] ?? ""))),
-  );
-  const total = widths.reduce((sum, width) => sum + width + 2, -2);
-  if (total > columns) return formatBlocks(head, rows);
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, at) => pad(cell, widths[at] ?? 0, head[at]?.align))
-      .join("  ")
-      .trimEnd();
-  const rule = widths.map((width) => "─".repeat(width)).join("  ");
-  return [line(head.map(({ title }) => title)), rule, ...rows.map((row) => line(row))].join("\n");
+  const titles = head.map(({ title }) => [title]);
+  const flat = rows.map((row) => row.map((cell) => [cell]));
+  if (tableWidth([titles, ...flat]) <= columns) return formatLines(head, titles, flat);
+  const stacked = rows.map((row) => row.map((cell, at) => (at === 0 ? wrapWords(cell) : splitInterval(cell))));
+  if (tableWidth([titles, ...stacked]) <= columns) return formatLines(head, titles, stacked);
+  return formatBlocks(head, rows);
+}
+
+/** A cell's lines, from top to bottom. */
+type Lines = readonly string[];
+
+const GAP = 2;
+const MOST_TITLE_CHARACTERS = 22;
+
+const lineWidth = (lines: Lines): number => Math.max(0, ...lines.map(screenWidth));
+
+function columnWidths(rows: readonly (readonly Lines[])[]): number[] {
+  const count = Math.max(0, ...rows.map((row) => row.length));
+  return Array.from({ length: count }, (_, at) => Math.max(...rows.map((row) => lineWidth(row[at] ?? []))));
+}
+
+const tableWidth = (rows: readonly (readonly Lines[])[]): number =>
+  columnWidths(rows).reduce((sum, width) => sum + width + GAP, -GAP);
+
+function formatLines(head: readonly Column[], titles: readonly Lines[], rows: readonly (readonly Lines[])[]): string {
+  const widths = columnWidths([titles, ...rows]);
+  const draw = (row: readonly Lines[]) =>
+    Array.from({ length: Math.max(...row.map((cell) => cell.length)) }, (_, line) =>
+      widths
+        .map((width, at) => pad(row[at]?.[line] ?? "", width, head[at]?.align))
+        .join(" ".repeat(GAP))
+        .trimEnd(),
+    ).join("\n");
+  const rule = widths.map((width) => "─".repeat(width)).join(" ".repeat(GAP));
+  return [draw(titles), rule, ...rows.map(draw)].join("\n");
+}
+
+/** `97.8 (97.5…98.1) %` as `97.8 %` and `(97.5…98.1)`. */
+function splitInterval(cell: string): Lines {
+  const match = /^(.*?) (\([^)]*…[^)]*\))(.*)$/u.exec(cell);
+  return match === null ? [cell] : [`${match[1]}${match[3]}`, match[2] ?? ""];
+}
+
+function wrapWords(text: string): Lines {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || screenWidth(last) + 1 + screenWidth(word) > MOST_TITLE_CHARACTERS) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.map((line, at) => (at === 0 ? line : `  ${line}`));
 }
 
 function formatBlocks(head: readonly Column[], rows: readonly (readonly string[])[]): string {

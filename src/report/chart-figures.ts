@@ -126,7 +126,7 @@ async function frontFigure(
       standing === "accepted" || standing === "refused" ? messages[standing] : messages.roles[standing],
     ]),
   };
-  return chartFigure(caption, { option: frontChart(chart, CSS_THEME), width: 520, height: 400 }, table, messages);
+  return chartFigure(caption, { option: frontChart(chart, CSS_THEME), width: 1060, height: 430 }, table, messages);
 }
 
 /** The metric's worst value within the budget, from the candidate's own comparison with the original. */

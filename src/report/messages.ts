@@ -4,13 +4,21 @@ export const LANGUAGES = ["en", "zh"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
 const en = {
-  verdictAccepted: (title: string, times: string, loss: string, metric: string, budget: string) =>
-    `${title} is ${times} times smaller and loses ${loss} of ${metric}: within the budget of ${budget}.`,
+  verdictAccepted: (gain: string, loss: string, metric: string, budget: string) =>
+    `${gain}, losing ${loss} of ${metric}: within the budget of ${budget}.`,
+  verdictUnsure: "The far end of that interval lies beyond it.",
+  gain: {
+    size: (times: string) => `${times} times smaller`,
+    latency: (times: string) => `${times} times as fast`,
+    energy: (times: string) => `${times} times less energy`,
+    memory: (times: string) => `${times} times less memory`,
+  },
+  chosenLine: (title: string) => `Chosen: ${title}.`,
   verdictNone: (budget: string) => `No candidate stays within the budget of ${budget}: the original is kept.`,
   verdictTestFailed: (title: string, loss: string, budget: string) =>
     `${title} held on validation data, but on test data it loses ${loss}: beyond the budget of ${budget}.`,
   points: "points",
-  accuracyOn: (metric: string, split: string) => `${metric} on ${split} data`,
+  accuracyOn: (metric: string, split: string) => `${metric.charAt(0).toUpperCase()}${metric.slice(1)} on ${split} data`,
   split: { test: "test", validation: "validation", train: "training", calibration: "calibration" },
   sizeOnDisk: "Size on disk",
   energyPerThousand: "Energy per 1,000 inferences",
@@ -41,7 +49,10 @@ const en = {
   costChart: "FLOPs of one inference by operator",
   trainingChart: "Loss by epoch",
   budgetLine: "budget",
-  intervalNote: "Whiskers are 95 % intervals.",
+  efficiencyNote:
+    "CompressionRate = OriginalSize / CompressedSize. Efficiency = Accuracy / Resource, of one inference at the smallest batch; energy at the largest.",
+  intervalNote:
+    "Whiskers are 95 % intervals. Named are the chosen candidate, those that no other beats in both directions, and the models they stand against; all are in the data table.",
   table: "Data table",
   columns: {
     model: "Model",
@@ -56,17 +67,15 @@ const en = {
     latency: (batch: number) => `Latency, batch ${batch}, median`,
     peakMemory: "Peak memory",
     energy: "Energy per 1,000 inferences",
-    efficiency: "Efficiency",
     perResource: {
-      energy: "accuracy per kWh (1,000 inferences)",
-      flops: "accuracy per FLOP",
-      fileBytes: "accuracy per byte",
-      latency: "accuracy per second of latency",
+      energy: "Efficiency per kWh",
+      flops: "Efficiency per FLOP",
+      fileBytes: "Efficiency per byte",
+      latency: "Efficiency per second",
     },
     estimated: (device: string) => `Estimated on ${device}`,
     verdict: "Verdict",
     loss: "Loss",
-    reasons: "Why",
     operator: "Operator",
     count: "Nodes",
     moved: "Bytes moved",
@@ -129,8 +138,15 @@ const en = {
 export type Messages = typeof en;
 
 const zh: Messages = {
-  verdictAccepted: (title, times, loss, metric, budget) =>
-    `${title} 缩小到原来的 ${times} 分之一,${metric} 损失 ${loss},在 ${budget} 的预算之内。`,
+  verdictAccepted: (gain, loss, metric, budget) => `${gain},${metric} 损失 ${loss},在 ${budget} 的预算之内。`,
+  verdictUnsure: "该区间的上端超出预算。",
+  gain: {
+    size: (times) => `缩小到原来的 ${times} 分之一`,
+    latency: (times) => `速度为原来的 ${times} 倍`,
+    energy: (times) => `能耗降到原来的 ${times} 分之一`,
+    memory: (times) => `内存降到原来的 ${times} 分之一`,
+  },
+  chosenLine: (title) => `选中:${title}。`,
   verdictNone: (budget) => `没有候选模型满足 ${budget} 的预算,保留原模型。`,
   verdictTestFailed: (title, loss, budget) =>
     `${title} 在验证数据上达标,但在测试数据上损失 ${loss},超出 ${budget} 的预算。`,
@@ -166,7 +182,8 @@ const zh: Messages = {
   costChart: "单次推理各算子的浮点运算量",
   trainingChart: "各轮损失",
   budgetLine: "预算",
-  intervalNote: "须线为 95 % 区间。",
+  efficiencyNote: "压缩率 = 原始大小 / 压缩后大小。效率 = 准确度 / 资源,按最小批量的单次推理计;能耗按最大批量计。",
+  intervalNote: "须线为 95 % 区间。标名的是选中者、未被任何其他模型同时超过的候选模型以及用作对照的模型;其余见数据表。",
   table: "数据表",
   columns: {
     model: "模型",
@@ -181,17 +198,15 @@ const zh: Messages = {
     latency: (batch) => `延迟中位数(批量 ${batch})`,
     peakMemory: "峰值内存",
     energy: "每千次推理能耗",
-    efficiency: "效率",
     perResource: {
-      energy: "准确度 / kWh(千次推理)",
-      flops: "准确度 / FLOP",
-      fileBytes: "准确度 / 字节",
-      latency: "准确度 / 秒(延迟)",
+      energy: "每 kWh 的效率",
+      flops: "每 FLOP 的效率",
+      fileBytes: "每字节的效率",
+      latency: "每秒的效率",
     },
     estimated: (device) => `在 ${device} 上的估计时间`,
     verdict: "结论",
     loss: "损失",
-    reasons: "理由",
     operator: "算子",
     count: "节点数",
     moved: "搬运字节数",

@@ -25,12 +25,11 @@ export const formatMetric = (metric: Figure): string =>
 const count = (value: number): Cell => ({ text: formatCount(value), method: "measured" });
 const shown = (part: Figure): Cell => ({ text: formatFigure(part), method: part.method });
 
-/** Ratios of unit 1, and efficiencies over many orders of magnitude, with digits that the interval supports. */
+/** An efficiency without its unit, which the row's title says; such figures span many orders of magnitude. */
 function formatRatio(part: Figure): string {
   const power = Math.floor(Math.log10(Math.abs(part.value) || 1));
-  if (power > -4 && power < 6) return formatFigure(part);
-  const scaled = scale(part, 10 ** -power);
-  return formatFigure({ ...scaled, unit: `× 10${superscript(power)} ${part.unit}` });
+  if (power > -4 && power < 6) return formatFigure({ ...part, unit: "" });
+  return formatFigure(scale(part, 10 ** -power, `× 10${superscript(power)}`));
 }
 
 const SUPERSCRIPTS: Readonly<Record<string, string>> = Object.fromEntries(
@@ -74,7 +73,7 @@ export function modelTable(dossier: Dossier, messages: Messages): ModelTable {
     add(columns.estimated(dossier.hardware), ({ cost }) => cost.estimatedDuration && shown(cost.estimatedDuration));
   }
   for (const resource of ["energy", "flops", "fileBytes", "latency"] as const) {
-    add(`${columns.efficiency}: ${columns.perResource[resource]}`, ({ efficiency }) => {
+    add(columns.perResource[resource], ({ efficiency }) => {
       const found = efficiency.find((entry) => entry.resource === resource);
       return found && { text: formatRatio(found.figure), method: found.figure.method };
     });

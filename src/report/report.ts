@@ -1,5 +1,6 @@
 // The report: a dossier as one HTML file that works offline, prints, and follows light and dark; may depend on quantity, compress, pipeline and this room.
 import { formatMaxDrop } from "../compress/budget.ts";
+import type { Candidate } from "../compress/candidate-schema.ts";
 import type { Dossier } from "../pipeline/dossier-schema.ts";
 import { METHODS } from "../quantity/figure.ts";
 import { chartFigures } from "./chart-figures.ts";
@@ -20,6 +21,7 @@ import { formatNumber } from "../quantity/format.ts";
 export async function renderReport(dossier: Dossier, language: Language = "en"): Promise<string> {
   const messages = MESSAGES[language];
   const verdict = verdictOf(dossier, messages);
+  const chosen = dossier.candidates.find(({ id }) => id === dossier.selected);
   const charts = await chartFigures(dossier, messages);
   const { sections } = messages;
   const page = html`<!doctype html>
@@ -37,9 +39,9 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
         <main>
           <header>
             <h1>${dossier.title}</h1>
-            <p class="verdict${verdict.holds ? "" : " lost"}">${verdict.text}</p>
+            <p class="verdict${verdict.holds ? "" : " lost"}">${unbroken(verdict.text)}</p>
             <p class="quiet">
-              ${messages.goalLine(messages.goal[dossier.task.goal], formatMaxDrop(dossier.task.budget), dossier.task.metric)}
+              ${chosen !== undefined && `${messages.chosenLine(chosen.title)} `}${messages.goalLine(messages.goal[dossier.task.goal], formatMaxDrop(dossier.task.budget), dossier.task.metric)}
             </p>
             ${summaryCards(dossier, messages)}
             <ul class="legend" aria-label="${messages.methodLegend}">
@@ -51,12 +53,13 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
           </header>
           <section>
             <h2>${sections.models}</h2>
+            <p class="quiet">${messages.efficiencyNote}</p>
             ${modelsTable(dossier, messages)}
           </section>
           <section>
             <h2>${sections.fronts}</h2>
             <p class="quiet">${messages.intervalNote}</p>
-            <div class="pair">${charts.fronts}</div>
+            ${charts.fronts}
           </section>
           <section>
             <h2>${sections.decision}</h2>
@@ -122,6 +125,7 @@ function modelsTable(dossier: Dossier, messages: Messages): Html {
 
 function candidatesTable(dossier: Dossier, messages: Messages): Html {
   const { columns } = messages;
+  const titles = [columns.accuracy, columns.loss, columns.bytes, columns.rate];
   return html`<p class="quiet">
       ${messages.searchEnded[dossier.searchEnded]} ${messages.selectionRule}: ${dossier.selectionRule}
     </p>
@@ -131,41 +135,43 @@ function candidatesTable(dossier: Dossier, messages: Messages): Html {
           <tr>
             <th scope="col">${columns.candidate}</th>
             <th scope="col">${columns.verdict}</th>
-            <th scope="col" class="number">${columns.accuracy}</th>
-            <th scope="col" class="number">${columns.loss}</th>
-            <th scope="col" class="number">${columns.bytes}</th>
-            <th scope="col" class="number">${columns.rate}</th>
-            <th scope="col">${columns.reasons}</th>
+            ${titles.map((title) => html`<th scope="col" class="number">${title}</th>`)}
           </tr>
         </thead>
         <tbody>
-          ${dossier.candidates.map((candidate) => {
-            const judged = candidate.test ?? candidate.validation;
-            const { accepted, accuracy, fileBytes, compressionRate } = candidate;
-            const isChosen = candidate.id === dossier.selected;
-            return html`<tr class="${isChosen ? "chosen" : ""}">
-              <th scope="row">${candidate.title}</th>
-              <td>
-                <span class="tag ${accepted ? "accepted" : "refused"}"
-                  >${accepted ? "✓" : "✕"} ${accepted ? messages.accepted : messages.refused}</span
-                >${isChosen && html`<br />${messages.chosen}`}
-              </td>
-              <td class="number">${accuracy === null ? messages.none : twoLines(formatMetric(accuracy))}</td>
-              <td class="number">${judged === null ? messages.none : twoLines(formatLoss(judged.loss, messages))}</td>
-              <td class="number">${fileBytes === null ? messages.none : formatNumber(fileBytes, "B")}</td>
-              <td class="number">
-                ${compressionRate === null ? messages.none : `${compressionRate.bytesOnDisk.toFixed(2)} ×`}
-              </td>
-              <td>
-                <ul class="reasons">
-                  ${candidate.reasons.map((reason) => html`<li>${reason}</li>`)}
-                </ul>
-              </td>
-            </tr>`;
-          })}
+          ${dossier.candidates.map((candidate) => candidateRows(candidate, candidate.id === dossier.selected, messages))}
         </tbody>
       </table>
     </div>`;
+}
+
+/** A row of figures, and one below it with the reasons over the whole width. */
+function candidateRows(candidate: Candidate, isChosen: boolean, messages: Messages): Html {
+  const { accepted, accuracy, fileBytes, compressionRate } = candidate;
+  const judged = candidate.test ?? candidate.validation;
+  const cells = [
+    accuracy && twoLines(formatMetric(accuracy)),
+    judged && twoLines(formatLoss(judged.loss, messages)),
+    fileBytes === null ? null : formatNumber(fileBytes, "B"),
+    compressionRate && `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
+  ];
+  const chosenClass = isChosen ? " chosen" : "";
+  const standing = accepted ? "accepted" : "refused";
+  return html`<tr class="head${chosenClass}">
+      <th scope="row">${candidate.title}<br /><code class="quiet">${candidate.id}</code></th>
+      <td>
+        <span class="tag ${standing}">${accepted ? "✓" : "✕"} ${messages[standing]}</span
+        >${isChosen && html`<br />${messages.chosen}`}
+      </td>
+      ${cells.map((cell) => html`<td class="number">${cell ?? messages.none}</td>`)}
+    </tr>
+    <tr class="why${chosenClass}">
+      <td colspan="${cells.length + 2}">
+        <ul class="reasons">
+          ${candidate.reasons.map((reason) => html`<li>${reason}</li>`)}
+        </ul>
+      </td>
+    </tr>`;
 }
 
 /** `97.9 (97.6…98.2) %` with the interval on a line of its own, so that columns stay narrow. */
@@ -173,3 +179,6 @@ function twoLines(text: string): Html {
   const match = /^(.*?) (\([^)]*\))(.*)$/u.exec(text);
   return match === null ? html`${text}` : html`${match[1]}${match[3]}<span class="interval">${match[2]}</span>`;
 }
+
+/** Intervals that no line break tears apart: word joiners around the ellipsis. */
+const unbroken = (text: string): string => text.replaceAll("…", "\u2060…\u2060");

@@ -21,7 +21,7 @@ body {
 }
 main { max-width: 1120px; margin: 0 auto; padding: 48px 28px 64px; }
 h1 { font-size: 1rem; font-weight: 600; letter-spacing: .02em; color: var(--muted); margin: 0 0 1.4rem; overflow-wrap: anywhere; }
-.verdict { font-size: clamp(1.5rem, 3.2vw, 2.2rem); line-height: 1.25; font-weight: 600; letter-spacing: -.015em; margin: 0 0 .8rem; max-width: 26em; text-wrap: balance; }
+.verdict { font-size: clamp(1.5rem, 3.2vw, 2.2rem); line-height: 1.25; font-weight: 600; letter-spacing: -.015em; margin: 0 0 .8rem; max-width: 27em; text-wrap: balance; }
 .verdict::before { content: ""; display: block; width: 44px; height: 5px; margin-bottom: 18px; background: var(--accepted); }
 .verdict.lost::before { background: var(--refused); }
 h2 { font-size: 1.2rem; letter-spacing: -.01em; margin: 56px 0 14px; }
@@ -47,9 +47,11 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 .chosen > * { background: var(--tint); }
 .tag { white-space: nowrap; font-weight: 600; }
 .tag.accepted { color: var(--accepted); } .tag.refused { color: var(--refused); }
-.reasons { margin: 0; padding: 0; list-style: none; min-width: 17em; max-width: 44em; overflow-wrap: anywhere; }
+.reasons { margin: 0; padding: 0 0 0 1.1em; columns: 2 26em; column-gap: 34px; font-size: .85rem; color: var(--muted); overflow-wrap: anywhere; }
+.reasons li { break-inside: avoid; }
+tr.head > * { border-bottom: 0; padding-bottom: 2px; } tr.why td { padding-top: 0; }
+thead th.number { white-space: normal; max-width: 17em; } tbody th { min-width: 10em; }
 .interval { display: block; color: var(--muted); font-size: .82rem; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 14px; }
 figure { margin: 0 0 14px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 16px 18px 10px; min-width: 0; }
 figure > svg { display: block; width: 100%; height: auto; }
 figcaption { font-weight: 600; font-size: .95rem; margin-bottom: 8px; }

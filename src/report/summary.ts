@@ -23,8 +23,25 @@ export function verdictOf(dossier: Dossier, messages: Messages): Verdict {
   if (!chosen.accepted || (judged !== null && judged.loss.value > judged.allowedLoss)) {
     return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false };
   }
-  const times = (chosen.compressionRate?.bytesOnDisk ?? 1).toFixed(2);
-  return { text: messages.verdictAccepted(chosen.title, times, loss, dossier.task.metric, budget), holds: true };
+  const gain = messages.gain[dossier.task.goal](gainOf(dossier).toFixed(2));
+  const text = messages.verdictAccepted(gain, loss, dossier.task.metric, budget);
+  const isUnsure = judged !== null && judged.loss.high > judged.allowedLoss;
+  return { text: isUnsure ? `${text} ${messages.verdictUnsure}` : text, holds: true };
+}
+
+/** How many times as much of the goal's resource the original takes. */
+function gainOf({ models, task }: Dossier): number {
+  const cost = (model: DossierModel | undefined): number | undefined =>
+    model &&
+    {
+      size: model.fileBytes,
+      latency: model.latency[0]?.median.value,
+      energy: model.energyPerInference?.value,
+      memory: model.peakMemory?.value,
+    }[task.goal];
+  const before = cost(models.find(({ role }) => role === "original"));
+  const after = cost(models.find(({ role }) => role === "compressed"));
+  return before === undefined || after === undefined ? 1 : before / after;
 }
 
 /** One number, one unit, one comparison a card, with both intervals drawn. */

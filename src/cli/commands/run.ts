@@ -48,12 +48,13 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     signal: context.signal,
     clock: () => performance.now() / 1000,
     createdAt: () => new Date().toISOString(),
-    onEvent: (event) => show(event, context),
+    onEvent: narrate(context),
   });
   context.progress.phase("Writing the report");
   await writeFileAtomic(join(flags.out, "report.html"), await renderReport(dossier, flags.language));
   const messages = MESSAGES[flags.language];
   const table = modelTable(dossier, messages);
+  const verdict = verdictOf(dossier, messages);
   const text = () => {
     const head = [
       { title: "" },
@@ -61,8 +62,7 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     ];
     const names = dossier.models.map(({ role, title }) => `${messages.roles[role]}: ${title}`).join("\n");
     const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
-    const { text: verdict } = verdictOf(dossier, messages);
-    return `${names}\n\n${formatTable(head, rows, context.columns)}\n\n${verdict}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
+    return `${names}\n\n${formatTable(head, rows, context.columns)}\n\n${verdict.text}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
   };
   context.result(dossier, text, dossier.assumptions);
   if (dossier.searchEnded === "interrupted") {
@@ -70,27 +70,31 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
       hint: `Run the same command again: the trained models in ${flags.out} are kept.`,
     });
   }
+  if (!verdict.holds) {
+    throw new LightfootError("E_BUDGET", verdict.text, {
+      hint: "Allow a larger maxDrop, or read in report.html why each candidate was refused.",
+    });
+  }
 }
 
-function show(event: RunEvent, context: ActionContext): void {
+/** Events as progress: the stage's title stays, count and detail change. */
+function narrate(context: ActionContext): (event: RunEvent) => void {
   const { progress } = context;
-  switch (event.kind) {
-    case "stage":
-      progress.phase(event.title);
-      return;
-    case "reused":
+  let title = "";
+  return (event) => {
+    if (event.kind === "stage") {
+      title = event.title;
+      progress.phase(title);
+    } else if (event.kind === "reused") {
       context.note(`${event.title}: trained before with the same inputs, taken as it is.`);
-      return;
-    case "train":
-      if (event.event.type === "start") {
-        progress.phase("Training", event.event.totalSteps, "steps");
-      } else if (event.event.type === "step") {
-        progress.advance(event.event.step, `epoch ${event.event.epoch} · loss ${event.event.loss.toFixed(4)}`);
-      }
-      return;
-    case "search":
-      if (event.event.kind === "started") progress.phase("Compressing", event.event.planned, "candidates");
-      else if (event.event.kind === "trying") progress.advance(event.event.done, event.event.title);
-      return;
-  }
+    } else if (event.kind === "train" && event.event.type === "start") {
+      progress.phase(title, event.event.totalSteps, "steps");
+    } else if (event.kind === "train" && event.event.type === "step") {
+      progress.advance(event.event.step, `epoch ${event.event.epoch} · loss ${event.event.loss.toFixed(4)}`);
+    } else if (event.kind === "search" && event.event.kind === "started") {
+      progress.phase(title, event.event.planned, "candidates");
+    } else if (event.kind === "search" && event.event.kind === "trying") {
+      progress.advance(event.event.done, event.event.title);
+    }
+  };
 }

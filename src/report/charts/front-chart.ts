@@ -2,7 +2,8 @@
 import type { Figure, Method } from "../../quantity/figure.ts";
 import { worstMethod } from "../../quantity/figure.ts";
 import { formatNumber } from "../../quantity/format.ts";
-import { placeLabels, type PlacedLabel } from "./place-labels.ts";
+import { niceScale, type Scale } from "./nice-scale.ts";
+import { placeLabels, type Frame, type PlacedLabel } from "./place-labels.ts";
 import { FONT, methodMark, type ChartTheme, type Shape } from "./theme.ts";
 
 export interface FrontPoint {
@@ -38,7 +39,8 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
   const points = chart.points.filter(({ cost }) => cost.value > 0);
   const text = { color: theme.muted, fontFamily: FONT, fontSize: 12 };
   const unit = points[0]?.cost.unit ?? "";
-  const [lowest, highest] = qualityRange(chart, factor);
+  const quality = qualityScale(chart, factor);
+  const cost = costRange(points);
   return {
     animation: false,
     grid: { left: 62, right: 28, top: 34, bottom: 52 },
@@ -50,8 +52,9 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
       nameTextStyle: text,
       // Bytes are grouped in powers of two, everything else in powers of ten.
       logBase: unit === "B" ? 2 : 10,
-      ...logRange(points),
+      ...cost,
       axisLine: { lineStyle: { color: theme.line } },
+      axisTick: { lineStyle: { color: theme.line } },
       axisLabel: {
         ...text,
         formatter: (value: number) => formatNumber(value, unit, 2),
@@ -66,8 +69,9 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
       type: "value",
       name: chart.qualityTitle,
       nameTextStyle: { ...text, align: "left", padding: [0, 0, 4, -50] },
-      min: lowest,
-      max: highest,
+      ...quality,
+      axisLine: { show: false },
+      axisTick: { show: false },
       axisLabel: { ...text, formatter: (value: number) => `${Number(value.toFixed(2))}${chart.percent ? " %" : ""}` },
       splitLine: { lineStyle: { color: theme.line, width: 1 } },
     },
@@ -77,28 +81,56 @@ export function frontChart(chart: FrontChart, theme: ChartTheme): Record<string,
         // One item draws all points: labels have to know of each other to keep clear.
         data: points.length === 0 ? [] : [[points[0].cost.value, points[0].quality.value * factor]],
         clip: false,
-        renderItem: (_: unknown, api: DrawApi) => ({ type: "group", children: drawPoints(points, factor, api, theme) }),
+        renderItem: ({ coordSys }: { coordSys: Frame }, api: DrawApi) => ({
+          type: "group",
+          children: drawPoints(points, { factor, lowestCost: cost.min, frame: coordSys }, api, theme),
+        }),
         ...(chart.budget && { markLine: budgetLine(chart.budget, factor, theme) }),
       },
     ],
   };
 }
 
-function drawPoints(points: readonly FrontPoint[], factor: number, api: DrawApi, theme: ChartTheme): Shape[] {
+interface Drawing {
+  readonly factor: number;
+  readonly lowestCost: number;
+  readonly frame: Frame;
+}
+
+function drawPoints(points: readonly FrontPoint[], drawing: Drawing, api: DrawApi, theme: ChartTheme): Shape[] {
+  const { factor, frame } = drawing;
   const placed = points.map((point) => ({ point, at: api.coord([point.cost.value, point.quality.value * factor]) }));
-  const marks = placed.flatMap(({ point, at }) => drawPoint(point, at, factor, api, theme));
-  const labels = placeLabels(placed.map(({ point, at: [x, y] }) => ({ text: point.label, x, y, first: point.chosen })));
+  const marks = placed.flatMap(({ point, at }) => drawPoint(point, at, drawing, api, theme));
+  const named = placed.filter(({ point }) => isNamed(point, points));
+  const labels = placeLabels(
+    named.map(({ point, at: [x, y] }) => ({ text: point.label, x, y, first: point.chosen })),
+    frame,
+  );
   return [...marks, ...labels.flatMap((label) => drawLabel(label, theme))];
+}
+
+/** The chosen one, the models it is measured against, and what no other beats in both directions; more names would cover each other. */
+function isNamed(point: FrontPoint, points: readonly FrontPoint[]): boolean {
+  if (point.chosen || point.standing === "original" || point.standing === "narrow") return true;
+  return !points.some(
+    (other) =>
+      other !== point &&
+      other.cost.value <= point.cost.value &&
+      other.quality.value >= point.quality.value &&
+      (other.cost.value < point.cost.value || other.quality.value > point.quality.value),
+  );
 }
 
 function drawPoint(
   { cost, quality, standing, chosen }: FrontPoint,
   [x, y]: readonly [number, number],
-  factor: number,
+  { factor, lowestCost }: Drawing,
   api: DrawApi,
   theme: ChartTheme,
 ): Shape[] {
-  const [left] = api.coord([Math.max(cost.low, cost.value / 1e6), quality.value * factor]);
+  // An interval that reaches (nearly) to zero has no end on a logarithmic axis: it runs out of the frame without a bar.
+  const reachesOut = cost.low < lowestCost;
+  const [left] = api.coord([Math.max(cost.low, lowestCost), quality.value * factor]);
   const [right] = api.coord([cost.high, quality.value * factor]);
   const [, bottom] = api.coord([cost.value, quality.low * factor]);
   const [, top] = api.coord([cost.value, quality.high * factor]);
@@ -106,11 +138,11 @@ function drawPoint(
   const line = (x1: number, y1: number, x2: number, y2: number): Shape => ({
     type: "line",
     shape: { x1, y1, x2, y2 },
-    style: { stroke: color, lineWidth: 1.2, opacity: 0.65 },
+    style: { stroke: color, fill: "none", lineWidth: 1.2, opacity: 0.65 },
   });
   const method: Method = worstMethod([cost.method, quality.method]);
   return [
-    ...(right - left > 2 ? [line(left, y, right, y), ...endBars(left, right, y, line)] : []),
+    ...(right - left > 2 ? [line(left, y, right, y), ...endBars(reachesOut ? [right] : [left, right], y, line)] : []),
     line(x, top, x, bottom),
     line(x - WHISKER_END, top, x + WHISKER_END, top),
     line(x - WHISKER_END, bottom, x + WHISKER_END, bottom),
@@ -121,11 +153,10 @@ function drawPoint(
 }
 
 const endBars = (
-  left: number,
-  right: number,
+  ends: readonly number[],
   y: number,
   line: (x1: number, y1: number, x2: number, y2: number) => Shape,
-): Shape[] => [left, right].map((x) => line(x, y - WHISKER_END, x, y + WHISKER_END));
+): Shape[] => ends.map((x) => line(x, y - WHISKER_END, x, y + WHISKER_END));
 
 const halo = (x: number, y: number, color: string): Shape => ({
   type: "circle",
@@ -137,7 +168,7 @@ const halo = (x: number, y: number, color: string): Shape => ({
 const cross = (x: number, y: number, color: string): Shape => ({
   type: "line",
   shape: { x1: x - 9, y1: y + 9, x2: x + 9, y2: y - 9 },
-  style: { stroke: color, lineWidth: 1.6 },
+  style: { stroke: color, fill: "none", lineWidth: 1.6 },
 });
 
 function budgetLine(budget: { quality: number; label: string }, factor: number, theme: ChartTheme): unknown {
@@ -156,11 +187,12 @@ function budgetLine(budget: { quality: number; label: string }, factor: number, 
   };
 }
 
-function drawLabel({ text, x, y, pointX, pointY }: PlacedLabel, theme: ChartTheme): Shape[] {
+function drawLabel({ text, x, y, width, pointX, pointY }: PlacedLabel, theme: ChartTheme): Shape[] {
+  const nearEnd = x > pointX ? x - 2 : x + width + 2;
   const leader: Shape = {
     type: "line",
-    shape: { x1: pointX + 7, y1: pointY, x2: x - 2, y2: y },
-    style: { stroke: theme.muted, lineWidth: 0.8 },
+    shape: { x1: pointX, y1: pointY, x2: nearEnd, y2: y },
+    style: { stroke: theme.muted, fill: "none", lineWidth: 0.8, opacity: 0.7 },
   };
   const words: Shape = {
     type: "text",
@@ -180,20 +212,18 @@ function drawLabel({ text, x, y, pointX, pointY }: PlacedLabel, theme: ChartThem
 }
 
 /** Room around the intervals; ECharts' own choice would begin at zero or cut whiskers. */
-function qualityRange(chart: FrontChart, factor: number): [number, number] {
+function qualityScale(chart: FrontChart, factor: number): Scale {
   const ends = chart.points.flatMap(({ quality }) => [quality.low, quality.high]);
   if (chart.budget !== undefined) ends.push(chart.budget.quality);
-  if (ends.length === 0) return [0, 1];
-  const [low, high] = [Math.min(...ends) * factor, Math.max(...ends) * factor];
-  const room = Math.max((high - low) * 0.12, Math.abs(high) * 1e-4, 1e-9);
-  const step = 10 ** Math.floor(Math.log10(room));
-  const ceiling = chart.percent ? 100 : Infinity;
-  return [Math.floor((low - room) / step) * step, Math.min(ceiling, Math.ceil((high + room) / step) * step)];
+  const scale = niceScale(Math.min(...ends) * factor, Math.max(...ends) * factor);
+  return ends.length === 0 ? { min: 0, max: 1, interval: 1 } : scale;
 }
 
-function logRange(points: readonly FrontPoint[]): { min?: number; max?: number } {
-  const ends = points.flatMap(({ cost }) => [Math.max(cost.low, cost.value / 1e6), cost.high]);
-  if (ends.length === 0) return {};
-  // Labels stand to the right of their points, so that side needs more room.
-  return { min: Math.min(...ends) / 1.15, max: Math.max(...ends) * 2.2 };
+/** From below the smallest to beyond the largest, and as much of the intervals as leaves the points room. */
+function costRange(points: readonly FrontPoint[]): { readonly min: number; readonly max: number } {
+  if (points.length === 0) return { min: 1, max: 10 };
+  const smallest = Math.min(...points.map(({ cost }) => cost.value));
+  const lowest = Math.min(...points.map(({ cost }) => cost.low));
+  // Labels stand to the right of their points, so that side has more room.
+  return { min: Math.max(lowest, smallest / 8) / 1.15, max: Math.max(...points.map(({ cost }) => cost.high)) * 1.5 };
 }

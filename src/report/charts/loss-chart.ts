@@ -43,13 +43,14 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
       nameTextStyle: text,
       min: low - room,
       max: high + room,
+      axisTick: { show: false },
       axisLabel: {
         ...text,
         formatter: (value: number) => String(Number(value.toPrecision(3))),
         showMinLabel: false,
         showMaxLabel: false,
       },
-      splitLine: { lineStyle: { color: theme.line } },
+      splitLine: { showMinLine: false, showMaxLine: false, lineStyle: { color: theme.line } },
     },
     yAxis: {
       type: "category",
@@ -98,7 +99,7 @@ function drawRow({ loss, standing }: LossRow, api: DrawApi, theme: ChartTheme): 
   const line = (x1: number, y1: number, x2: number, y2: number): Shape => ({
     type: "line",
     shape: { x1, y1, x2, y2 },
-    style: { stroke: color, lineWidth: 1.8 },
+    style: { stroke: color, fill: "none", lineWidth: 1.8 },
   });
   return [
     line(left, y, right, y),

@@ -30,11 +30,23 @@ export function operatorChart(series: readonly OperatorSeries[], theme: ChartThe
   const text = { color: theme.muted, fontFamily: FONT, fontSize: 12 };
   return {
     animation: false,
-    grid: { left: 150, right: 90, top: 34, bottom: 40 },
-    legend: { top: 0, left: 0, itemWidth: 14, itemHeight: 10, icon: "rect", textStyle: { ...text, color: theme.ink } },
+    grid: { left: 190, right: 90, top: 34, bottom: 40 },
+    legend: {
+      top: 0,
+      left: 0,
+      itemWidth: 14,
+      itemHeight: 10,
+      itemGap: 22,
+      icon: "rect",
+      inactiveBorderColor: theme.line,
+      itemStyle: { borderWidth: 0 },
+      textStyle: { ...text, color: theme.ink },
+    },
     xAxis: {
       type: "log",
       min: 1,
+      axisLine: { show: false },
+      axisTick: { show: false },
       axisLabel: { ...text, formatter: (value: number) => formatNumber(value, "FLOP", 2), hideOverlap: true },
       splitLine: { lineStyle: { color: theme.line } },
     },

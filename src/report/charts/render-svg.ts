@@ -21,11 +21,15 @@ export async function renderSvg({ option, width, height, title, description }: D
     const opening =
       `<svg role="img" aria-label="${escapeHtml(title)}" viewBox="0 0 ${width} ${height}" xmlns="http://www.w3.org/2000/svg">` +
       `<title>${escapeHtml(title)}</title><desc>${escapeHtml(description)}</desc>`;
-    return markup.replace(/^<svg[^>]*>/, opening);
+    return withoutInteraction(markup).replace(/^<svg[^>]*>/, opening);
   } finally {
     chart.dispose();
   }
 }
+
+/** Hover styles and the marks for scripts: a printed page has no pointer, and they are a third of the bytes. */
+const withoutInteraction = (markup: string): string =>
+  markup.replaceAll(/<style\b.*?<\/style>/gs, "").replaceAll(/ (?:ecmeta_\w+|class|pointer-events)="[^"]*"/g, "");
 
 type Echarts = typeof import("echarts/core");
 let loaded: Promise<Echarts> | undefined;

@@ -60,7 +60,7 @@ export function methodMark(
     return {
       type: "line",
       shape: { x1: x - half, y1: at, x2: x + half, y2: at },
-      style: { stroke: color, lineWidth: radius / 3.2 },
+      style: { stroke: color, fill: "none", lineWidth: radius / 3.2 },
     };
   });
   return [circle({}), ...stripes];
