@@ -61,6 +61,7 @@ export function createThreadPool(size: number): TaskRunner {
   const idle: PoolWorker[] = [];
   const all = new Set<PoolWorker>();
   const waiting: (() => void)[] = [];
+  const outstanding = new Set<Promise<unknown>>();
   let closed = false;
 
   const acquire = async (): Promise<PoolWorker> => {
@@ -72,23 +73,36 @@ export function createThreadPool(size: number): TaskRunner {
     return worker;
   };
 
+  const perform = async (task: Task, options: RunTaskOptions): Promise<unknown> => {
+    const worker = await acquire();
+    try {
+      // The signal may have come while this task waited for its turn.
+      if (options.signal?.aborted === true) {
+        throw new LightfootError("E_INTERRUPTED", "the task was stopped before it began");
+      }
+      return await worker.run(task, options);
+    } finally {
+      if (worker.alive) idle.push(worker);
+      else all.delete(worker);
+      waiting.shift()?.();
+    }
+  };
+
   return {
     async run<Result>(task: Task, options: RunTaskOptions = {}): Promise<Result> {
       if (closed) throw new LightfootError("E_WORKER", "the pool of workers is closed");
-      const worker = await acquire();
+      const outcome = perform(task, options);
+      outstanding.add(outcome);
       try {
-        // The signal may have come while this task waited for its turn.
-        if (options.signal?.aborted === true)
-          throw new LightfootError("E_INTERRUPTED", "the task was stopped before it began");
-        return (await worker.run(task, options)) as Result;
+        return (await outcome) as Result;
       } finally {
-        if (worker.alive) idle.push(worker);
-        else all.delete(worker);
-        waiting.shift()?.();
+        outstanding.delete(outcome);
       }
     },
     async close() {
       closed = true;
+      // Tasks that still wait for a worker count too; a worker told to leave would leave them without an answer.
+      await Promise.allSettled(outstanding);
       await Promise.all([...all].map((worker) => worker.leave()));
     },
   };
@@ -104,7 +118,6 @@ class PoolWorker {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #running: Running | undefined;
-  #settled: Promise<unknown> = Promise.resolve();
   alive = true;
 
   constructor() {
@@ -132,14 +145,18 @@ class PoolWorker {
       this.#running = undefined;
       this.#worker.unref();
     });
-    this.#settled = outcome.catch(() => undefined);
     this.#worker.ref();
-    this.#send({ kind: "run", task, stopFlag });
+    try {
+      this.#send({ kind: "run", task, stopFlag });
+    } catch (cause) {
+      this.#running?.reject(
+        new LightfootError("E_INTERNAL", `a task's input cannot be copied: ${String(cause)}`, { cause }),
+      );
+    }
     return outcome;
   }
 
   async leave(): Promise<void> {
-    await this.#settled;
     if (!this.alive) return;
     this.#worker.ref();
     this.#send({ kind: "leave" });
