@@ -82,15 +82,17 @@ function internalImports(sources: Sources): { file: string; target: string; how:
 }
 
 function wrongDirections(sources: Sources): string[] {
-  return internalImports(sources)
-    .filter(({ file }) => file.includes("/"))
-    // Unit tests may share fixtures with the tests that cross rooms.
-    .filter(({ file, target }) => !(isTest(file) && target.startsWith("../test/fixtures/")))
-    .filter(({ file, target }) => {
-      const [from, to] = [ORDER.indexOf(roomOf(file)), ORDER.indexOf(roomOf(target))];
-      return from === -1 || to === -1 || to > from;
-    })
-    .map(({ file, target }) => `${file} imports ${target}`);
+  return (
+    internalImports(sources)
+      .filter(({ file }) => file.includes("/"))
+      // Unit tests may share fixtures with the tests that cross rooms.
+      .filter(({ file, target }) => !(isTest(file) && target.startsWith("../test/fixtures/")))
+      .filter(({ file, target }) => {
+        const [from, to] = [ORDER.indexOf(roomOf(file)), ORDER.indexOf(roomOf(target))];
+        return from === -1 || to === -1 || to > from;
+      })
+      .map(({ file, target }) => `${file} imports ${target}`)
+  );
 }
 
 /** Circles among static imports; each is reported once, as the way round. */
