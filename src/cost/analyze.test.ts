@@ -80,6 +80,18 @@ test("an open dimension is 1 and the report says so", async () => {
   expect(report.assumptions.map(({ key }) => key)).toEqual(["shape.N"]);
 });
 
+test("where 1 does not fit, an open dimension is the first usual size that does; where none fits, what depends on it is missing", async () => {
+  const windowed = (kernel: number) =>
+    network([node("Conv", ["x", "w"], ["y"])], { x: ["n", 2, "length"] }, [weight("w", 4, 2, kernel)]);
+  const report = await analyze(windowed(40));
+  expect(report.inputs).toEqual({ x: [1, 2, 64] });
+  expect(report.assumptions.map(({ key }) => key)).toEqual(["shape.n", "shape.length"]);
+  const none = await analyze(windowed(5000));
+  expect(none.assumptions.map(({ key }) => key)).toEqual(["shape.open"]);
+  expect(none.coverage).toMatchObject({ knownFraction: 0, unknown: [{ path: "Conv_0" }] });
+  await expect(analyze(windowed(40), { inputs: { x: [1, 2, 30] } })).rejects.toMatchObject({ code: "E_SHAPE" });
+});
+
 test("one symbol is one size on every input, wherever the batch stands", async () => {
   const built = network(
     [node("LSTM", ["x", "w", "r", "", "", "h", "h"], ["", "y"], { hidden_size: int(4) })],
@@ -437,7 +449,7 @@ test("names do not matter, and multiply-adds follow the batch", async () => {
 });
 
 test("an input that the model does not have, or has otherwise, is a usage error that lists the inputs", async () => {
-  const hint = "The model's inputs are x=Nx784.";
+  const hint = "The model's inputs are x=?x784.";
   await expect(analyze(worked(), { inputs: { y: [1, 784] } })).rejects.toMatchObject({ code: "E_USAGE", hint });
   await expect(analyze(worked(), { inputs: { x: [784] } })).rejects.toMatchObject({ code: "E_USAGE", hint });
   await expect(analyze(worked(), { inputs: { x: [1, 785] } })).rejects.toMatchObject({ code: "E_USAGE", hint });

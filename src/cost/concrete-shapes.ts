@@ -1,4 +1,4 @@
-// Concrete shapes for every edge of a model: what the caller gives, then the batch, then 1 with an assumption; may depend on
+// Concrete shapes for every edge of a model: what the caller gives, then the batch, then a guess with an assumption; may depend on
 // model, quantity and errors.
 import { closestName } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
@@ -22,8 +22,8 @@ export const realInputs = (graph: Graph): readonly ValueInfo[] =>
   graph.inputs.filter(({ name }) => !graph.initializers.has(name));
 
 /**
- * Shapes at the given input sizes. Every symbol that stays open becomes 1 and an assumption says so; where 1 does not fit the graph
- * the shapes stay symbolic.
+ * Shapes at the given input sizes. A symbol that stays open becomes 1, or a larger usual size where 1 does not fit the graph,
+ * and an assumption says so; where none fits the shapes stay symbolic.
  * @throws LightfootError E_USAGE for inputs that the model does not have or fixes at other sizes, E_SHAPE for contradictions
  */
 export async function concreteShapes(
@@ -42,46 +42,82 @@ export async function concreteShapes(
       type?.kind === "tensor" && !Object.hasOwn(inputs, name) ? (type.shape as readonly Size[] | undefined) : undefined;
     return sizes === undefined ? [] : [{ name, sizes }];
   });
-  const bindings = bindOpen(open, batch, assumptions);
-  const shapes: Record<string, readonly number[]> = { ...inputs };
-  for (const { name, sizes } of open) shapes[name] = sizes.map((size) => Number(substitute(size, bindings)));
-  try {
-    return inferShapesWith(model, constants, { inputs: shapes });
-  } catch (thrown) {
-    if (!(thrown instanceof LightfootError) || thrown.code !== "E_SHAPE" || assumptions.size === 0) throw thrown;
-    // Size 1 is a guess, and a window of 512 samples does not fit into 1: what needs no guess is still worth having.
-    assumptions.clear();
-    assumptions.set("shape.open", {
-      key: "shape.open",
-      text: `open dimensions of size 1 do not fit this graph (${thrown.message}), so the work that depends on them is missing; give them with --input`,
-    });
-    return given;
-  }
-}
-
-/** A number for every open symbol. One symbol is one size, wherever it stands: `h` `[2, batch, 64]` follows `x` `[batch, 80]`. */
-function bindOpen(
-  open: readonly { readonly name: string; readonly sizes: readonly Size[] }[],
-  batch: number | undefined,
-  assumptions: Map<string, Assumption>,
-): Map<string, number> {
-  const bindings = new Map<string, number>();
-  if (batch !== undefined)
-    for (const { sizes } of open) if (isSymbol(sizes[0] ?? 0)) bindings.set(`${sizes[0]}`, batch);
-  for (const { name, sizes } of open) {
-    for (const symbol of sizes.flatMap(symbolsOf)) {
-      if (bindings.has(symbol)) continue;
-      bindings.set(symbol, 1);
-      const key = `shape.${symbol}`;
-      const text = `the open dimension '${symbol}' of input '${name}' is 1; give it with --input ${name}=… or --batch`;
-      assumptions.set(key, { key, text });
+  let misfit: LightfootError | undefined;
+  for (const attempt of ATTEMPTS) {
+    const { bindings, guessed } = bindOpen(open, batch, attempt);
+    const shapes: Record<string, readonly number[]> = { ...inputs };
+    for (const { name, sizes } of open) shapes[name] = sizes.map((size) => Number(substitute(size, bindings)));
+    try {
+      const inference = inferShapesWith(model, constants, { inputs: shapes });
+      for (const assumption of guessed) assumptions.set(assumption.key, assumption);
+      return inference;
+    } catch (thrown) {
+      // A wrong guess is ours, not the user's: only shapes that were all given may end in an error.
+      if (!(thrown instanceof LightfootError) || thrown.code !== "E_SHAPE" || guessed.length === 0) throw thrown;
+      misfit = thrown;
     }
   }
-  return bindings;
+  assumptions.set("shape.open", {
+    key: "shape.open",
+    text: `no usual size for the open dimensions fits this graph (${misfit?.message}), so the work that depends on them is missing; give them with --input`,
+  });
+  return given;
 }
 
+/** What open dimensions behind the batch become. */
+interface Attempt {
+  readonly size: number;
+  /** Only those with nothing but open dimensions behind them (image sides, samples): a state `[2, ?, 128]` hides a batch. */
+  readonly trailing: boolean;
+}
+
+/** Tried in order: 1 leaves nothing of an image that is halved five times. */
+const USUAL_SIZES = [32, 64, 128, 224, 256, 512, 1024];
+const ATTEMPTS: readonly Attempt[] = [
+  { size: 1, trailing: false },
+  ...[true, false].flatMap((trailing) => USUAL_SIZES.map((size) => ({ size, trailing }))),
+];
+
+interface OpenInput {
+  readonly name: string;
+  readonly sizes: readonly Size[];
+}
+
+/**
+ * A number for every open symbol: the batch or 1 where it stands first in an input, else the guess. One symbol is one size, wherever
+ * it stands: `h` `[2, batch, 64]` follows `x` `[batch, 80]`.
+ */
+function bindOpen(
+  open: readonly OpenInput[],
+  batch: number | undefined,
+  attempt: Attempt,
+): { bindings: Map<string, number>; guessed: Assumption[] } {
+  const first = new Set(open.map(({ sizes }) => sizes[0] ?? 0).filter(isSymbol));
+  const bindings = new Map<string, number>();
+  if (batch !== undefined) for (const symbol of first) bindings.set(symbol, batch);
+  const guessed: Assumption[] = [];
+  const uses = open.flatMap(({ name, sizes }) =>
+    sizes.flatMap((dimension, axis) => {
+      const trailing = sizes.slice(axis).every((size) => typeof size === "string");
+      return symbolsOf(dimension).map((symbol) => ({ name, symbol, trailing }));
+    }),
+  );
+  for (const { name, symbol, trailing } of uses) {
+    if (!bindings.has(symbol)) {
+      const size = first.has(symbol) || (attempt.trailing && !trailing) ? 1 : attempt.size;
+      bindings.set(symbol, size);
+      const why = size === 1 ? "" : `, the first usual size that fits`;
+      const how = first.has(symbol) ? `--input ${name}=… or --batch` : `--input ${name}=…`;
+      const text = `the open dimension '${symbol}' of input '${name}' is ${size}${why}; give it with ${how}`;
+      guessed.push({ key: `shape.${symbol}`, text });
+    }
+  }
+  return { bindings, guessed };
+}
+
+/** `x=?x3x224x224`, as `--input` takes it once the open sizes are filled in. */
 const inputNotation = ({ name, type }: ValueInfo): string =>
-  `${name}=${type?.kind === "tensor" && type.shape !== undefined ? type.shape.map((size) => size ?? "?").join("x") : "?"}`;
+  `${name}=${type?.kind === "tensor" && type.shape !== undefined ? type.shape.map((size) => (typeof size === "number" && size >= 0 ? size : "?")).join("x") : "?"}`;
 
 function checkInputs(
   known: readonly ValueInfo[],

@@ -79,6 +79,8 @@ const countOrUnknown = (value: number | null): string => (value === null ? "unkn
 
 function describe(report: CostReport, flags: AnalyzeFlags, columns: number): string {
   const { model, coverage, roofline } = report;
+  // With work missing the totals are lower bounds, and a bare 0 would read as free.
+  const least = coverage.unknown.length > 0 ? "at least " : "";
   const facts: [string, string][] = [
     [
       "model",
@@ -88,10 +90,10 @@ function describe(report: CostReport, flags: AnalyzeFlags, columns: number): str
     ["outputs", describeShapes(report.outputs)],
     ["nodes", formatCount(report.nodeCount)],
     ["parameters", `${formatCount(report.parameters)}  (${formatNumber(report.weightBytes, "B")})`],
-    ["multiply-adds", formatCount(report.macs)],
-    ["FLOPs", `${formatCount(report.flops)}  (${formatNumber(report.flops, "FLOP")})`],
-    ["bytes moved", formatNumber(report.bytesMoved, "B")],
-    ["peak activations", formatNumber(report.peakActivationBytes, "B")],
+    ["multiply-adds", `${least}${formatCount(report.macs)}`],
+    ["FLOPs", `${least}${formatCount(report.flops)}  (${formatNumber(report.flops, "FLOP")})`],
+    ["bytes moved", `${least}${formatNumber(report.bytesMoved, "B")}`],
+    ["peak activations", `${least}${formatNumber(report.peakActivationBytes, "B")}`],
   ];
   if (roofline !== null) {
     const share = Math.round(roofline.computeBoundFraction * 100);

@@ -165,24 +165,20 @@ function floorOf(p: Polynomial): Polynomial {
   return ofAtom(`floor(${grouped(p)}/1)`);
 }
 
-/** With symbols of at least 1: the sign of a polynomial when all its terms agree, else undefined. */
-function signOf(p: Polynomial): number | undefined {
-  const constant = p.get("") ?? 0;
+/** floor, max and min may be 0, a product of symbols is at least 1. */
+const leastOf = (product: string): number => (/(?:^|\u00b7)(?:floor|min|max)\(/.test(product) ? 0 : 1);
+
+/** 1 when a polynomial is surely not below 0, -1 when surely not above, else undefined; symbols are at least 1. */
+function signOf(p: Polynomial): 1 | -1 | undefined {
+  const bound = [...p].reduce((total, [product, c]) => total + (product === "" ? c : c * leastOf(product)), 0);
   const others = [...p].filter(([product]) => product !== "");
-  const symbolic = others.every(([product]) => !/^(?:floor|min|max)\(|·(?:floor|min|max)\(/.test(product));
-  if (others.length === 0) return Math.sign(constant);
-  if (!symbolic) {
-    if (others.every(([, c]) => c > 0) && constant >= 0) return 1;
-    return others.every(([, c]) => c < 0) && constant <= 0 ? -1 : undefined;
-  }
-  const total = others.reduce((running, [, c]) => running + c, constant);
-  if (others.every(([, c]) => c > 0) && total >= 0) return 1;
-  return others.every(([, c]) => c < 0) && total <= 0 ? -1 : undefined;
+  if (others.every(([, c]) => c > 0) && bound >= 0) return 1;
+  return others.every(([, c]) => c < 0) && bound <= 0 ? -1 : undefined;
 }
 
 function extreme(kind: "max" | "min", left: Polynomial, right: Polynomial): Polynomial {
   const sign = signOf(plus(left, right, -1));
-  if (sign !== undefined) return sign >= 0 === (kind === "max") ? left : right;
+  if (sign !== undefined) return (sign === 1) === (kind === "max") ? left : right;
   const [a, b] = [textOf(left), textOf(right)].sort();
   return ofAtom(`${kind}(${a}, ${b})`);
 }
@@ -338,9 +334,6 @@ function substituteAtom(atom: string, bindings: ReadonlyMap<string, Size>): Size
   if (call[1] === "floor") return floorDivide(left, right);
   return call[1] === "max" ? maximum(left, right) : minimum(left, right);
 }
-
-/** floor, max and min may be 0, a product of symbols is at least 1. */
-const leastOf = (product: string): number => (/(?:^|\u00b7)(?:floor|min|max)\(/.test(product) ? 0 : 1);
 
 /** The sign when it is certain for all symbols of at least 1: 1 above zero, 0 zero, -1 below; else undefined. */
 export function certainSign(size: Size): -1 | 0 | 1 | undefined {

@@ -149,6 +149,10 @@ const recurrent: ShapeRule = (call) => {
   const batchFirst = intAttribute(call.node, "layout", 0) === 1;
   const [sequence, batch] = batchFirst ? [data[1], data[0]] : [data[0], data[1]];
   const dtype = dtypeOf(call, 0);
+  if (hasInput(call, 5)) {
+    const initial = shapeOfRank(call, 5, 3);
+    sameSize(initial[batchFirst ? 0 : 1], batch, "batch of the data and of the initial state");
+  }
   const states = batchFirst ? [batch, directions, hidden] : [directions, batch, hidden];
   const every = batchFirst ? [batch, sequence, directions, hidden] : [sequence, directions, batch, hidden];
   return [tensor(dtype, every), tensor(dtype, states), tensor(dtype, states)];
