@@ -7,6 +7,7 @@ const DOCUMENTS = {
   analysis: ["cost/report-schema.js", "analysisSchema"],
   compression: ["compress/candidate-schema.js", "searchResultSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
+  evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

@@ -1,4 +1,5 @@
 // The catalogue of metrics by name; may depend on errors and its room.
+import { closestName } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/index.ts";
 import type { Metric } from "./metric.ts";
 import { accuracy, topK } from "./metrics-classification.ts";
@@ -37,7 +38,9 @@ export async function findMetric(name: string): Promise<Metric> {
   if (k !== undefined) return topK(Number(k));
   const metric = NAMED.find((candidate) => candidate.name === name);
   if (metric === undefined) {
-    throw new LightfootError("E_METRIC", `there is no metric '${name}'`, {
+    const near = closestName(name, METRIC_NAMES);
+    const suggestion = near === undefined ? "" : `; did you mean '${near}'?`;
+    throw new LightfootError("E_METRIC", `there is no metric '${name}'${suggestion}`, {
       hint: `Known are ${METRIC_NAMES.join(", ")}, and modules of your own such as ./metric.mjs.`,
     });
   }
