@@ -71,19 +71,20 @@ function globalOptions(command: Command): GlobalOptions {
 function createContext(globals: GlobalOptions): ActionContext {
   // Under --json stderr carries at most one JSON document, so that a program can read it; a terminal is no program.
   const silent = globals.quiet || (globals.json && !process.stderr.isTTY);
+  const columns = process.stdout.isTTY ? process.stdout.columns : 200;
   const progress = silent ? SILENT_PROGRESS : createProgress(process.stderr, () => performance.now());
   return {
     ...globals,
     signal: interruption,
     progress,
-    columns: process.stdout.isTTY ? process.stdout.columns : 200,
+    columns,
     note(text) {
       progress.stop();
       if (!silent) process.stderr.write(`${onStderr("dim", text)}\n`);
     },
     result(document, text, assumptions = []) {
       progress.stop();
-      printResult(document, () => `${text()}\n${formatAssumptions(assumptions)}`, globals.json);
+      printResult(document, () => `${text()}\n${formatAssumptions(assumptions, columns)}`, globals.json);
       if (globals.strict && assumptions.length > 0) {
         const count = new Set(assumptions.map(({ key }) => key)).size;
         throw new LightfootError("E_ASSUMPTIONS", `the result rests on ${count} assumption${count === 1 ? "" : "s"}`, {

@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { formatPlace, type LightfootError } from "../errors/lightfoot-error.ts";
 import type { Assumption } from "../quantity/figure.ts";
+import { wrapText } from "./wrap-text.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -18,10 +19,12 @@ export function printResult(document: unknown, text: () => string, json: boolean
 }
 
 /** What a result rests on and nobody measured, below the result. */
-export function formatAssumptions(assumptions: readonly Assumption[]): string {
+export function formatAssumptions(assumptions: readonly Assumption[], columns: number): string {
   const unique = new Map(assumptions.map((entry) => [entry.key, entry.text]));
-  const lines = [...unique].map(([key, text]) => `  ${onStdout("yellow", "○")} ${text} ${onStdout("dim", `[${key}]`)}`);
-  return lines.length === 0 ? "" : `\nAssumed:\n${lines.join("\n")}\n`;
+  const lines = [...unique].flatMap(([key, text]) =>
+    wrapText(`${onStdout("yellow", "○")} ${text} ${onStdout("dim", `[${key}]`)}`, columns - 2, "  "),
+  );
+  return lines.length === 0 ? "" : `\nAssumed:\n${lines.map((line) => `  ${line}`).join("\n")}\n`;
 }
 
 /** An error on stderr: one JSON document under `--json`, else what was found, each finding, and what to do next. */

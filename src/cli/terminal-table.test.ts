@@ -1,6 +1,7 @@
 // Tests of the plain-text table.
 import { expect, it } from "vitest";
-import { formatTable, screenWidth } from "./terminal-table.ts";
+import { formatTable } from "./terminal-table.ts";
+import { screenWidth } from "./wrap-text.ts";
 
 const HEAD = [{ title: "" }, { title: "Original", align: "right" as const }, { title: "New", align: "right" as const }];
 const ROWS = [

@@ -1,15 +1,10 @@
-// Tables in plain text that fit the terminal; depends on nothing.
+// Tables in plain text that fit the terminal; may depend on wrap-text.
+import { screenWidth, wrapText } from "./wrap-text.ts";
 
 export interface Column {
   readonly title: string;
   readonly align?: "left" | "right";
 }
-
-// oxlint-disable-next-line no-control-regex -- escape sequences take no room on screen
-const ESCAPES = /\u001B\[[0-9;]*m/g;
-
-/** Characters a text takes on screen. */
-export const screenWidth = (text: string): number => Array.from(text.replaceAll(ESCAPES, "")).length;
 
 function pad(text: string, width: number, align: Column["align"]): string {
   const fill = " ".repeat(Math.max(0, width - screenWidth(text)));
@@ -26,7 +21,9 @@ export function formatTable(head: readonly Column[], rows: readonly (readonly st
   const titles = head.map(({ title }) => [title]);
   const flat = rows.map((row) => row.map((cell) => [cell]));
   if (tableWidth([titles, ...flat]) <= columns) return formatLines(head, titles, flat);
-  const stacked = rows.map((row) => row.map((cell, at) => (at === 0 ? wrapWords(cell) : splitInterval(cell))));
+  const stacked = rows.map((row) =>
+    row.map((cell, at) => (at === 0 ? wrapText(cell, MOST_TITLE_CHARACTERS, "  ") : splitInterval(cell))),
+  );
   if (tableWidth([titles, ...stacked]) <= columns) return formatLines(head, titles, stacked);
   return formatBlocks(head, rows);
 }
@@ -64,16 +61,6 @@ function formatLines(head: readonly Column[], titles: readonly Lines[], rows: re
 function splitInterval(cell: string): Lines {
   const match = /^(.*?) (\([^)]*…[^)]*\))(.*)$/u.exec(cell);
   return match === null ? [cell] : [`${match[1]}${match[3]}`, match[2] ?? ""];
-}
-
-function wrapWords(text: string): Lines {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || screenWidth(last) + 1 + screenWidth(word) > MOST_TITLE_CHARACTERS) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.map((line, at) => (at === 0 ? line : `  ${line}`));
 }
 
 function formatBlocks(head: readonly Column[], rows: readonly (readonly string[])[]): string {

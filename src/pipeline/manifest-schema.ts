@@ -41,7 +41,7 @@ export const trainSchema = z.strictObject({
   batch: z.int().min(1),
   /** Of `sgd` only. */
   momentum: z.number().min(0).lt(1).optional(),
-  /** Of `adamw` and `sgd`. */
+  /** Added to the gradient with `adam` and `sgd`, taken off the weights directly with `adamw`. */
   weightDecay: z.number().min(0).optional(),
 });
 

@@ -124,11 +124,6 @@ function crossFindings(located: LocatedDocument): Finding[] {
   if (train?.["momentum"] !== undefined && train["optimizer"] !== "sgd") {
     findings.push(located.findKey(["train", "momentum"], "'momentum' has a meaning with optimizer: sgd only"));
   }
-  if (train?.["weightDecay"] !== undefined && train["optimizer"] === "adam") {
-    findings.push(
-      located.findKey(["train", "weightDecay"], "'weightDecay' has no effect with adam", "Write optimizer: adamw."),
-    );
-  }
   return findings;
 }
 

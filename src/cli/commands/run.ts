@@ -7,6 +7,7 @@ import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { formatTable } from "../terminal-table.ts";
 import { toolVersion } from "../version.ts";
+import { wrapText } from "../wrap-text.ts";
 
 interface RunFlags {
   readonly out: string;
@@ -49,6 +50,13 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     clock: () => performance.now() / 1000,
     createdAt: () => new Date().toISOString(),
     onEvent: narrate(context),
+  }).catch((thrown: unknown) => {
+    if (!(thrown instanceof LightfootError) || thrown.code !== "E_INTERRUPTED") throw thrown;
+    // Training's own hint names an option of `lightfoot train`.
+    throw new LightfootError("E_INTERRUPTED", thrown.message, {
+      hint: "Run the same command again: finished and half-done training is taken up from where it stopped.",
+      cause: thrown,
+    });
   });
   context.progress.phase("Writing the report");
   await writeFileAtomic(join(flags.out, "report.html"), await renderReport(dossier, flags.language));
@@ -62,14 +70,12 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     ];
     const names = dossier.models.map(({ role, title }) => `${messages.roles[role]}: ${title}`).join("\n");
     const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
-    return `${names}\n\n${formatTable(head, rows, context.columns)}\n\n${verdict.text}\n\nWrote ${flags.out}: report.html, dossier.json, ${dossier.models.map(({ file }) => file).join(", ")}, candidates/`;
+    const files = ["report.html", "dossier.json", ...dossier.models.map(({ file }) => file), "candidates/"];
+    const prose = [verdict.text, `Wrote ${flags.out}: ${files.join(", ")}`];
+    const closing = prose.map((paragraph) => wrapText(paragraph, context.columns).join("\n"));
+    return [names, formatTable(head, rows, context.columns), ...closing].join("\n\n");
   };
   context.result(dossier, text, dossier.assumptions);
-  if (dossier.searchEnded === "interrupted") {
-    throw new LightfootError("E_INTERRUPTED", "stopped on request; the best candidate found so far was saved", {
-      hint: `Run the same command again: the trained models in ${flags.out} are kept.`,
-    });
-  }
   if (!verdict.holds) {
     throw new LightfootError("E_BUDGET", verdict.text, {
       hint: "Allow a larger maxDrop, or read in report.html why each candidate was refused.",
