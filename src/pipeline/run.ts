@@ -16,6 +16,7 @@ import type { TrainEvent } from "../runtime/train-options.ts";
 import { modelRow, type ModelRow } from "./dossier-models.ts";
 import { dossierSchema, type Dossier, type DossierStage } from "./dossier-schema.ts";
 import { knownNames } from "./known-names.ts";
+import { manifestAssumptions } from "./manifest-assumptions.ts";
 import { readManifest } from "./manifest.ts";
 import { placeModel, type PlacedModel } from "./model-source.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
@@ -144,7 +145,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       searchEnded: found.ended,
       assumptions: assumptionsOf(
         [...models.flatMap(figuresOf), ...found.candidates.flatMap(figuresOf), runEnergy],
-        data,
+        [...manifestAssumptions(manifest), ...Object.values(data).flatMap((set) => set?.assumptions ?? [])],
       ),
       stages,
       runEnergy,
@@ -256,10 +257,7 @@ function figuresOf(part: Dossier["models"][number] | Candidate): Figure[] {
   return found.filter((one) => one !== null && one !== undefined);
 }
 
-function assumptionsOf(figures: readonly Figure[], data: RunData): Assumption[] {
-  const all = [
-    ...figures.flatMap(({ assumptions }) => assumptions),
-    ...Object.values(data).flatMap((set) => set?.assumptions ?? []),
-  ];
+function assumptionsOf(figures: readonly Figure[], others: readonly Assumption[]): Assumption[] {
+  const all = [...others, ...figures.flatMap(({ assumptions }) => assumptions)];
   return [...new Map(all.map((entry) => [entry.key, entry])).values()];
 }

@@ -60,7 +60,8 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
   });
   context.progress.phase("Writing the report");
   await writeFileAtomic(join(flags.out, "report.html"), await renderReport(dossier, flags.language));
-  const messages = MESSAGES[flags.language];
+  // The terminal speaks English; the language is the report's.
+  const messages = MESSAGES.en;
   const table = modelTable(dossier, messages);
   const verdict = verdictOf(dossier, messages);
   const text = () => {
