@@ -138,7 +138,7 @@ const en = {
 export type Messages = typeof en;
 
 const zh: Messages = {
-  verdictAccepted: (gain, loss, metric, budget) => `${gain},${metric} 损失 ${loss},在 ${budget} 的预算之内。`,
+  verdictAccepted: (gain, loss, metric, budget) => `${gain}，${metric} 损失 ${loss}，在 ${budget} 的预算之内。`,
   verdictUnsure: "该区间的上端超出预算。",
   gain: {
     size: (times) => `缩小到原来的 ${times} 分之一`,
@@ -146,16 +146,16 @@ const zh: Messages = {
     energy: (times) => `能耗降到原来的 ${times} 分之一`,
     memory: (times) => `内存降到原来的 ${times} 分之一`,
   },
-  chosenLine: (title) => `选中:${title}。`,
-  verdictNone: (budget) => `没有候选模型满足 ${budget} 的预算,保留原模型。`,
+  chosenLine: (title) => `选中：${title}。`,
+  verdictNone: (budget) => `没有候选模型满足 ${budget} 的预算，保留原模型。`,
   verdictTestFailed: (title, loss, budget) =>
-    `${title} 在验证数据上达标,但在测试数据上损失 ${loss},超出 ${budget} 的预算。`,
+    `${title} 在验证数据上达标，但在测试数据上损失 ${loss}，超出 ${budget} 的预算。`,
   points: "个百分点",
   accuracyOn: (metric, split) => `${split}数据上的 ${metric}`,
   split: { test: "测试", validation: "验证", train: "训练", calibration: "校准" },
   sizeOnDisk: "磁盘占用",
   energyPerThousand: "每千次推理能耗",
-  latencyAt: (batch) => `延迟(批量 ${batch})`,
+  latencyAt: (batch) => `延迟（批量 ${batch}）`,
   smaller: (times) => `比原模型小 ${times} 倍`,
   same: "与原模型相同",
   less: (times) => `为原模型的 1/${times}`,
@@ -177,13 +177,14 @@ const zh: Messages = {
   frontSize: "准确度与磁盘占用",
   frontEnergy: "准确度与能耗",
   lossChart: "相对原模型的损失及其 95 % 区间",
-  lossAxis: "损失(百分点)",
-  relativeLossAxis: "损失(指标自身单位)",
+  lossAxis: "损失（百分点）",
+  relativeLossAxis: "损失（指标自身单位）",
   costChart: "单次推理各算子的浮点运算量",
   trainingChart: "各轮损失",
   budgetLine: "预算",
-  efficiencyNote: "压缩率 = 原始大小 / 压缩后大小。效率 = 准确度 / 资源,按最小批量的单次推理计;能耗按最大批量计。",
-  intervalNote: "须线为 95 % 区间。标名的是选中者、未被任何其他模型同时超过的候选模型以及用作对照的模型;其余见数据表。",
+  efficiencyNote: "压缩率 = 原始大小 / 压缩后大小。效率 = 准确度 / 资源，按最小批量的单次推理计；能耗按最大批量计。",
+  intervalNote:
+    "须线为 95 % 区间。标名的是选中者、未被任何其他模型同时超过的候选模型以及用作对照的模型；其余见数据表。",
   table: "数据表",
   columns: {
     model: "模型",
@@ -195,7 +196,7 @@ const zh: Messages = {
     rateBasis: { bytesOnDisk: "磁盘字节数", parameters: "参数量", peakMemory: "峰值内存" },
     parameters: "参数量",
     flops: "单次推理浮点运算量",
-    latency: (batch) => `延迟中位数(批量 ${batch})`,
+    latency: (batch) => `延迟中位数（批量 ${batch}）`,
     peakMemory: "峰值内存",
     energy: "每千次推理能耗",
     perResource: {
@@ -223,13 +224,13 @@ const zh: Messages = {
   noAssumptions: "没有任何假设。",
   searchEnded: {
     complete: "计划中的候选模型均已尝试。",
-    "time-limit": "搜索因时限结束,并非所有候选模型都已尝试。",
-    interrupted: "搜索被中断,并非所有候选模型都已尝试。",
+    "time-limit": "搜索因时限结束，并非所有候选模型都已尝试。",
+    interrupted: "搜索被中断，并非所有候选模型都已尝试。",
   },
-  whereNote: (place) => `声明的使用地点:${place}。本版本不据此计算碳排放,报告中的数值均与之无关。`,
+  whereNote: (place) => `声明的使用地点：${place}。本版本不据此计算碳排放，报告中的数值均与之无关。`,
   runEnergy: (energy) => `本次运行自身耗能 ${energy}。`,
   goal: { size: "磁盘占用最小", latency: "延迟最低", energy: "能耗最低", memory: "峰值内存最小" },
-  goalLine: (goal, budget, metric) => `目标:${goal},${metric} 相对原模型至多损失 ${budget}。`,
+  goalLine: (goal, budget, metric) => `目标：${goal}，${metric} 相对原模型至多损失 ${budget}。`,
   selectionRule: "选择规则",
   reproduction: {
     version: "Lightfoot 版本",
@@ -254,8 +255,8 @@ const zh: Messages = {
     compress: "搜索并测量候选模型",
     judge: "评判模型",
   },
-  unknownOperators: (names) => `以下算子没有计量规则:${names};浮点运算量中不含它们。`,
-  footer: "由 Lightfoot 生成。每项数值都带有单位、来历,以及(非精确值的)95 % 区间。",
+  unknownOperators: (names) => `以下算子没有计量规则：${names}；浮点运算量中不含它们。`,
+  footer: "由 Lightfoot 生成。每项数值都带有单位、来历，以及（非精确值的）95 % 区间。",
 };
 
 export const MESSAGES: Readonly<Record<Language, Messages>> = { en, zh };

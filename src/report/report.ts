@@ -113,7 +113,7 @@ function modelsTable(dossier: Dossier, messages: Messages): Html {
               ${cells.map(
                 ({ text, method }) =>
                   html`<td class="number">
-                    ${method !== undefined && methodGlyph(method, messages.method[method])}${text}
+                    ${method !== undefined && methodGlyph(method, messages.method[method])}${unbroken(text)}
                   </td>`,
               )}
             </tr>`,
