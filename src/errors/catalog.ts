@@ -41,6 +41,7 @@ export const ERROR_CATALOG = {
   E_OPERATOR: { exit: EXIT.badInput, meaning: "an operator or a combination of its attributes is not supported here" },
   E_DATA: { exit: EXIT.badInput, meaning: "a data set is malformed or does not fit the model" },
   E_DATA_PACKAGE: { exit: EXIT.badInput, meaning: "a data set comes from an npm package that is not installed" },
+  E_SERIES: { exit: EXIT.badInput, meaning: "an intensity series is malformed or leaves time uncovered" },
   E_METRIC: { exit: EXIT.badInput, meaning: "a metric is unknown or cannot be computed from this data" },
   E_MANIFEST: { exit: EXIT.badInput, meaning: "the manifest has mistakes" },
   E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },

@@ -1,2 +1,4 @@
 // Public face of the room `footprint`; depends on its own files.
 export * from "./efficiency.ts";
+export * from "./intensity-integral.ts";
+export * from "./intensity-series.ts";

@@ -1,0 +1,355 @@
+// Emissions of energy spread over time under an intensity that changes: an exact step integral; may depend on quantity, errors and its room.
+import { LightfootError } from "../errors/lightfoot-error.ts";
+import { kwhFromJoules } from "../quantity/convert.ts";
+import { figure, multiply, worstMethod, type Assumption, type Figure } from "../quantity/figure.ts";
+import { stepAt, type IntensityKind, type IntensityScope, type IntensitySeries } from "./intensity-series.ts";
+
+/**
+ * Energy in intervals of time, each interval's energy spread evenly over it.
+ *
+ * Intervals may have any length, 0 too (a lump at an instant), lie in any order and overlap (several devices).
+ */
+export interface EnergyOverTime {
+  /** Seconds since 1970-01-01T00:00:00Z. */
+  readonly startSeconds: ArrayLike<number>;
+  readonly endSeconds: ArrayLike<number>;
+  readonly energyJoules: ArrayLike<number>;
+  /** All of it in J, with interval, method and sources; its value is the sum of `energyJoules`. */
+  readonly total: Figure;
+}
+
+/** Energy at constant power between two instants; the usual case when only a total and a period are known. */
+export function evenEnergy(total: Figure, fromSeconds: number, toSeconds: number): EnergyOverTime {
+  return { startSeconds: [fromSeconds], endSeconds: [toSeconds], energyJoules: [total.value], total };
+}
+
+export interface IntegralOptions {
+  /** What stands in where `series` has a gap; same kind and scope. Left out: the series must cover all of the energy. */
+  readonly fallback?: IntensitySeries;
+}
+
+/** Emissions with what they count; average and marginal, life-cycle and direct, are different quantities. */
+export interface IntegratedEmissions {
+  /** gCO2e. */
+  readonly emissions: Figure;
+  /** Emissions per energy, gCO2e/kWh: the energy-weighted mean intensity. */
+  readonly intensity: Figure;
+  readonly kind: IntensityKind;
+  readonly scope: IntensityScope;
+  readonly zone?: string;
+  readonly vintage: string;
+  /** Share of the energy, 0…1. */
+  readonly coverage: {
+    /** Drawn while the series has a value. */
+    readonly coveredFraction: number;
+    /** Of all the energy, drawn while the publisher calls its value an estimate; undefined when it says nothing. */
+    readonly estimatedFraction?: number;
+  };
+}
+
+/**
+ * Σ over time of energy × intensity, as an exact integral of two step functions.
+ *
+ *     emissions = Σ_i E_i / (b_i − a_i) · ∫ I(t) dt over [a_i, b_i]
+ *
+ * An interval that overlaps several steps is divided among them by time, so that the result does not depend on how the
+ * energy was sampled: splitting an interval changes nothing. Endpoints: energy low × intensity low … high × high.
+ *
+ * @throws LightfootError E_SERIES when energy falls into a gap and there is no fallback, E_BASIS when series and fallback
+ *   differ in kind or scope, E_RANGE for negative or not finite energy or times, E_UNIT when the total is not in J
+ * @example integrateEmissions(evenEnergy(energy, from, to), series, { fallback: constantSeries(yearly) }).emissions
+ */
+export function integrateEmissions(
+  energy: EnergyOverTime,
+  series: IntensitySeries,
+  { fallback }: IntegralOptions = {},
+): IntegratedEmissions {
+  requireConsistent(energy);
+  if (fallback !== undefined) requireSameBasis(series, fallback);
+  const main = new StepIntegral(series);
+  const other = fallback === undefined ? undefined : new StepIntegral(fallback);
+  const sums = {
+    covered: new Sum(),
+    estimated: new Sum(),
+    weighted: new Sum(),
+    filled: new Sum(),
+    filledWeighted: new Sum(),
+  };
+  for (let at = 0; at < energy.energyJoules.length; at++) {
+    const joules = energy.energyJoules[at];
+    if (joules === 0) continue;
+    const [from, to] = [energy.startSeconds[at], energy.endSeconds[at]];
+    const share = main.over(from, to);
+    sums.covered.add(joules * share.covered);
+    sums.estimated.add(joules * share.estimated);
+    sums.weighted.add(joules * share.weighted);
+    for (const [start, end] of main.gaps(from, to)) {
+      const piece = to === from ? joules : (joules * (end - start)) / (to - from);
+      if (other === undefined || other.gaps(start, end).length > 0) throw uncovered(start, end, fallback !== undefined);
+      sums.filled.add(piece);
+      sums.filledWeighted.add(piece * other.over(start, end).weighted);
+    }
+  }
+  return conclude(energy, series, fallback, {
+    covered: sums.covered.value,
+    estimated: sums.estimated.value,
+    weighted: sums.weighted.value,
+    filled: sums.filled.value,
+    filledWeighted: sums.filledWeighted.value,
+  });
+}
+
+/** Joules under the series and under the fallback; `weighted` in J · gCO2e/kWh. */
+interface Sums {
+  readonly covered: number;
+  readonly estimated: number;
+  readonly weighted: number;
+  readonly filled: number;
+  readonly filledWeighted: number;
+}
+
+function conclude(
+  energy: EnergyOverTime,
+  series: IntensitySeries,
+  fallback: IntensitySeries | undefined,
+  sums: Sums,
+): IntegratedEmissions {
+  const joules = sums.covered + sums.filled;
+  const coveredFraction = joules === 0 ? 1 : sums.covered / joules;
+  const filling = sums.filled > 0 ? fallback : undefined;
+  const used = filling === undefined ? [series] : [series, filling];
+  const mean = (end: (of: IntensitySeries) => number): number => {
+    const total = sums.weighted * end(series) + (filling === undefined ? 0 : sums.filledWeighted * end(filling));
+    return joules === 0 ? 0 : total / joules;
+  };
+  const intensity = figure({
+    value: mean(() => 1),
+    low: mean(({ band }) => band[0]),
+    high: mean(({ band }) => band[1]),
+    unit: "gCO2e/kWh",
+    method: worstMethod(used.map(({ method }) => method)),
+    sources: [...new Set(used.map(({ source }) => source))],
+    assumptions: [
+      ...used.flatMap(({ assumptions }) => assumptions),
+      ...(filling === undefined ? [] : [gapAssumption(filling, coveredFraction)]),
+    ],
+  });
+  const estimatedFraction = joules === 0 ? 0 : sums.estimated / joules;
+  return {
+    emissions: multiply(inKwh(energy.total), intensity, "gCO2e"),
+    intensity,
+    kind: series.kind,
+    scope: series.scope,
+    ...(series.zone === undefined ? {} : { zone: series.zone }),
+    vintage: series.vintage,
+    coverage: { coveredFraction, ...(series.estimated === undefined ? {} : { estimatedFraction }) },
+  };
+}
+
+/** The figure in kWh; divided, since 1/3,600,000 has no exact double and 1 kWh × 400 g/kWh is 400 g. */
+const inKwh = (energy: Figure): Figure =>
+  figure({
+    ...energy,
+    value: kwhFromJoules(energy.value),
+    low: kwhFromJoules(energy.low),
+    high: kwhFromJoules(energy.high),
+    unit: "kWh",
+  });
+
+const gapAssumption = (filling: IntensitySeries, coveredFraction: number): Assumption => ({
+  key: "intensity-series.gap-filled",
+  text: `the intensity series covers ${percent(coveredFraction)} of the energy; the rest was counted with ${filling.source}`,
+});
+
+/** Rounded down where it would read 100 % although something is missing. */
+const percent = (fraction: number): string => `${(Math.floor(fraction * 1000) / 10).toFixed(1)} %`;
+
+function uncovered(start: number, end: number, hasFallback: boolean): LightfootError {
+  const [from, to] = [start, end].map(formatInstant);
+  return new LightfootError(
+    "E_SERIES",
+    `the intensity ${hasFallback ? "series and its fallback have" : "series has"} no value from ${from} to ${to}, when energy was used`,
+    { hint: "Give a series that covers the run, or --where for a yearly average that fills the gap." },
+  );
+}
+
+/** An instant in ISO 8601, or its seconds when it lies beyond what dates can hold. */
+export function formatInstant(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace(/\.000Z$/, "Z");
+}
+
+/** @throws LightfootError E_BASIS */
+function requireSameBasis(series: IntensitySeries, fallback: IntensitySeries): void {
+  for (const part of ["kind", "scope"] as const) {
+    if (series[part] === fallback[part]) continue;
+    throw new LightfootError(
+      "E_BASIS",
+      `the intensity series is of ${part} '${series[part]}' and what would fill its gaps of ${part} '${fallback[part]}'`,
+      {
+        hint: "Average and marginal, life-cycle and direct intensities are different quantities: fill with the same one.",
+      },
+    );
+  }
+}
+
+/** Sums of joules and their total may differ by rounding only. */
+const TOTAL_TOLERANCE = 1e-6;
+
+function requireConsistent({ startSeconds, endSeconds, energyJoules, total }: EnergyOverTime): void {
+  if (total.unit !== "J")
+    throw new LightfootError("E_UNIT", `energy over time has its total in J, found ${total.unit}`);
+  const count = energyJoules.length;
+  if (startSeconds.length !== count || endSeconds.length !== count) {
+    const lengths = `${startSeconds.length} starts, ${endSeconds.length} ends and ${count} energies`;
+    throw new LightfootError("E_RANGE", `energy over time needs one of each for every interval, found ${lengths}`);
+  }
+  const sum = new Sum();
+  for (let at = 0; at < count; at++) {
+    const [from, to, joules] = [startSeconds[at], endSeconds[at], energyJoules[at]];
+    if (!(joules >= 0 && joules < Infinity && Number.isFinite(from) && Number.isFinite(to) && from <= to)) {
+      throw new LightfootError(
+        "E_RANGE",
+        `interval ${at + 1} is ${joules} J from ${from} to ${to} s, expected 0 J or more and an end not before its start`,
+      );
+    }
+    sum.add(joules);
+  }
+  if (Math.abs(sum.value - total.value) > TOTAL_TOLERANCE * Math.max(total.value, sum.value)) {
+    throw new LightfootError("E_RANGE", `the intervals sum to ${sum.value} J, their total says ${total.value} J`);
+  }
+}
+
+/** Neumaier's compensated sum: a million small terms lose nothing to a large one. */
+class Sum {
+  #sum = 0;
+  #lost = 0;
+
+  add(term: number): void {
+    const next = this.#sum + term;
+    this.#lost += Math.abs(this.#sum) >= Math.abs(term) ? this.#sum - next + term : term - next + this.#sum;
+    this.#sum = next;
+  }
+
+  get value(): number {
+    return this.#sum + this.#lost;
+  }
+}
+
+/** Parts of an interval: the share of its time with a value, with an estimated one, and the mean of value × known. */
+interface Share {
+  readonly covered: number;
+  readonly estimated: number;
+  readonly weighted: number;
+}
+
+/** More steps than this inside one interval are read off running totals; fewer are added one by one, which rounds less. */
+const MOST_STEPS_ONE_BY_ONE = 64;
+
+/** Integrals of a series over intervals, quick when the intervals come in order. */
+class StepIntegral {
+  readonly #series: IntensitySeries;
+  /** Gaps between steps, before the first and after the last. */
+  readonly #gapStarts: number[] = [-Infinity];
+  readonly #gapEnds: number[] = [];
+  #running: { covered: Float64Array; estimated: Float64Array; weighted: Float64Array } | undefined;
+  #last = 0;
+
+  constructor(series: IntensitySeries) {
+    this.#series = series;
+    const { startSeconds, endSeconds } = series;
+    for (let at = 0; at < startSeconds.length; at++) {
+      if (at > 0 && endSeconds[at - 1] === startSeconds[at]) continue;
+      this.#gapEnds.push(startSeconds[at]);
+      if (at > 0) this.#gapStarts.push(endSeconds[at - 1]);
+    }
+    this.#gapStarts.push(endSeconds[endSeconds.length - 1]);
+    this.#gapEnds.push(Infinity);
+  }
+
+  over(from: number, to: number): Share {
+    const { startSeconds, endSeconds, gramsPerKwh, estimated } = this.#series;
+    let at = this.#stepFrom(from);
+    if (from === to) {
+      const isKnown = at >= 0 && from < endSeconds[at];
+      if (!isKnown) return { covered: 0, estimated: 0, weighted: 0 };
+      return { covered: 1, estimated: estimated?.[at] ?? 0, weighted: gramsPerKwh[at] };
+    }
+    const share = { covered: 0, estimated: 0, weighted: 0 };
+    const take = (step: number): void => {
+      const seconds = Math.min(to, endSeconds[step]) - Math.max(from, startSeconds[step]);
+      if (seconds <= 0) return;
+      share.covered += seconds;
+      share.estimated += seconds * (estimated?.[step] ?? 0);
+      share.weighted += seconds * gramsPerKwh[step];
+    };
+    at = Math.max(at, 0);
+    const last = to > from + 1 ? stepAt(this.#series, to) : undefined;
+    if (last !== undefined && last - at > MOST_STEPS_ONE_BY_ONE) {
+      take(at);
+      take(last);
+      const running = this.#totals();
+      for (const part of ["covered", "estimated", "weighted"] as const) {
+        share[part] += running[part][last] - running[part][at + 1];
+      }
+    } else {
+      for (; at < startSeconds.length && startSeconds[at] < to; at++) take(at);
+    }
+    const length = to - from;
+    return { covered: share.covered / length, estimated: share.estimated / length, weighted: share.weighted / length };
+  }
+
+  /** The pieces of `[from, to]` without a value. */
+  gaps(from: number, to: number): (readonly [start: number, end: number])[] {
+    const found: (readonly [number, number])[] = [];
+    let [low, high] = [0, this.#gapEnds.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#gapEnds[middle] <= from) low = middle + 1;
+      else high = middle;
+    }
+    for (let at = low; at < this.#gapStarts.length; at++) {
+      const start = Math.max(from, this.#gapStarts[at]);
+      const end = Math.min(to, this.#gapEnds[at]);
+      // An instant lies in a gap that has begun; an interval must reach into it.
+      if (from === to ? this.#gapStarts[at] > from : this.#gapStarts[at] >= to) break;
+      found.push([start, end]);
+    }
+    return found;
+  }
+
+  /** Index of the step at or before an instant, tried first where the last search ended. */
+  #stepFrom(seconds: number): number {
+    const { startSeconds } = this.#series;
+    for (let at = this.#last; at < Math.min(this.#last + 2, startSeconds.length); at++) {
+      if (startSeconds[at] <= seconds && (startSeconds[at + 1] ?? Infinity) > seconds) {
+        this.#last = at;
+        return at;
+      }
+    }
+    const at = stepAt(this.#series, seconds);
+    this.#last = Math.max(at, 0);
+    return at;
+  }
+
+  /** Totals of the steps before each index. */
+  #totals(): { covered: Float64Array; estimated: Float64Array; weighted: Float64Array } {
+    if (this.#running !== undefined) return this.#running;
+    const { startSeconds, endSeconds, gramsPerKwh, estimated } = this.#series;
+    const make = (value: (step: number) => number): Float64Array => {
+      const totals = new Float64Array(startSeconds.length + 1);
+      const sum = new Sum();
+      for (let at = 0; at < startSeconds.length; at++) {
+        sum.add((endSeconds[at] - startSeconds[at]) * value(at));
+        totals[at + 1] = sum.value;
+      }
+      return totals;
+    };
+    this.#running = {
+      covered: make(() => 1),
+      estimated: make((step) => estimated?.[step] ?? 0),
+      weighted: make((step) => gramsPerKwh[step]),
+    };
+    return this.#running;
+  }
+}
