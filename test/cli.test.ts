@@ -30,6 +30,8 @@ function lightfoot(args: readonly string[], whenStderr?: (text: string, kill: ()
   });
 }
 
+const VERBS = ["run", "analyze", "train", "evaluate", "verify"];
+
 let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lightfoot-cli-"));
@@ -50,13 +52,12 @@ describe("lightfoot", () => {
   it("prints help and version on stdout with exit 0", async () => {
     const help = await lightfoot(["--help"]);
     expect(help).toMatchObject({ exit: 0, stderr: "" });
-    for (const verb of ["run", "analyze", "train", "evaluate"])
-      expect(help.stdout).toMatch(new RegExp(`\\n {2}${verb}\\b`));
+    for (const verb of VERBS) expect(help.stdout).toMatch(new RegExp(`\\n {2}${verb}\\b`));
     expect(await lightfoot(["--version"])).toMatchObject({ exit: 0, stderr: "" });
   });
 
   it("shows examples and the global options in every verb's help", async () => {
-    for (const verb of ["run", "analyze", "train", "evaluate"]) {
+    for (const verb of VERBS) {
       const { exit, stdout } = await lightfoot([verb, "--help"]);
       expect(exit).toBe(0);
       expect(stdout).toMatch(/Examples:\n {2}# .+\n {2}\$ lightfoot /);

@@ -4,11 +4,18 @@ import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
+import { registerVerify } from "./commands/verify.ts";
 import { withExamples } from "./help.ts";
 import { toolVersion } from "./version.ts";
 
 /** Each verb's module is light: what is heavy is imported inside its action, so that `--help` answers at once. */
-const VERBS: readonly ((program: Command) => void)[] = [registerRun, registerAnalyze, registerEvaluate, registerTrain];
+const VERBS: readonly ((program: Command) => void)[] = [
+  registerRun,
+  registerAnalyze,
+  registerEvaluate,
+  registerTrain,
+  registerVerify,
+];
 
 /** The whole program. It throws `CommanderError` instead of ending the process. */
 export function createProgram(): Command {

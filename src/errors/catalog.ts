@@ -52,6 +52,7 @@ export const ERROR_CATALOG = {
   E_TRAIN_DIVERGED: { exit: EXIT.checkFailed, meaning: "training reached a loss that is not finite" },
   E_CHECKPOINT: { exit: EXIT.badInput, meaning: "a checkpoint is damaged or belongs to another run" },
   E_BUDGET: { exit: EXIT.checkFailed, meaning: "no candidate meets the accuracy budget" },
+  E_VERIFY: { exit: EXIT.checkFailed, meaning: "a report that was verified has numbers that do not hold" },
   E_HARDWARE_UNKNOWN: { exit: EXIT.usage, meaning: "the device is not in the catalogue" },
   E_ASSUMPTIONS: { exit: EXIT.checkFailed, meaning: "--strict was given and the result rests on assumptions" },
   E_DEPENDENCY: { exit: EXIT.hardware, meaning: "an optional package or system library is missing" },

@@ -57,6 +57,26 @@ export async function readCsv(file: string, options: CsvOptions = {}): Promise<T
   return { file, rowCount, columns: columns.map((column) => column.finish(file)) };
 }
 
+/** One row of cells as they were written, with the 1-based line it starts on. */
+export interface CsvRow {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/**
+ * The rows of a text, header included, every cell as text; for formats whose cells may be empty.
+ *
+ * @param file for errors only
+ * @throws LightfootError E_DATA when a quote never closes
+ */
+export function parseCsvRows(text: string, file: string, separator = guessSeparator(text)): CsvRow[] {
+  const rows: CsvRow[] = [];
+  const parser = new RowParser(file, (cells, line) => rows.push({ line, cells }));
+  parser.feed(text, separator);
+  parser.end();
+  return rows;
+}
+
 const isNumber = (cell: string): boolean => cell.trim() !== "" && !Number.isNaN(Number(cell));
 
 function guessSeparator(start: string): string {

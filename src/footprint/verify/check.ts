@@ -1,0 +1,97 @@
+// What a verification finds out: one check, its outcome, and how two stated numbers are held together; depends on nothing.
+
+/** What kind of mistake a check looks for. */
+export type CheckCode =
+  | "unit-slip"
+  | "arithmetic"
+  | "sum"
+  | "functional-unit"
+  | "pue"
+  | "water"
+  | "range"
+  | "intensity"
+  | "vintage"
+  | "boundary"
+  | "double-count"
+  | "model"
+  | "method"
+  | "incomplete";
+
+/** `error`: the number is wrong; `warning`: it is likely wrong or misleading; `note`: worth knowing. */
+export type Severity = "error" | "warning" | "note";
+
+export interface Check {
+  readonly code: CheckCode;
+  readonly outcome: "holds" | "fails" | "not possible";
+  /** How bad it is when it fails. */
+  readonly severity: Severity;
+  readonly message: string;
+  readonly where: { readonly line?: number; readonly path?: string };
+  /** What the report says, as it says it. */
+  readonly stated: string | null;
+  /** What follows from the report's own parts, in the report's unit. */
+  readonly recomputed: string | null;
+  /** Stated over recomputed: 0.001 when the report is a thousand times low. */
+  readonly factor: number | null;
+}
+
+export type CheckInput = Pick<Check, "code" | "message" | "where"> & Partial<Check>;
+
+/** A check that fails. */
+export const failing = (input: CheckInput): Check => ({
+  severity: "error",
+  stated: null,
+  recomputed: null,
+  factor: null,
+  ...input,
+  outcome: "fails",
+});
+
+/** A check that holds; counted, so that a clean report says how much was looked at. */
+export const holding = (input: CheckInput): Check => ({ ...failing(input), outcome: "holds" });
+
+/** A check that the report gives too little for. */
+export const impossible = (input: CheckInput): Check => ({
+  ...failing({ severity: "note", ...input }),
+  outcome: "not possible",
+});
+
+/** True when a slip is a power of 1,000, or of 1,000 divided or multiplied by small slips of rounding: a unit was mistaken. */
+export function isUnitSlip(factor: number): boolean {
+  const decades = Math.log10(Math.abs(factor));
+  const nearest = Math.round(decades);
+  return nearest !== 0 && Math.abs(decades - nearest) < 0.03;
+}
+
+const digits = (value: number): string => String(Number(value.toPrecision(4)));
+
+/** `1,000 times too low`, `12 % too high`. */
+export function describeFactor(factor: number): string {
+  if (!Number.isFinite(factor) || factor <= 0) return "not comparable";
+  const isLow = factor < 1;
+  const ratio = isLow ? 1 / factor : factor;
+  if (ratio < 1.9) return `${digits(Math.abs(factor - 1) * 100)} % too ${isLow ? "low" : "high"}`;
+  const rounded = isUnitSlip(factor) ? 10 ** Math.round(Math.log10(ratio)) : ratio;
+  return `${Number(rounded.toPrecision(4)).toLocaleString("en-US")} times too ${isLow ? "low" : "high"}`;
+}
+
+export interface Comparison extends CheckInput {
+  readonly statedValue: number;
+  readonly recomputedValue: number;
+  /** Relative difference that is still agreement: rounding in the report, or a stated tolerance. */
+  readonly tolerance: number;
+}
+
+/** Holds when the two values agree within the tolerance; a failure that is a power of ten is called a unit slip. */
+export function compare({ statedValue, recomputedValue, tolerance, ...input }: Comparison): Check {
+  const difference = Math.abs(statedValue - recomputedValue);
+  const scale = Math.max(Math.abs(statedValue), Math.abs(recomputedValue));
+  if (difference <= tolerance * scale || scale === 0) return holding(input);
+  const factor = recomputedValue === 0 ? null : statedValue / recomputedValue;
+  return failing({
+    ...input,
+    code: factor !== null && isUnitSlip(factor) ? "unit-slip" : input.code,
+    message: factor === null ? input.message : `${input.message}: the stated value is ${describeFactor(factor)}`,
+    factor,
+  });
+}
