@@ -2,7 +2,13 @@
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { kwhFromJoules } from "../quantity/convert.ts";
 import { figure, multiply, worstMethod, type Assumption, type Figure } from "../quantity/figure.ts";
-import { stepAt, type IntensityKind, type IntensityScope, type IntensitySeries } from "./intensity-series.ts";
+import {
+  formatInstant,
+  stepAt,
+  type IntensityKind,
+  type IntensityScope,
+  type IntensitySeries,
+} from "./intensity-series.ts";
 
 /**
  * Energy in intervals of time, each interval's energy spread evenly over it.
@@ -171,12 +177,6 @@ function uncovered(start: number, end: number, hasFallback: boolean): LightfootE
     `the intensity ${hasFallback ? "series and its fallback have" : "series has"} no value from ${from} to ${to}, when energy was used`,
     { hint: "Give a series that covers the run, or --where for a yearly average that fills the gap." },
   );
-}
-
-/** An instant in ISO 8601, or its seconds when it lies beyond what dates can hold. */
-export function formatInstant(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace(/\.000Z$/, "Z");
 }
 
 /** @throws LightfootError E_BASIS */

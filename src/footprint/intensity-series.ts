@@ -158,3 +158,9 @@ export function stepAt(series: IntensitySeries, atSeconds: number): number {
   }
   return low - 1;
 }
+
+/** An instant in ISO 8601, or its seconds when it lies beyond what dates can hold. */
+export function formatInstant(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? `${seconds} s` : date.toISOString().replace(/\.000Z$/, "Z");
+}

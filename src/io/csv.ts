@@ -20,10 +20,9 @@ const MAX_COLUMNS = 100_000;
  */
 export async function readCsv(file: string, options: CsvOptions = {}): Promise<Table> {
   const columns: ColumnBuilder[] = [];
-  let separator = options.separator ?? (file.toLowerCase().endsWith(".tsv") ? "\t" : undefined);
   let rowCount = 0;
   let isFirst = true;
-  const takeRow = (cells: readonly string[], line: number): void => {
+  await readCsvRows(file, options, (cells, line) => {
     if (isFirst) {
       isFirst = false;
       if (cells.length > MAX_COLUMNS) {
@@ -42,8 +41,23 @@ export async function readCsv(file: string, options: CsvOptions = {}): Promise<T
     }
     for (let index = 0; index < cells.length; index++) columns[index].add(cells[index], file, line, index + 1);
     rowCount++;
-  };
-  const parser = new RowParser(file, takeRow);
+  });
+  if (rowCount === 0) throw new LightfootError("E_DATA", "the table has no rows", { where: { file } });
+  return { file, rowCount, columns: columns.map((column) => column.finish(file)) };
+}
+
+/**
+ * Hands each row that is not blank to `onRow`, with the 1-based line it starts on; cells are raw text without their quotes.
+ *
+ * @throws LightfootError E_DATA for an open quote, E_FILE_NOT_FOUND, E_FILE_READ; and whatever `onRow` throws
+ */
+export async function readCsvRows(
+  file: string,
+  options: CsvOptions,
+  onRow: (cells: readonly string[], line: number) => void,
+): Promise<void> {
+  let separator = options.separator ?? (file.toLowerCase().endsWith(".tsv") ? "\t" : undefined);
+  const parser = new RowParser(file, onRow);
   try {
     for await (const chunk of createReadStream(file, { encoding: "utf8" })) {
       separator ??= guessSeparator(chunk as string);
@@ -53,8 +67,6 @@ export async function readCsv(file: string, options: CsvOptions = {}): Promise<T
     throw fileError(thrown, file);
   }
   parser.end();
-  if (rowCount === 0) throw new LightfootError("E_DATA", "the table has no rows", { where: { file } });
-  return { file, rowCount, columns: columns.map((column) => column.finish(file)) };
 }
 
 /** One row of cells as they were written, with the 1-based line it starts on. */
