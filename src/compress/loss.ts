@@ -62,7 +62,7 @@ export function lossBetween(
   split: Loss["split"],
   sampleCount: number,
 ): Loss {
-  const isShare = original.higherIsBetter && (original.figure.unit === "1" || original.figure.unit === "");
+  const isShare = original.higherIsBetter && original.figure.unit === "1";
   if (maxDrop.kind === "points" && !isShare) {
     throw new LightfootError(
       "E_METRIC",

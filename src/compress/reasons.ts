@@ -3,7 +3,7 @@ import { formatCount } from "../quantity/index.ts";
 import type { Candidate, Execution, Loss } from "./candidate-schema.ts";
 import { within } from "./loss.ts";
 
-const isShare = (loss: Loss): boolean => loss.original.unit === "1" || loss.original.unit === "";
+const isShare = (loss: Loss): boolean => loss.original.unit === "1";
 
 /** An amount of the metric: percentage points for shares of 1, else plain. */
 function amount(loss: Loss, value: number): string {
@@ -12,7 +12,7 @@ function amount(loss: Loss, value: number): string {
 
 /** Estimate, interval and budget on one split: the three numbers that decide. */
 export function lossReason(metric: string, loss: Loss): string {
-  const unit = isShare(loss) ? " points" : loss.loss.unit === "1" ? "" : ` ${loss.loss.unit}`;
+  const unit = isShare(loss) ? " points" : loss.loss.unit === "" ? "" : ` ${loss.loss.unit}`;
   const verdict = within(loss) ? "within the budget" : "beyond the budget";
   return (
     `${metric} lost ${amount(loss, loss.loss.value)}${unit} (95 % interval ${amount(loss, loss.loss.low)}…` +

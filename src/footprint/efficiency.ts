@@ -30,7 +30,7 @@ export interface Efficiency extends Figure {
  * @example efficiency(accuracy, energy, basis).unit // "1/kWh"
  */
 export function efficiency(accuracy: Figure, resource: Figure, basis: EfficiencyBasis): Efficiency {
-  if (!isPlainNumber(accuracy.unit)) {
+  if (accuracy.unit !== "1") {
     throw new LightfootError("E_UNIT", `accuracy is a fraction without unit, found ${accuracy.value} ${accuracy.unit}`);
   }
   requirePositive(resource, "a resource");
@@ -89,8 +89,6 @@ export function compressionRate(
   requirePositive(after, "a size");
   return { ...divide(before, after, "1"), basis };
 }
-
-const isPlainNumber = (unit: string): boolean => unit === "1" || unit === "";
 
 function asSize(size: Figure | number, basis: SizeBasis): Figure {
   if (typeof size !== "number") return size;

@@ -1,6 +1,6 @@
 // Files that appear whole or not at all: written beside the target, synced, renamed; may depend on errors and Node's file system.
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
+import { createReadStream, rmSync } from "node:fs";
 import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
@@ -31,6 +31,18 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   const writer = await openAtomicWriter(path);
   try {
     await writer.write(typeof content === "string" ? Buffer.from(content) : content);
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** Copies a file of any size so that a reader of `target` sees the old content or the new one. */
+export async function copyFileAtomic(source: string, target: string): Promise<void> {
+  const writer = await openAtomicWriter(target);
+  try {
+    for await (const chunk of createReadStream(source)) await writer.write(chunk as Uint8Array);
     await writer.commit();
   } catch (error) {
     await writer.abort();

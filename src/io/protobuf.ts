@@ -316,7 +316,7 @@ export class MessageReader {
   }
 
   #broken(message: string): LightfootError {
-    return new LightfootError("E_PROTOBUF", `${this.#window.source.name} at byte ${this.#fieldStart}: ${message}`, {
+    return new LightfootError("E_PROTOBUF", message, {
       hint: "The file is damaged, cut short, or not a protobuf file. Fetch it again.",
       where: this.#where(),
     });

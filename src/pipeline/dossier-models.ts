@@ -67,7 +67,7 @@ export async function modelRow(row: ModelRow, context: RowContext): Promise<Doss
 
 /** Only a share, of which more is better, is an accuracy that can be divided by a resource. */
 function efficiencies(measured: Candidate, accuracy: Figure, context: RowContext): DossierModel["efficiency"] {
-  if (accuracy.unit !== "1" && accuracy.unit !== "") return [];
+  if (accuracy.unit !== "1") return [];
   const smallest = measured.latency.toSorted((left, right) => left.batch - right.batch)[0];
   const resources: [DossierModel["efficiency"][number]["resource"], Figure | null | undefined, string][] = [
     ["energy", measured.energyPerInference, "machine, marginal to idle"],

@@ -3,7 +3,7 @@ import { TECHNIQUE_NAMES } from "../compress/search.ts";
 import { closestName } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { findHardware } from "../facts/hardware.ts";
-import { METRIC_NAMES } from "../runtime/metrics.ts";
+import { isMetricName, METRIC_NAMES } from "../runtime/metrics.ts";
 import type { KnownNames } from "./manifest.ts";
 
 function requireKnown(what: string, name: string, names: readonly string[]): void {
@@ -17,9 +17,7 @@ function requireKnown(what: string, name: string, names: readonly string[]): voi
 export const knownNames: KnownNames = {
   hardware: (id) => void findHardware(id),
   metric(name) {
-    // A module of the user's is checked when it is loaded.
-    if (/^top[1-9]\d*$/.test(name) || /\.m?js$/.test(name)) return;
-    requireKnown("metric", name, METRIC_NAMES);
+    if (!isMetricName(name)) requireKnown("metric", name, METRIC_NAMES);
   },
   technique: (name) => requireKnown("technique", name, TECHNIQUE_NAMES),
 };

@@ -1,16 +1,17 @@
 // The whole way of one manifest: data, models, analysis, compression, verdict, dossier and report; may depend on every room below and report.
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { search } from "../compress/search.ts";
 import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
 import type { SearchEvent } from "../compress/search-options.ts";
 import { measureModel } from "../compress/measure-model.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { writeFileAtomic } from "../io/atomic-write.ts";
+import { copyFileAtomic, writeFileAtomic } from "../io/atomic-write.ts";
 import { describeThisMachine } from "../io/machine.ts";
 import { processUsage } from "../io/process-usage.ts";
 import { energyOfCpuSeconds } from "../meter/cpu-energy.ts";
 import type { Assumption, Figure } from "../quantity/figure.ts";
+import { engineName } from "../runtime/session.ts";
 import { createThreadPool } from "../runtime/task-runner.ts";
 import type { TrainEvent } from "../runtime/train-options.ts";
 import { modelRow, type ModelRow } from "./dossier-models.ts";
@@ -114,7 +115,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
         name: "lightfoot",
         version: options.version,
         node: options.nodeVersion,
-        engine: "onnxruntime-node 1.30.0",
+        engine: await engineName(),
       },
       createdAt: options.createdAt(),
       manifest: { file: file.split(/[\\/]/).at(-1) ?? file, digest },
@@ -239,8 +240,7 @@ async function placeWinner(winner: Candidate | undefined, outDir: string): Promi
   await rm(target, { force: true });
   if (winner?.file === undefined || winner.file === null) return undefined;
   const source = join(outDir, winner.file);
-  await copyFile(source, `${target}.part`);
-  await rename(`${target}.part`, target);
+  await copyFileAtomic(source, target);
   return target;
 }
 

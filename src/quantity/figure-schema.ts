@@ -14,7 +14,10 @@ export const assumptionSchema: z.ZodType<Assumption> = z
 export const figureSchema: z.ZodType<Figure> = z
   .object({
     value: z.number(),
-    unit: z.string().meta({ description: "as on paper: J, gCO2e, s, B, FLOP, 1/kWh; 1 for a plain number" }),
+    unit: z.string().meta({
+      description:
+        "as on paper: J, gCO2e, s, B, FLOP, 1/kWh; 1 for a share or a ratio; empty for a score without scale, such as a squared error",
+    }),
     low: z.number().meta({ description: "lower end of the 95 % interval" }),
     high: z.number().meta({ description: "upper end of the 95 % interval" }),
     method: z.enum(METHODS).meta({ description: "how the number is known, best to worst" }),

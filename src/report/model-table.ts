@@ -16,7 +16,7 @@ export interface ModelTable {
 }
 
 /** Metrics that are shares of samples are shown as percent. */
-export const isShare = (metric: Figure): boolean => metric.unit === "1" || metric.unit === "";
+export const isShare = (metric: Figure): boolean => metric.unit === "1";
 
 /** A metric's figure for people: a share as percent, anything else in its own unit. */
 export const formatMetric = (metric: Figure): string =>

@@ -40,7 +40,7 @@ export class RightShare {
         name,
         higherIsBetter: true,
         perSample,
-        figure: figure({ ...interval, unit: "", method: "measured", sources, assumptions }),
+        figure: figure({ ...interval, unit: "1", method: "measured", sources, assumptions }),
       };
     }
     // Pixels or tokens of one sample are not independent: the interval is over samples.
@@ -49,7 +49,7 @@ export class RightShare {
       name,
       higherIsBetter: true,
       perSample,
-      figure: meanFigure(perSample, { unit: "", source: `${name}, mean over samples`, assumptions, within: [0, 1] }),
+      figure: meanFigure(perSample, { unit: "1", source: `${name}, mean over samples`, assumptions, within: [0, 1] }),
     };
   }
 }

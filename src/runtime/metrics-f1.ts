@@ -43,7 +43,7 @@ export function f1(average: F1Average, name = `f1-${average}`): Metric {
           return {
             name,
             higherIsBetter: true,
-            figure: figure({ ...interval, unit: "", method: "measured", sources, assumptions }),
+            figure: figure({ ...interval, unit: "1", method: "measured", sources, assumptions }),
           };
         },
       };

@@ -36,7 +36,7 @@ interface UserModule {
   readonly default: (input: UserMetricInput) => UserMetricOutput | Promise<UserMetricOutput>;
   /** True if left out. */
   readonly higherIsBetter?: boolean;
-  /** "" if left out. */
+  /** "" if left out; "1" for a share, which is shown in percent and may be budgeted in points. */
   readonly unit?: string;
 }
 

@@ -23,9 +23,14 @@ const NAMED: readonly Metric[] = [
   sqnr,
 ];
 
+const TOP_K = /^top-?([1-9]\d*)$/;
 const isModulePath = (name: string): boolean => /^[./]/.test(name) || /\.[cm]?js$/.test(name);
 
 export const METRIC_NAMES: readonly string[] = [...NAMED.map((metric) => metric.name), "top<k>"];
+
+/** True for every name that `findMetric` finds; a module of the user's is looked at when it is loaded. */
+export const isMetricName = (name: string): boolean =>
+  isModulePath(name) || TOP_K.test(name) || NAMED.some((metric) => metric.name === name);
 
 /**
  * A metric by its name: one of the catalogue, `top<k>`, or a user's module (a path such as `./metric.mjs`).
@@ -34,7 +39,7 @@ export const METRIC_NAMES: readonly string[] = [...NAMED.map((metric) => metric.
  */
 export async function findMetric(name: string): Promise<Metric> {
   if (isModulePath(name)) return loadUserMetric(name);
-  const k = /^top-?([1-9]\d*)$/.exec(name)?.[1];
+  const k = TOP_K.exec(name)?.[1];
   if (k !== undefined) return topK(Number(k));
   const metric = NAMED.find((candidate) => candidate.name === name);
   if (metric === undefined) {

@@ -69,6 +69,12 @@ async function loadEngine(): Promise<Ort> {
   }
 }
 
+/** The engine with its version, as a result document names it. */
+export async function engineName(): Promise<string> {
+  const { versions } = (await loadEngine()).env;
+  return `onnxruntime-node ${versions.node ?? versions.common}`;
+}
+
 /**
  * Opens a model, given as a path or as the bytes of an ONNX file.
  *

@@ -255,7 +255,7 @@ async function* runEpochs(run: Run): AsyncGenerator<TrainEvent, TrainResult> {
       if (isDue && progress.samplesDone < sampleCount) yield await save();
       if (options.signal?.aborted === true) {
         if (folder !== undefined) yield await save();
-        throw interrupted(progress, folder);
+        throw interrupted(progress, options);
       }
     }
     const loss = progress.epochLossSum / sampleCount;
@@ -320,8 +320,9 @@ function diverged(losses: Float32Array, stepsBefore: number, learningRate: numbe
   });
 }
 
-function interrupted(progress: TrainProgress, folder: string | undefined): LightfootError {
+function interrupted(progress: TrainProgress, { checkpoint, resume }: TrainOptions): LightfootError {
+  const how = resume === true ? "" : " with --resume";
   return new LightfootError("E_INTERRUPTED", `training was stopped after step ${progress.step}`, {
-    hint: folder === undefined ? undefined : `The same command with --resume goes on from ${folder}.`,
+    hint: checkpoint === undefined ? undefined : `The same command${how} goes on from ${checkpoint.folder}.`,
   });
 }

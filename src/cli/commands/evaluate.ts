@@ -124,8 +124,6 @@ function summary(document: EvaluationDocument, results: readonly MetricResult[],
   return `${model.file} on ${data.name}, ${data.sampleCount} samples, output ${output}, batch ${batch}\n\n${table}`;
 }
 
-/** Metrics that are shares of right decisions read best in percent. */
-const SHARES = /^(accuracy|top\d+|f1.*|agreement)$/;
-
-const shown = ({ name, figure }: MetricResult): string =>
-  SHARES.test(name) ? formatFraction(figure) : formatFigure(figure);
+/** Shares of right decisions read best in percent. */
+const shown = ({ figure }: MetricResult): string =>
+  figure.unit === "1" ? formatFraction(figure) : formatFigure(figure);

@@ -5,6 +5,7 @@ import { MessageReader } from "../../io/protobuf.ts";
 import type { FunctionDefinition, Graph, ModelGraph } from "../graph.ts";
 import { ExternalFiles } from "./external-data.ts";
 import { MODEL } from "./fields.ts";
+import { HEAD_BYTES, otherFormat } from "../other-formats.ts";
 import { concatenate, FileContext, MemoryContext, readEntry, type ReadContext } from "./read-context.ts";
 import { GraphReader, readOpset } from "./read-graph.ts";
 
@@ -15,13 +16,22 @@ import { GraphReader, readOpset } from "./read-graph.ts";
  * The graph comes checked: names defined once and before use, tensor bytes that fit type and shape, external data inside
  * the model's folder. Nodes out of order are sorted.
  *
- * @throws LightfootError E_FILE_NOT_FOUND, E_PROTOBUF, E_ONNX, E_ONNX_CYCLE, E_TENSOR, E_EXTERNAL_DATA, E_LIMIT
+ * @throws LightfootError E_FILE_NOT_FOUND, E_FORMAT_UNKNOWN, E_PROTOBUF, E_ONNX, E_ONNX_CYCLE, E_TENSOR, E_EXTERNAL_DATA, E_LIMIT
  * @example const model = await readOnnx("resnet50.onnx"); model.graph.nodes.length
  */
 export async function readOnnx(path: string): Promise<ModelGraph> {
   const range = await openFileRange(path);
   try {
     return readModel(new FileContext(range, new ExternalFiles(path)));
+  } catch (thrown) {
+    const broken = thrown instanceof LightfootError && (thrown.code === "E_PROTOBUF" || thrown.code === "E_ONNX");
+    const other = broken ? otherFormat(await range.read(0, Math.min(range.size, HEAD_BYTES))) : undefined;
+    if (other === undefined) throw thrown;
+    throw new LightfootError("E_FORMAT_UNKNOWN", `the file is ${other.format}, expected an ONNX model`, {
+      cause: thrown,
+      hint: other.hint,
+      where: { file: path },
+    });
   } finally {
     await range.close();
   }
