@@ -109,11 +109,11 @@ class RowReader {
     const stamp = this.#stamp(cells[time], line, time + 1);
     const until = end === undefined ? undefined : this.#stamp(cells[end], line, end + 1);
     this.#rows.push({
-      ...stamp,
-      // A period's length is the same on any clock but over the hour of change, where the next row's start bounds it.
-      ...(until === undefined ? {} : { endSeconds: until.seconds }),
+      kind: stamp.kind,
+      seconds: stamp.seconds,
+      endSeconds: until?.seconds,
       value: this.#number(text, line, value + 1),
-      ...(estimated === undefined ? {} : { estimated: /^(true|1|yes)$/i.test(cells[estimated]?.trim() ?? "") }),
+      estimated: estimated === undefined ? undefined : /^(true|1|yes)$/i.test(cells[estimated]?.trim() ?? ""),
       line,
     });
   }
@@ -135,7 +135,7 @@ class RowReader {
       throw new LightfootError("E_SERIES", `the file has no values${asked}`, { where });
     }
     const unit = this.#unit(layout);
-    const readings = this.#instants().map((row) => ({ ...row, gramsPerKwh: row.gramsPerKwh * unit.gramsPerKwh }));
+    const readings = this.#readings(unit.gramsPerKwh);
     const { steps, facts } = makeSteps(readings, { file: this.#file, stepSeconds: this.#options.stepSeconds });
     const kind = this.#options.kind ?? layout.kind ?? "average";
     const scope = layout.scope ?? this.#options.scope ?? "undeclared";
@@ -222,42 +222,39 @@ class RowReader {
     return value;
   }
 
-  /** Local stamps as instants, in the file's order or, where the file runs backwards, from its end. */
-  #instants(): Reading[] {
+  /** Rows as readings; local stamps in the file's order or, where the file runs backwards, from its end. */
+  #readings(gramsPerKwh: number): Reading[] {
     const rows = this.#rows;
-    const clock = this.#clock;
     const isBackwards = rows[0].seconds > rows[rows.length - 1].seconds;
     let last = -Infinity;
-    const found = (isBackwards ? rows.toReversed() : rows).map(
-      ({ value, kind, seconds, endSeconds, ...row }): Reading => {
-        let instant = seconds;
-        if (kind === "local" && clock !== undefined) {
-          const instants = clock.instants(seconds);
-          // The hour that autumn repeats: the second time round the clock has not moved on, so the later instant is meant.
-          const chosen = instants.find((candidate) => candidate > last) ?? instants[0];
-          if (chosen === undefined) {
-            throw new LightfootError("E_SERIES", `the clocks of ${clock.zone} skip this time when summer time begins`, {
-              where: { file: this.#file, line: row.line },
-              hint: "Check the zone: the file may be in UTC.",
-            });
-          }
-          instant = chosen;
-        }
-        last = instant;
-        const length = endSeconds === undefined ? undefined : endSeconds - seconds;
-        if (length !== undefined && !(length > 0)) {
-          throw new LightfootError("E_SERIES", "the row's period ends before it starts", {
-            where: { file: this.#file, line: row.line },
-          });
-        }
-        return {
-          ...row,
-          startSeconds: instant,
-          gramsPerKwh: value,
-          ...(length === undefined ? {} : { endSeconds: instant + length }),
-        };
-      },
-    );
-    return found;
+    return (isBackwards ? rows.toReversed() : rows).map((row): Reading => {
+      const startSeconds = row.kind === "local" ? this.#localInstant(row, last) : row.seconds;
+      last = startSeconds;
+      // A period's length is the same on any clock but over the hour of change, where the next row's start bounds it.
+      const length = row.endSeconds === undefined ? undefined : row.endSeconds - row.seconds;
+      if (length !== undefined && !(length > 0)) {
+        const where = { file: this.#file, line: row.line };
+        throw new LightfootError("E_SERIES", "the row's period ends before it starts", { where });
+      }
+      return {
+        startSeconds,
+        endSeconds: length === undefined ? undefined : startSeconds + length,
+        gramsPerKwh: row.value * gramsPerKwh,
+        estimated: row.estimated,
+        line: row.line,
+      };
+    });
+  }
+
+  /** In the hour that autumn repeats, a clock that has not moved on since the row before means the later instant. */
+  #localInstant(row: RawRow, last: number): number {
+    const clock = this.#clock;
+    const instants = clock?.instants(row.seconds) ?? [];
+    const chosen = instants.find((candidate) => candidate > last) ?? instants[0];
+    if (chosen !== undefined) return chosen;
+    throw new LightfootError("E_SERIES", `the clocks of ${clock?.zone} skip this time when summer time begins`, {
+      where: { file: this.#file, line: row.line },
+      hint: "Check the zone: the file may be in UTC.",
+    });
   }
 }
