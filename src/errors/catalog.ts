@@ -57,6 +57,7 @@ export const ERROR_CATALOG = {
   E_ASSUMPTIONS: { exit: EXIT.checkFailed, meaning: "--strict was given and the result rests on assumptions" },
   E_DEPENDENCY: { exit: EXIT.hardware, meaning: "an optional package or system library is missing" },
   E_PERMISSION: { exit: EXIT.hardware, meaning: "the system denies access that the task needs" },
+  E_CREDENTIALS: { exit: EXIT.network, meaning: "a web service refuses the credentials, or what they may see" },
   E_NETWORK: { exit: EXIT.network, meaning: "a network request failed" },
   E_WORKER: { exit: EXIT.internal, meaning: "a worker stopped without an answer" },
   E_INTERRUPTED: { exit: EXIT.interrupted, meaning: "the user stopped the run" },
