@@ -9,3 +9,4 @@ export { latestIntensity, obtainIntensity } from "./intensity-obtain.ts";
 export type { IntensityPublisher, PublishedPoint } from "./intensity-publisher.ts";
 export * from "./intensity-resolve.ts";
 export { wattTime, type WattTimeOptions } from "./intensity-watttime.ts";
+export * from "./intensity-market.ts";

@@ -2,3 +2,4 @@
 export * from "./convert.ts";
 export * from "./figure.ts";
 export * from "./format.ts";
+export * from "./parse-quantity.ts";
