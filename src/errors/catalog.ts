@@ -54,6 +54,11 @@ export const ERROR_CATALOG = {
   E_BUDGET: { exit: EXIT.checkFailed, meaning: "no candidate meets the accuracy budget" },
   E_VERIFY: { exit: EXIT.checkFailed, meaning: "a report that was verified has numbers that do not hold" },
   E_HARDWARE_UNKNOWN: { exit: EXIT.usage, meaning: "the device is not in the catalogue" },
+  E_HARDWARE_DATA: {
+    exit: EXIT.usage,
+    meaning: "the device is of a kind, or lacks a published figure, that the estimate cannot do with",
+  },
+  E_MODEL_CONFIG: { exit: EXIT.badInput, meaning: "a model's config.json lacks a size or contradicts itself" },
   E_ASSUMPTIONS: { exit: EXIT.checkFailed, meaning: "--strict was given and the result rests on assumptions" },
   E_DEPENDENCY: { exit: EXIT.hardware, meaning: "an optional package or system library is missing" },
   E_PERMISSION: { exit: EXIT.hardware, meaning: "the system denies access that the task needs" },
