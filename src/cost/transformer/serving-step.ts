@@ -51,16 +51,8 @@ export interface ServingStep {
 
 /** Bytes of one parameter outside and inside routed experts. */
 function weightBytes(format: WeightFormat, sparse: boolean): { readonly outside: number; readonly routed: number } {
-  switch (format) {
-    case "bf16":
-      return { outside: 2, routed: 2 };
-    case "fp8":
-      return { outside: 1, routed: 1 };
-    case "mxfp4":
-      return { outside: sparse ? 2 : FOUR_BIT_BYTES, routed: FOUR_BIT_BYTES };
-    case "int4":
-      return { outside: FOUR_BIT_BYTES, routed: FOUR_BIT_BYTES };
-  }
+  const routed = { bf16: 2, fp8: 1, mxfp4: FOUR_BIT_BYTES, int4: FOUR_BIT_BYTES }[format];
+  return { outside: format === "mxfp4" && sparse ? 2 : routed, routed };
 }
 
 /**
