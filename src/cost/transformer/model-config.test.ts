@@ -1,3 +1,4 @@
+// Published configurations give their models' published parameter counts; broken ones are refused by name.
 import { describe, expect, it } from "vitest";
 import { architectureOfConfig } from "./model-config.ts";
 

@@ -1,3 +1,4 @@
+// The serving model against a sum by hand, the physics, and what must hold for every model, device and load.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { findHardware } from "../../facts/hardware.ts";
