@@ -4,6 +4,7 @@ import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
+import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { withExamples } from "./help.ts";
 import { toolVersion } from "./version.ts";
@@ -14,6 +15,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerAnalyze,
   registerEvaluate,
   registerTrain,
+  registerFootprint,
   registerVerify,
 ];
 

@@ -3,7 +3,14 @@ import { LightfootError } from "../errors/lightfoot-error.ts";
 import { GRAMS_PER_TONNE, SECONDS_PER_HOUR } from "../quantity/convert.ts";
 import { figure, scale, sum, type Assumption, type Figure } from "../quantity/figure.ts";
 import { amortizedEmbodied, type EmbodiedInput } from "./embodied.ts";
-import { ASSUMED_FACTORS, bounded, energyAt, raiseEnergy, type BoundaryFactors, type BoundedEnergy } from "./boundary.ts";
+import {
+  ASSUMED_FACTORS,
+  bounded,
+  energyAt,
+  raiseEnergy,
+  type BoundaryFactors,
+  type BoundedEnergy,
+} from "./boundary.ts";
 import { constantEmissions, emissionsOverTime, marketEmissions, type GridFactor } from "./grid-emissions.ts";
 import type { Footprint, GridEmissions } from "./footprint-schema.ts";
 import { evenEnergy, inKwh, type EnergyOverTime } from "./intensity-integral.ts";
@@ -94,8 +101,7 @@ export function assessFootprint(input: FootprintInput): Footprint {
     powerUsageEffectiveness: factors.powerUsageEffectiveness,
     emissions: {
       locationBased,
-      marketBased:
-        input.market === undefined ? null : marketEmissions(facility, locationBased, input.market),
+      marketBased: input.market === undefined ? null : marketEmissions(facility, locationBased, input.market),
       otherMethods,
       withEmbodied: embodied === null ? null : bounded(sum([locationBased, embodied]), "facility+embodied"),
     },
@@ -166,7 +172,10 @@ function facilityOverTime({ energy, energyOverTime, period }: FootprintInput, fa
 /** Devices times hours, in device-h. */
 function deviceHours({ count, seconds }: { readonly count: number; readonly seconds: number }): Figure {
   if (!(count > 0 && Number.isFinite(count) && seconds >= 0 && Number.isFinite(seconds))) {
-    throw new LightfootError("E_RANGE", `device hours need devices and a time, found ${count} devices for ${seconds} s`);
+    throw new LightfootError(
+      "E_RANGE",
+      `device hours need devices and a time, found ${count} devices for ${seconds} s`,
+    );
   }
   return figure({
     value: (count * seconds) / SECONDS_PER_HOUR,

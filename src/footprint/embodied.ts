@@ -23,7 +23,10 @@ const ASSUMED_LIFETIME: Figure = {
   method: "assumed",
   sources: ["EcoLogits (3 years), Cloud Carbon Footprint and Boavizta (4 years), cloud providers' accounts (6 years)"],
   assumptions: [
-    { key: "embodied.lifetime", text: "The hardware's life is not known: 4 years (3…6) are assumed, of 365 days each." },
+    {
+      key: "embodied.lifetime",
+      text: "The hardware's life is not known: 4 years (3…6) are assumed, of 365 days each.",
+    },
   ],
 };
 
@@ -86,14 +89,21 @@ export function amortizedEmbodied(input: EmbodiedInput): Embodied {
     const share = divide(divide(whole, lifetime, "gCO2e"), useFraction, "gCO2e");
     return { name: part.name, count: part.count, perUnit: part.perUnit, share };
   });
-  return { ...bounded(sum(shares.map(({ share }) => share)), "embodied"), parts: shares, usedSeconds, lifetime, useFraction };
+  return {
+    ...bounded(sum(shares.map(({ share }) => share)), "embodied"),
+    parts: shares,
+    usedSeconds,
+    lifetime,
+    useFraction,
+  };
 }
 
 function requireGrams({ name, perUnit }: EmbodiedPart): Figure {
   if (perUnit.unit !== "gCO2e") {
     throw new LightfootError("E_UNIT", `making one ${name} is in gCO2e, found ${perUnit.value} ${perUnit.unit}`);
   }
-  if (perUnit.low < 0) throw new LightfootError("E_RANGE", `making one ${name} emits 0 g or more, found ${perUnit.low} g`);
+  if (perUnit.low < 0)
+    throw new LightfootError("E_RANGE", `making one ${name} emits 0 g or more, found ${perUnit.low} g`);
   return perUnit;
 }
 

@@ -10,7 +10,10 @@ const boundaryField = z.enum(BOUNDARIES).meta({ description: "what the figure co
 const boundedSchema = z
   .object({ ...figureFields, boundary: boundaryField })
   .refine(isOrdered, ORDER_MESSAGE)
-  .meta({ id: "Bounded", description: "a figure with what it covers; figures of different boundaries are not subtracted" });
+  .meta({
+    id: "Bounded",
+    description: "a figure with what it covers; figures of different boundaries are not subtracted",
+  });
 
 const energySchema = z
   .object({ ...figureFields, boundary: z.enum(ENERGY_BOUNDARIES) })
@@ -37,22 +40,25 @@ const emissionsSchema = z
   })
   .refine(isOrdered, ORDER_MESSAGE);
 
+const marketPartsSchema: z.ZodType<readonly MarketPart[]> = z.array(
+  z.object({
+    kind: z.enum(["certificate", "contract", "supplier", "residual mix", "grid average"]),
+    label: z.string().optional(),
+    fraction: z.number().min(0).max(1),
+    intensity: figureSchema,
+    emissions: figureSchema,
+  }),
+);
+const notesSchema: z.ZodType<readonly string[]> = z.array(z.string());
+
 const marketSchema = z
   .object({
     ...figureFields,
     boundary: boundaryField,
     intensity: figureSchema.meta({ description: "gCO2e/kWh, weighted over the parts" }),
-    parts: z.array(
-      z.object({
-        kind: z.enum(["certificate", "contract", "supplier", "residual mix", "grid average"]),
-        label: z.string().optional(),
-        fraction: z.number().min(0).max(1),
-        intensity: figureSchema,
-        emissions: figureSchema,
-      }),
-    ) as z.ZodType<readonly MarketPart[]>,
+    parts: marketPartsSchema,
     /** Quality criteria of the Scope 2 Guidance that are not met or not answered. */
-    notes: z.array(z.string()) as z.ZodType<readonly string[]>,
+    notes: notesSchema,
   })
   .refine(isOrdered, ORDER_MESSAGE);
 

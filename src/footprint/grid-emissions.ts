@@ -8,7 +8,10 @@ import { reportBoth, type MarketInput } from "./intensity-market.ts";
 import { requireIntensity, type IntensitySeries } from "./intensity-series.ts";
 
 /** A grid's (or a contract's) gCO2e/kWh with everything that must agree before two of them are compared. */
-export interface GridFactor extends Pick<GridEmissions, "kind" | "scope" | "basis" | "vintage" | "dataset" | "licence"> {
+export interface GridFactor extends Pick<
+  GridEmissions,
+  "kind" | "scope" | "basis" | "vintage" | "dataset" | "licence"
+> {
   readonly figure: Figure;
 }
 
