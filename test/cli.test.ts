@@ -30,7 +30,7 @@ function lightfoot(args: readonly string[], whenStderr?: (text: string, kill: ()
   });
 }
 
-const VERBS = ["run", "analyze", "train", "evaluate", "verify"];
+const VERBS = ["run", "analyze", "train", "evaluate", "verify", "simulate"];
 
 let folder = "";
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
-import { registerFootprint } from "./commands/footprint/index.ts";
+import { registerSimulate } from "./commands/simulate.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { withExamples } from "./help.ts";
 import { toolVersion } from "./version.ts";
@@ -15,8 +15,8 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerAnalyze,
   registerEvaluate,
   registerTrain,
-  registerFootprint,
   registerVerify,
+  registerSimulate,
 ];
 
 /** The whole program. It throws `CommanderError` instead of ending the process. */

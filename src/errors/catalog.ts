@@ -44,6 +44,7 @@ export const ERROR_CATALOG = {
   E_SERIES: { exit: EXIT.badInput, meaning: "an intensity series is malformed or leaves time uncovered" },
   E_METRIC: { exit: EXIT.badInput, meaning: "a metric is unknown or cannot be computed from this data" },
   E_MANIFEST: { exit: EXIT.badInput, meaning: "the manifest has mistakes" },
+  E_SCENARIO: { exit: EXIT.badInput, meaning: "the scenario of a what-if has mistakes" },
   E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },
   E_GRADIENT: {
     exit: EXIT.badInput,

@@ -4,7 +4,7 @@ import { dirname, isAbsolute, resolve } from "node:path";
 import { LightfootError, type Finding } from "../errors/lightfoot-error.ts";
 import { sha256 } from "../io/digest.ts";
 import { manifestSchema, type Manifest, type ModelSource } from "./manifest-schema.ts";
-import { checkAgainst, inReadingOrder, locateYaml, type LocatedDocument } from "./yaml-findings.ts";
+import { checkAgainst, inReadingOrder, locateYaml, type LocatedDocument } from "../io/yaml-findings.ts";
 
 // Far above any manifest written by hand; below what would hold up the parser.
 const MOST_MANIFEST_BYTES = 1_048_576;
