@@ -10,6 +10,7 @@ const DOCUMENTS = {
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
+  sci: ["footprint/sci-schema.js", "sciSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

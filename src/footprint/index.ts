@@ -10,3 +10,7 @@ export type { IntensityPublisher, PublishedPoint } from "./intensity-publisher.t
 export * from "./intensity-resolve.ts";
 export { wattTime, type WattTimeOptions } from "./intensity-watttime.ts";
 export * from "./intensity-market.ts";
+export * from "./sci-ai.ts";
+export { perWhat, sciDocument, type SciRequest } from "./sci-document.ts";
+export type { SciDocument } from "./sci-schema.ts";
+export * from "./sci.ts";
