@@ -8,9 +8,9 @@ const DOCUMENTS = {
   compression: ["compress/candidate-schema.js", "searchResultSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
+  footprint: ["footprint/footprint-schema.js", "footprintSchema"],
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
-  sci: ["footprint/sci-schema.js", "sciSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

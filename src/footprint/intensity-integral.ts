@@ -153,7 +153,7 @@ function conclude(
 }
 
 /** The figure in kWh; divided, since 1/3,600,000 has no exact double and 1 kWh × 400 g/kWh is 400 g. */
-const inKwh = (energy: Figure): Figure =>
+export const inKwh = (energy: Figure): Figure =>
   figure({
     ...energy,
     value: kwhFromJoules(energy.value),

@@ -28,8 +28,8 @@ const BAND = 2.2;
 const IDLE_SHARE = { low: 0.08, value: 0.11, high: 0.25 };
 const MARGINAL_SHARE = { low: 0.51 - 0.25, value: 0.72 - 0.11, high: 1.4 - 0.08 };
 
-// Green Algorithms 0.3725, Cloud Carbon Footprint 0.392, Boavizta 0.284 W/GB.
-const MEMORY_WATTS_PER_GB = { low: 0.284, value: 0.3725, high: 0.392 };
+/** W/GB: Green Algorithms 0.3725, Cloud Carbon Footprint 0.392, Boavizta 0.284. */
+export const MEMORY_WATTS_PER_GB = { low: 0.284, value: 0.3725, high: 0.392 };
 
 const NO_COUNTER: Assumption = {
   key: "power-model.no-counter",

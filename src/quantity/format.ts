@@ -40,6 +40,7 @@ const STEPS: Readonly<Record<string, readonly Step[]>> = {
   J: [{ divisor: JOULES_PER_KWH, unit: "kWh" }, ...decimal("J", "k mµnp")],
   s: [{ divisor: 3600, from: 7200, unit: "h" }, { divisor: 60, from: 120, unit: "min" }, ...decimal("s", " mµnp")],
   gCO2e: [{ divisor: 1e6, unit: "tCO2e" }, { divisor: 1e3, unit: "kgCO2e" }, ...decimal("gCO2e", " mµ")],
+  L: decimal("L", " mµ"),
   W: decimal("W", "Mk mµnp"),
   FLOP: decimal("FLOP", "EPTGMk "),
   "FLOP/s": decimal("FLOP/s", "EPTGMk "),

@@ -3,3 +3,4 @@ export * from "./convert.ts";
 export * from "./figure.ts";
 export * from "./format.ts";
 export * from "./parse-quantity.ts";
+export * from "./parse-rate.ts";

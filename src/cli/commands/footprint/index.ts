@@ -1,9 +1,43 @@
-// `lightfoot footprint` and what stands below it; may depend on commander and this folder.
-import type { Command } from "commander";
-import { registerSci } from "./sci.ts";
+// `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint, quantity and errors.
+import { Option, type Command } from "commander";
+import { runAction, type ActionContext } from "../../action.ts";
+import { withExamples } from "../../help.ts";
+import type { FootprintFlags } from "./input.ts";
 
-/** Adds the verb `footprint` with its sub-commands to the program. */
+/** Sub-verbs, each from a file of its own: `(footprint) => void footprint.command("llm")…`. */
+const SUB_VERBS: readonly ((footprint: Command) => void)[] = [];
+
+// Written out, because their module loads what `--help` must not.
+const BOUNDARIES = ["accelerator", "node", "IT", "facility"];
+
+/** Adds the verb `footprint` to the program. */
 export function registerFootprint(program: Command): void {
-  const footprint = program.command("footprint").description("from joules to carbon, water, materials and money");
-  registerSci(footprint);
+  const command = program
+    .command("footprint")
+    .description("carbon, water, materials and money of an energy, each with its source and interval")
+    .option("--energy <quantity>", "energy used, e.g. 12.5kWh, 3MWh, 900J")
+    .addOption(new Option("--boundary <what>", "what --energy covers; left out, IT is assumed").choices(BOUNDARIES))
+    .option("--intensity <rate>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
+    .addOption(new Option("--intensity-kind <kind>", "what --intensity is").choices(["average", "marginal"]))
+    .option("--market-intensity <rate>", "intensity by contract or certificate, for the market-based figure")
+    .option("--market-share <share>", "share of the energy that the contract covers, e.g. 60%")
+    .option("--residual-mix <rate>", "intensity of what the contract does not cover")
+    .option("--pue <ratio>", "power usage effectiveness: facility over IT energy, from 1")
+    .option("--wue <rate>", "water consumed on the site, L per kWh of IT energy")
+    .option("--price <price>", "of electricity, e.g. 0.12EUR/kWh")
+    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e")
+    .action(runAction(footprint));
+  withExamples(command, [
+    ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2", "with factors of your own"],
+  ]);
+  for (const register of SUB_VERBS) register(command);
+}
+
+async function footprint(context: ActionContext, flags: FootprintFlags): Promise<void> {
+  const { footprintInput } = await import("./input.ts");
+  const { describeFootprint } = await import("./describe.ts");
+  const { assessFootprint } = await import("../../../footprint/assess.ts");
+  const input = footprintInput(flags, new Date().getUTCFullYear());
+  const found = assessFootprint(input);
+  context.result(found, () => describeFootprint(found, context.columns), found.assumptions);
 }

@@ -1,0 +1,309 @@
+// Energy counters of Linux powercap (RAPL): zones, what contains or mirrors what, and reading them; may depend on its room and facts.
+import { join } from "node:path";
+import { matchCpu, type CpuIdentity } from "../facts/cpu.ts";
+import type { CounterSpec } from "./counter.ts";
+import { isDenied, namesIn, numberOf, parseCount, readOnce, reasonOf, textOf } from "./small-files.ts";
+import type { SmallFileReader, SmallFiles } from "./small-files.ts";
+import type { Domain, DomainKind, Reading, Source, SourceProblem } from "./source.ts";
+
+export interface PowercapOptions {
+  readonly files: SmallFiles;
+  /** Where /sys is mounted. */
+  readonly sysRoot: string;
+  /** Monotonic seconds. */
+  readonly clock: () => number;
+  /** The processor, for the most a package can draw and for known wrong units. */
+  readonly cpu?: CpuIdentity;
+}
+
+/** One powercap zone as its files describe it. */
+interface Zone {
+  /** `intel-rapl:0:1`: unique, also where two sockets both have a zone called `dram`. */
+  readonly key: string;
+  readonly folder: string;
+  readonly name: string;
+  readonly kind: DomainKind;
+  /** `intel-rapl`, `intel-rapl-mmio`. */
+  readonly control: string;
+  readonly parent?: string;
+  readonly range?: bigint;
+  /** W, the highest limit that a constraint names. */
+  readonly limitWatts?: number;
+  /** The counter when the zone was found, or why it cannot be read. */
+  readonly first: bigint | { readonly error: string };
+}
+
+const ZONE_NAME = /^[A-Za-z][\w-]*(:\d+)+$/;
+const CONTROL_NAME = /^[A-Za-z][\w-]*$/;
+const NOT_ZONES: ReadonlySet<string> = new Set(["subsystem", "device", "power", "driver"]);
+/** control type, package, subzone: deeper trees do not exist, except by links in a circle. */
+const MOST_DEPTH = 4;
+const MOST_ZONES = 4096;
+
+/** The most that one domain of a kind draws, W, when nothing says it: above the largest parts sold. */
+const CEILING_WATTS: Readonly<Partial<Record<DomainKind, number>>> = { dram: 500, psys: 6000 };
+const PACKAGE_CEILING_WATTS = 1500;
+/** Limits may be set far below what a part draws for a moment, or be 0 for "none". */
+const FLOOR_WATTS = 100;
+/** Turbo was seen at 2.6 times the thermal design power. */
+const TURBO_OVER_TDP = 3;
+/** Every counter of something that is switched on moves within milliseconds. */
+const FROZEN_AFTER_SECONDS = 5;
+/** Counters of separate dies never stand this close after minutes of work; a mirror read microseconds later does. */
+const MIRROR_MICROJOULES = 1_000_000n;
+
+// Before Linux 5.18 (commit 80275ca9e525) DRAM of Sapphire Rapids was read in 15.3 µJ units; the counter's unit is 2⁻¹⁴ J.
+const SAPPHIRE_RAPIDS = { family: 6, model: 143 };
+const RANGE_OF_SMALL_UNIT = 65_712_999_613n;
+const SMALL_UNIT_CORRECTION = { numerator: 6_103_515_625n, denominator: 1_530_000_000n };
+
+function kindOf(name: string): DomainKind {
+  if (/^package(-\d+)*(-die-\d+)?$/.test(name)) return "package";
+  if (name === "core" || name === "uncore" || name === "dram" || name === "psys") return name;
+  return "sensor";
+}
+
+/** All zones below `class/powercap`, or below the devices where the class is missing. */
+function findZones({ files, sysRoot }: PowercapOptions): Zone[] {
+  const zones = new Map<string, Zone>();
+  const visit = (folder: string, depth: number): void => {
+    for (const name of namesIn(files, folder)) {
+      if (zones.size >= MOST_ZONES || NOT_ZONES.has(name)) continue;
+      const path = join(folder, name);
+      if (ZONE_NAME.test(name)) {
+        // The class lists each zone flat and nested, and copied trees hold it twice: a zone's name is unique in the kernel.
+        if (zones.has(name)) continue;
+        const zone = describeZone(files, path, name);
+        if (zone !== undefined) zones.set(name, zone);
+      } else if (!CONTROL_NAME.test(name)) continue;
+      if (depth < MOST_DEPTH) visit(path, depth + 1);
+    }
+  };
+  for (const root of ["class/powercap", "devices/virtual/powercap"]) {
+    if (zones.size === 0) visit(join(sysRoot, root), 1);
+  }
+  return [...zones.values()];
+}
+
+function describeZone(files: SmallFiles, folder: string, key: string): Zone | undefined {
+  const energy = readOnce(files, join(folder, "energy_uj"));
+  if ("error" in energy && energy.error === "no such file") return undefined; // a zone that limits power and counts nothing
+  const name = (textOf(files, join(folder, "name")) ?? key).slice(0, 80);
+  const value = "text" in energy ? parseCount(energy.text) : undefined;
+  const range = numberOf(files, join(folder, "max_energy_range_uj"));
+  const limits = namesIn(files, folder)
+    .filter((file) => /^constraint_\d+_(power_limit|max_power)_uw$/.test(file))
+    .map((file) => Number(numberOf(files, join(folder, file)) ?? 0n) / 1e6);
+  const colons = key.split(":");
+  return {
+    key,
+    folder,
+    name,
+    kind: kindOf(name),
+    control: colons[0],
+    ...(colons.length > 2 ? { parent: colons.slice(0, -1).join(":") } : {}),
+    ...(range === undefined || range === 0n ? {} : { range }),
+    ...(limits.some((limit) => limit > 0) ? { limitWatts: Math.max(...limits) } : {}),
+    first: value ?? {
+      error: "error" in energy ? energy.error : `not a number: ${JSON.stringify(energy.text.slice(0, 40))}`,
+    },
+  };
+}
+
+const isReadable = (zone: Zone): boolean => typeof zone.first === "bigint";
+
+/** Why a zone does not count towards the total; undefined when it does. */
+function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
+  const readable = zones.filter(isReadable);
+  const others = readable.filter((other) => other !== zone);
+  const twin = (control: string): Zone | undefined =>
+    others.find(
+      (other) =>
+        other.control === control && other.name === zone.name && packageOf(other, zones) === packageOf(zone, zones),
+    );
+  if (zone.control.endsWith("-mmio")) {
+    const msr = twin(zone.control.replace(/-mmio$/, ""));
+    if (msr !== undefined) return `the same counter as ${msr.key}, read through memory instead of a register`;
+  }
+  if (zone.kind === "psys") {
+    const packages = others.filter(({ kind }) => kind === "package");
+    if (packages.length > 0) return `contains ${packages.map(({ name }) => name).join(", ")}, which are added instead`;
+  }
+  if (zone.kind === "core" || zone.kind === "uncore") {
+    const parent = others.find(({ key }) => key === zone.parent);
+    if (parent !== undefined) return `contained in ${parent.name}`;
+    const platform = others.find(({ kind }) => kind === "psys" || kind === "package");
+    if (platform !== undefined) return `contained in ${platform.name}`;
+  }
+  if (
+    zone.kind === "dram" &&
+    others.every(({ kind }) => kind !== "package") &&
+    others.some(({ kind }) => kind === "psys")
+  ) {
+    return "contained in psys";
+  }
+  if (zone.kind === "sensor") return `no known kind of zone, so what it contains is not known`;
+  return whyMirror(zone, readable);
+}
+
+/** Dies of one package that show one and the same counter: seen on AMD Threadripper. */
+function whyMirror(zone: Zone, readable: readonly Zone[]): string | undefined {
+  const die = /^(package-\d+)-die-\d+$/.exec(zone.name);
+  if (die === null || typeof zone.first !== "bigint") return undefined;
+  const before = readable.slice(0, readable.indexOf(zone));
+  const mirrored = before.find(({ name, control, first }) => {
+    if (control !== zone.control || !name.startsWith(`${die[1]}-die-`) || typeof first !== "bigint") return false;
+    const apart = first - (zone.first as bigint);
+    return apart < MIRROR_MICROJOULES && -apart < MIRROR_MICROJOULES;
+  });
+  return mirrored === undefined ? undefined : `mirrors ${mirrored.name}: both show one counter`;
+}
+
+/** Name of the package a zone belongs to, its own for a package. */
+function packageOf(zone: Zone, zones: readonly Zone[]): string {
+  return zones.find(({ key }) => key === zone.parent)?.name ?? zone.name;
+}
+
+/** The most a zone can draw, W: its highest limit, capped by what such parts can draw at all. */
+export function mostWattsOf(kind: DomainKind, limitWatts: number | undefined, designWatts: number | undefined): number {
+  const part = designWatts === undefined ? PACKAGE_CEILING_WATTS : TURBO_OVER_TDP * designWatts;
+  const ceiling = CEILING_WATTS[kind] ?? Math.max(part, FLOOR_WATTS);
+  return Math.min(Math.max(limitWatts ?? ceiling, FLOOR_WATTS), ceiling);
+}
+
+function counterOf(zone: Zone, zones: readonly Zone[], cpu: CpuIdentity | undefined): CounterSpec {
+  const parent = zones.find(({ key }) => key === zone.parent);
+  // Limits of a subzone are often 0 or missing: what the package may draw bounds its cores, not its memory.
+  const limit = zone.limitWatts ?? (zone.kind === "dram" ? undefined : parent?.limitWatts);
+  const design = cpu === undefined ? undefined : matchCpu(cpu).part?.tdp_w;
+  return {
+    mostWatts: mostWattsOf(zone.kind, limit, design),
+    ...(zone.range === undefined ? {} : { range: zone.range }),
+    ...(hasSmallUnit(zone, cpu) ? { scale: SMALL_UNIT_CORRECTION } : {}),
+    ...(zone.kind === "core" || zone.kind === "uncore" || zone.kind === "sensor"
+      ? {}
+      : { frozenAfterSeconds: FROZEN_AFTER_SECONDS }),
+  };
+}
+
+const hasSmallUnit = (zone: Zone, cpu: CpuIdentity | undefined): boolean =>
+  zone.kind === "dram" &&
+  zone.range === RANGE_OF_SMALL_UNIT &&
+  cpu?.family === SAPPHIRE_RAPIDS.family &&
+  cpu.model === SAPPHIRE_RAPIDS.model;
+
+function domainOf(zone: Zone, zones: readonly Zone[], cpu: CpuIdentity | undefined): Domain {
+  const why = isReadable(zone) ? whyNot(zone, zones) : `cannot be read: ${(zone.first as { error: string }).error}`;
+  const note = hasSmallUnit(zone, cpu)
+    ? "this kernel takes the counter's unit for 15.3 µJ; corrected to 61.04 µJ (Linux commit 80275ca9e525)"
+    : undefined;
+  const parent = zones.find(({ key }) => key === zone.parent);
+  return {
+    id: `powercap:${zone.key}`,
+    label: parent === undefined ? zone.name : `${zone.name} of ${parent.name}`,
+    kind: zone.kind,
+    device: packageOf(zone, zones),
+    method: "measured",
+    countsTowardsTotal: why === undefined,
+    ...(why === undefined && note === undefined
+      ? {}
+      : { why: [why, note].filter((text) => text !== undefined).join("; ") }),
+    counter: counterOf(zone, zones, cpu),
+    sources: ["Linux powercap energy counter (RAPL)"],
+  };
+}
+
+/** Zones that can be read, and what is wrong with the others. */
+export function openPowercap(options: PowercapOptions): { source?: Source; problems: SourceProblem[] } {
+  const zones = findZones(options);
+  const readable = zones.filter(isReadable);
+  const problems = problemsOf(options, zones);
+  if (readable.length === 0) return { problems };
+  const readers = readable.map((zone) => ({
+    id: `powercap:${zone.key}`,
+    file: options.files.reader(join(zone.folder, "energy_uj")),
+  }));
+  const domains = readable.map((zone) => domainOf(zone, zones, options.cpu));
+  return {
+    problems,
+    source: {
+      name: "powercap",
+      domains: () => domains,
+      read: () => readers.map(({ id, file }) => readZone(id, file, options.clock)),
+      close: () => readers.forEach(({ file }) => file.close()),
+    },
+  };
+}
+
+function readZone(domain: string, file: SmallFileReader, clock: () => number): Reading {
+  try {
+    const text = file.read();
+    const energyMicrojoules = parseCount(text);
+    const atSeconds = clock();
+    if (energyMicrojoules !== undefined) return { domain, atSeconds, energyMicrojoules };
+    return { domain, atSeconds, error: `not a number: ${JSON.stringify(text.slice(0, 40))}` };
+  } catch (error) {
+    return { domain, atSeconds: clock(), error: reasonOf(error) };
+  }
+}
+
+function problemsOf({ files, sysRoot }: PowercapOptions, zones: readonly Zone[]): SourceProblem[] {
+  const folder = join(sysRoot, "class/powercap");
+  if (zones.length === 0) {
+    const listed = namesIn(files, folder);
+    const message =
+      listed.length === 0
+        ? `${folder} has no zones: a virtual machine without counters, a container that masks them, or a module that is not loaded`
+        : `${folder} lists ${listed.length} entries, but none that counts energy`;
+    return [
+      {
+        source: "powercap",
+        code: "absent",
+        message,
+        remedies: [
+          {
+            what: "On bare metal, load the module (Intel; AMD from Linux 5.8)",
+            command: "sudo modprobe intel_rapl_msr",
+          },
+          {
+            what: "In a container, mount the host's tree and name it",
+            command:
+              "docker run -v /sys/class/powercap:/host/sys/class/powercap:ro -v /sys/devices/virtual/powercap:/host/sys/devices/virtual/powercap:ro … lightfoot doctor --sys-root /host/sys",
+          },
+        ],
+      },
+    ];
+  }
+  const bad = zones.filter((zone) => !isReadable(zone));
+  if (bad.length === 0) return [];
+  const denied = bad.filter(({ first }) => typeof first !== "bigint" && isDenied(first.error));
+  const reasons = [...new Set(bad.map(({ first }) => (typeof first === "bigint" ? "" : first.error)))].slice(0, 8);
+  return [
+    {
+      source: "powercap",
+      code: denied.length > 0 ? "permission" : "broken",
+      message: `${bad.length} of ${zones.length} zones cannot be read (${reasons.join("; ")}): ${bad
+        .slice(0, 8)
+        .map(({ key }) => key)
+        .join(", ")}${bad.length > 8 ? ", …" : ""}`,
+      remedies: denied.length > 0 ? PERMISSION_REMEDIES : [],
+    },
+  ];
+}
+
+/** Counters are for root alone since Linux 5.10, because they can betray secrets (PLATYPUS): a group of trusted users is enough. */
+const PERMISSION_REMEDIES = [
+  {
+    what: "Let a group read the counters, now and after each start (a udev rule); log in again afterwards",
+    command: [
+      "sudo groupadd --force --system energy && sudo usermod --append --groups energy $USER",
+      `echo 'SUBSYSTEM=="powercap", KERNEL=="intel-rapl*:*", ACTION=="add", RUN+="/bin/sh -c \\"chgrp energy /sys%p/energy_uj; chmod g+r /sys%p/energy_uj\\""' | sudo tee /etc/udev/rules.d/70-energy-counters.rules`,
+      "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=powercap --action=add",
+    ].join("\n"),
+  },
+  {
+    what: "Or only until the next start, without a rule",
+    command:
+      "sudo sh -c 'chgrp energy /sys/class/powercap/intel-rapl*:*/energy_uj && chmod g+r /sys/class/powercap/intel-rapl*:*/energy_uj'",
+  },
+];

@@ -1,0 +1,147 @@
+// What a window of time used: from the marks of each domain to figures with method, interval, gaps and coverage; may depend on its room and quantity.
+import { figure, sum, type Assumption, type Figure } from "../quantity/figure.ts";
+import type { Accumulator, Mark } from "./accumulator.ts";
+import type { Gap } from "./counter.ts";
+import type { Disagreement, Domain, DomainUse, EnergyUse } from "./source.ts";
+
+/** Counter and integrated power of one device further apart than this are reported. */
+const AGREEMENT = 0.1;
+/** Below this, both are too coarse to be compared, J. */
+const LEAST_COMPARED_JOULES = 1;
+
+/** A window's beginning in one domain; open until the domain was first read inside the window. */
+interface Beginning {
+  mark: Mark;
+  settled: boolean;
+}
+
+/** One window over all domains of a meter. */
+export class Window {
+  readonly #fromSeconds: number;
+  readonly #beginnings: ReadonlyMap<Accumulator, Beginning>;
+
+  constructor(accumulators: readonly Accumulator[], fromSeconds: number) {
+    this.#fromSeconds = fromSeconds;
+    this.#beginnings = new Map(accumulators.map((each) => [each, { mark: each.mark(), settled: false }]));
+    this.settle();
+  }
+
+  /**
+   * After each sample: a domain whose reading at the beginning failed begins at its first good one.
+   * What it used before is a gap; sharing the next delta out over the border would be a guess.
+   */
+  settle(): void {
+    for (const [accumulator, beginning] of this.#beginnings) {
+      if (beginning.settled) continue;
+      beginning.mark = accumulator.mark();
+      beginning.settled = beginning.mark.atSeconds !== undefined && beginning.mark.atSeconds >= this.#fromSeconds;
+    }
+  }
+
+  use(toSeconds: number): EnergyUse {
+    const durationSeconds = Math.max(0, toSeconds - this.#fromSeconds);
+    const domains = [...this.#beginnings].map(([accumulator, beginning]) =>
+      this.#domainUse(accumulator, beginning, toSeconds),
+    );
+    const counting = domains.filter(({ domain }) => domain.countsTowardsTotal);
+    const parts = counting.flatMap(({ energy }) => energy ?? []);
+    return {
+      ...(parts.length === 0 ? {} : { energy: sum(parts) }),
+      durationSeconds,
+      domains,
+      gaps: counting.flatMap(({ gaps }) => gaps),
+      coverage: counting.length === 0 ? 0 : Math.min(...counting.map(({ coverage }) => coverage)),
+      disagreements: disagreementsOf(domains),
+    };
+  }
+
+  #domainUse(accumulator: Accumulator, { mark, settled }: Beginning, toSeconds: number): DomainUse {
+    const { domain } = accumulator;
+    const end = accumulator.mark();
+    const microjoules = settled ? end.microjoules - mark.microjoules : 0n;
+    const firstSeconds = settled ? (mark.atSeconds ?? toSeconds) : toSeconds;
+    const gaps = this.#gaps(accumulator, firstSeconds, toSeconds);
+    const length = toSeconds - this.#fromSeconds;
+    const missing = gaps.reduce((seconds, gap) => seconds + gap.toSeconds - gap.fromSeconds, 0);
+    const coverage = !settled ? 0 : length > 0 ? Math.min(1, Math.max(0, 1 - missing / length)) : 1;
+    const band = settled
+      ? { low: end.band.low - mark.band.low, high: end.band.high - mark.band.high }
+      : { low: 0n, high: 0n };
+    return {
+      domain,
+      ...(settled ? { energy: figureOf(domain, microjoules, band, gaps) } : {}),
+      microjoules,
+      gaps,
+      coverage,
+    };
+  }
+
+  /** Gaps of the window: first the wait for a good reading, then what the accumulator saw. */
+  #gaps(accumulator: Accumulator, firstSeconds: number, toSeconds: number): Gap[] {
+    const { counter, power } = accumulator.domain;
+    const wait = firstSeconds - this.#fromSeconds;
+    const mostWatts = counter?.mostWatts ?? power?.mostWatts ?? 0;
+    const waiting: Gap[] =
+      wait > WAIT_SECONDS
+        ? [
+            {
+              fromSeconds: this.#fromSeconds,
+              toSeconds: firstSeconds,
+              reason: "failed-read",
+              mostJoules: mostWatts * wait,
+            },
+          ]
+        : [];
+    return [...waiting, ...accumulator.gapsBetween(Math.min(firstSeconds, toSeconds), toSeconds)];
+  }
+}
+
+/** Reading all sources takes a moment; a first reading this late is the beginning's own. */
+const WAIT_SECONDS = 0.25;
+
+function figureOf(
+  domain: Domain,
+  microjoules: bigint,
+  band: { low: bigint; high: bigint },
+  gaps: readonly Gap[],
+): Figure {
+  const value = Number(microjoules) / 1e6;
+  const isModel = domain.method !== "measured";
+  const error = domain.relativeError ?? 0;
+  const low = isModel ? Math.min(value, Number(band.low) / 1e6) : value * (1 - error);
+  const high = isModel ? Math.max(value, Number(band.high) / 1e6) : value * (1 + error);
+  const hidden = gaps.reduce((joules, gap) => joules + gap.mostJoules, 0);
+  return figure({
+    value,
+    low,
+    high: high + hidden,
+    unit: "J",
+    method: domain.method,
+    sources: domain.sources ?? [domain.id],
+    assumptions: [...(domain.assumptions ?? []), ...gapAssumption(domain, gaps)],
+  });
+}
+
+function gapAssumption(domain: Domain, gaps: readonly Gap[]): Assumption[] {
+  if (gaps.length === 0) return [];
+  const seconds = gaps.reduce((total, gap) => total + gap.toSeconds - gap.fromSeconds, 0);
+  const reasons = [...new Set(gaps.map(({ reason }) => reason))].join(", ");
+  return [
+    {
+      key: `meter.gap.${domain.id}`,
+      text: `${domain.label} was not known for ${seconds.toFixed(1)} s (${reasons}): nothing was made up for it, so the value is the least it used.`,
+    },
+  ];
+}
+
+function disagreementsOf(domains: readonly DomainUse[]): Disagreement[] {
+  return domains.flatMap((second) => {
+    const first = domains.find(({ domain }) => domain.id === second.domain.checks);
+    if (first?.energy === undefined || second.energy === undefined) return [];
+    const [counterJoules, integratedJoules] = [first.energy.value, second.energy.value];
+    const larger = Math.max(counterJoules, integratedJoules);
+    const apart = Math.abs(counterJoules - integratedJoules);
+    if (larger < LEAST_COMPARED_JOULES || apart <= AGREEMENT * larger) return [];
+    return [{ domain: first.domain.id, counterJoules, integratedJoules }];
+  });
+}
