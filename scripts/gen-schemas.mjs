@@ -11,6 +11,7 @@ const DOCUMENTS = {
   footprint: ["footprint/footprint-schema.js", "footprintSchema"],
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
+  sci: ["footprint/sci-schema.js", "sciSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

@@ -60,6 +60,8 @@ export const ERROR_CATALOG = {
     meaning: "the device is of a kind, or lacks a published figure, that the estimate cannot do with",
   },
   E_MODEL_CONFIG: { exit: EXIT.badInput, meaning: "a model's config.json lacks a size or contradicts itself" },
+  E_PLACE_UNKNOWN: { exit: EXIT.usage, meaning: "no place has this name, or several have" },
+  E_FACT_UNKNOWN: { exit: EXIT.usage, meaning: "no fact has this id" },
   E_ASSUMPTIONS: { exit: EXIT.checkFailed, meaning: "--strict was given and the result rests on assumptions" },
   E_DEPENDENCY: { exit: EXIT.hardware, meaning: "an optional package or system library is missing" },
   E_PERMISSION: { exit: EXIT.hardware, meaning: "the system denies access that the task needs" },

@@ -1,4 +1,4 @@
-// "Did you mean …?": the known name nearest to a mistyped one; depends on nothing.
+// "Did you mean …?": the known names nearest to a mistyped one; depends on nothing.
 
 /**
  * The name that differs from `word` by the fewest edits (insert, delete, replace, swap neighbors), letters' case ignored.
@@ -17,6 +17,22 @@ export function closestName(word: string, names: readonly string[]): string | un
     }
   }
   return best;
+}
+
+/**
+ * For catalogues of long ids: up to `limit` names that contain every part of `asked`, shortest first; else the closest one.
+ *
+ * @example suggestNames("h100", ids) // ["nvidia-h100-pcie-80gb", …]
+ */
+export function suggestNames(asked: string, names: readonly string[], limit = 4): string[] {
+  const parts = asked
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((part) => part !== "");
+  const containing = names.filter((name) => parts.length > 0 && parts.every((part) => name.includes(part)));
+  if (containing.length > 0) return containing.sort((left, right) => left.length - right.length).slice(0, limit);
+  const closest = closestName(asked, names);
+  return closest === undefined ? [] : [closest];
 }
 
 /** Optimal string alignment distance. */

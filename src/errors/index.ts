@@ -1,5 +1,5 @@
 // Public face of the room `errors`; depends on its own files.
-export { closestName } from "./closest-name.ts";
+export { closestName, suggestNames } from "./closest-name.ts";
 export { ERROR_CATALOG, EXIT, type ErrorCode, type ExitCode } from "./catalog.ts";
 export {
   LightfootError,

@@ -1,9 +1,9 @@
 // The device catalogue: accelerators from data sheets, processors with modelled peaks; may depend on errors, quantity, io and its room.
+import { suggestNames } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { describeThisMachine, type MachineDescription } from "../io/machine.ts";
 import { figure, type Assumption, type Figure, type Method } from "../quantity/figure.ts";
 import { cpuParts, matchCpu, type CpuPart, type Microarchitecture } from "./cpu.ts";
-import { suggestNames } from "./suggest.ts";
 import { readTable } from "./table.ts";
 
 /** Number types a device has a peak rate for. `tf32` multiplies float32 operands with 10-bit mantissas. */

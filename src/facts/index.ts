@@ -9,4 +9,13 @@ export {
   type HardwareProfile,
   type PeakType,
 } from "./hardware.ts";
-export { suggestNames } from "./suggest.ts";
+export {
+  comparableIntensities,
+  electricityMapsYears,
+  incomparable,
+  intensityMethod,
+  type GridIntensity,
+} from "./grid-intensity.ts";
+export { hourlyShape, zonesWithShape, type IntensityShape } from "./intensity-shape.ts";
+export { findPlace, listPlaces, type Place, type PlaceKind, type PlaceListing } from "./place.ts";
+export { carbonPrice, electricityPrice, gpuHourPrices, launchPrice, priceAsOf, type Price } from "./prices.ts";

@@ -11,7 +11,9 @@ export interface TableHead {
   readonly licence: string;
   readonly units: Readonly<Record<string, string>>;
   readonly interval: Readonly<Record<string, number | string>>;
+  /** Sources by the key that rows name; tables of one source have `source` instead. */
   readonly sources?: Readonly<Record<string, string>>;
+  readonly source?: string;
   readonly bias?: string;
 }
 

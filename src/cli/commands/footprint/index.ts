@@ -1,3 +1,13 @@
+<<<<<<< ours
+// `lightfoot footprint` and what stands below it; may depend on commander and this folder.
+import type { Command } from "commander";
+import { registerSci } from "./sci.ts";
+
+/** Adds the verb `footprint` with its sub-commands to the program. */
+export function registerFootprint(program: Command): void {
+  const footprint = program.command("footprint").description("from joules to carbon, water, materials and money");
+  registerSci(footprint);
+=======
 // `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint, quantity and errors.
 import { Option, type Command } from "commander";
 import { runAction, type ActionContext } from "../../action.ts";
@@ -40,4 +50,5 @@ async function footprint(context: ActionContext, flags: FootprintFlags): Promise
   const input = footprintInput(flags, new Date().getUTCFullYear());
   const found = assessFootprint(input);
   context.result(found, () => describeFootprint(found, context.columns), found.assumptions);
+>>>>>>> theirs
 }

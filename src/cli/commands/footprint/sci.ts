@@ -1,0 +1,279 @@
+// `lightfoot footprint sci`: a Software Carbon Intensity with the statement to paste; may depend on the room cli, footprint, quantity and errors.
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { LightfootError } from "../../../errors/lightfoot-error.ts";
+import type { Persona, CountBasis } from "../../../footprint/sci-ai.ts";
+import type { SciDocument } from "../../../footprint/sci-schema.ts";
+import { figure, type Figure } from "../../../quantity/figure.ts";
+import { formatFigure, formatNumber } from "../../../quantity/format.ts";
+import { declaredQuantity, parseQuantity } from "../../../quantity/parse-quantity.ts";
+import { runAction, type ActionContext } from "../../action.ts";
+import { withExamples } from "../../help.ts";
+import {
+  addIntensityOptions,
+  asksForSeries,
+  intensityPorts,
+  periodOf,
+  sourceOf,
+  type IntensityFlags,
+} from "../../intensity-options.ts";
+import { wrapText } from "../../wrap-text.ts";
+
+interface SciFlags extends IntensityFlags {
+  readonly energy: string;
+  readonly pue?: number;
+  readonly intensity?: string;
+  readonly intensityBasis: "location-based" | "market-based";
+  readonly embodied?: string;
+  readonly embodiedTotal?: string;
+  readonly reserved?: string;
+  readonly lifespan?: string;
+  readonly resources?: { readonly reserved: number; readonly total: number };
+  readonly per: { readonly name: string; readonly count: number };
+  readonly ai?: Persona;
+  readonly counted?: readonly string[];
+  readonly countBasis?: CountBasis;
+  readonly reason?: string;
+  readonly notes?: string;
+  readonly subject?: string;
+  readonly period?: string;
+  readonly boundary?: string;
+}
+
+/** Adds `sci` below the verb `footprint`. */
+export function registerSci(footprint: Command): void {
+  const command = footprint
+    .command("sci")
+    .description("Software Carbon Intensity, ISO/IEC 21031: ((E · I) + M) / R, and SCI for AI")
+    .requiredOption("--energy <quantity>", "E: energy for all units, e.g. 12.5kWh")
+    .option("--pue <number>", "power usage effectiveness to multiply the energy with", parsePue)
+    .option("--intensity <quantity>", "I: grid intensity, e.g. 400gCO2e/kWh")
+    .addOption(
+      new Option("--intensity-basis <basis>", "the standard takes location-based intensities only")
+        .choices(["location-based", "market-based"])
+        .default("location-based"),
+    )
+    .option("--embodied <quantity>", "M: share of embodied emissions for all units, e.g. 200gCO2e")
+    .option("--embodied-total <quantity>", "TE: embodied emissions of the hardware, with --reserved and --lifespan")
+    .option("--reserved <duration>", "TiR: how long it was reserved, e.g. 168h")
+    .option("--lifespan <duration>", "EL: how long it is expected to serve, e.g. 4y")
+    .option("--resources <part/whole>", "RR/ToR: share of it that was reserved, e.g. 8/64", parseResources)
+    .requiredOption("--per <unit=count>", "R: functional unit and how many there were, e.g. request=1000", parsePer)
+    .addOption(new Option("--ai <persona>", "report under SCI for AI").choices(["consumer", "provider"]))
+    .option("--counted <part>", "part of the persona's boundary that was counted; repeatable", collect)
+    .addOption(new Option("--count-basis <basis>", "provider: how units were counted").choices(["gross", "effective"]))
+    .option("--reason <text>", "provider: why this functional unit")
+    .option("--notes <text>", "what else is material: sparsity, allocation, synthetic data")
+    .option("--subject <text>", "the model or service, with its version")
+    .option("--period <text>", "when energy and units were counted")
+    .option("--boundary <text>", "the software boundary in words")
+    .action(runAction(score));
+  addIntensityOptions(command);
+  withExamples(command, [
+    [
+      "lightfoot footprint sci --energy 12.5kWh --intensity 400gCO2e/kWh --embodied 200gCO2e --per request=1000",
+      "a score for 1,000 requests",
+    ],
+    [
+      "lightfoot footprint sci --energy 12.5kWh --pue 1.2 --series DE_2025_hourly.csv --from 2025-03-01T08:00Z --to 2025-03-02T08:00Z --embodied-total 1000kg --reserved 24h --lifespan 4y --per request=1000",
+      "with the grid hour by hour and a share of a server",
+    ],
+    [
+      "lightfoot footprint sci --energy 16MWh --intensity 312gCO2e/kWh --embodied 1500kg --per token=50e9 --ai consumer --counted API --period 2026-W47 --subject 'chat v2'",
+      "SCI for AI, with what is left to disclose",
+    ],
+  ]);
+}
+
+function parsePue(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 1 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("Expected a number of 1 or more.");
+}
+
+function parsePer(text: string): SciFlags["per"] {
+  const at = text.lastIndexOf("=");
+  const [name, written] = [
+    text.slice(0, Math.max(at, 0)).trim(),
+    text
+      .slice(at + 1)
+      .replaceAll("_", "")
+      .trim(),
+  ];
+  const count = Number(written);
+  if (at > 0 && written !== "" && !Number.isNaN(count)) return { name, count };
+  throw new InvalidArgumentError("Expected unit=count, e.g. request=1000.");
+}
+
+function parseResources(text: string): SciFlags["resources"] {
+  const [reserved, total, ...rest] = text.split("/").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  if (rest.length === 0 && reserved !== undefined && total !== undefined && reserved > 0 && total >= reserved)
+    return { reserved, total };
+  throw new InvalidArgumentError("Expected part/whole, e.g. 8/64.");
+}
+
+const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+async function score(context: ActionContext, flags: SciFlags): Promise<void> {
+  const energy = declaredQuantity(flags.energy, "energy", "--energy");
+  const pue =
+    flags.pue === undefined
+      ? undefined
+      : figure({ value: flags.pue, unit: "1", method: "declared", sources: ["--pue"] });
+  const embodied = await embodiedOf(flags);
+  const { perWhat, sciDocument } = await import("../../../footprint/sci-document.ts");
+  const intensity = await intensityOf(context, flags, energy);
+  if (flags.ai === undefined && flags.counted !== undefined) {
+    throw new LightfootError("E_USAGE", "--counted was given without --ai", {
+      hint: "Add --ai consumer or --ai provider.",
+    });
+  }
+  const { persona, ...ai } = {
+    persona: flags.ai,
+    counted: flags.counted ?? [],
+    countBasis: flags.countBasis,
+    reason: flags.reason,
+    notes: flags.notes,
+  };
+  const document = sciDocument({
+    energy,
+    powerUsageEffectiveness: pue,
+    ...intensity,
+    intensityBasis: flags.intensityBasis,
+    embodied,
+    units: flags.per,
+    subject: flags.subject,
+    period: flags.period ?? periodText(flags),
+    boundary: flags.boundary,
+    ...(persona === undefined ? {} : { ai: { persona, ...ai } }),
+  });
+  const per = perWhat(document.functionalUnit, document.readableScore.multiple);
+  context.result(document, () => describe(document, per, context.columns), document.assumptions);
+}
+
+const periodText = ({ from, to }: SciFlags): string | undefined =>
+  from === undefined || to === undefined ? undefined : `${from} to ${to}`;
+
+async function embodiedOf(flags: SciFlags): Promise<Figure> {
+  const { embodied, embodiedTotal, reserved, lifespan, resources } = flags;
+  const hint = "Give --embodied 200gCO2e, or --embodied-total 1000kg --reserved 24h --lifespan 4y [--resources 8/64].";
+  if (embodied !== undefined && embodiedTotal !== undefined) {
+    throw new LightfootError("E_USAGE", "--embodied and --embodied-total were given, expected one of them", { hint });
+  }
+  if (embodiedTotal === undefined) {
+    const stray = Object.entries({ reserved, lifespan, resources }).find(([, value]) => value !== undefined);
+    if (stray !== undefined)
+      throw new LightfootError("E_USAGE", `--${stray[0]} belongs to --embodied-total, which is missing`, { hint });
+    if (embodied !== undefined) return declaredQuantity(embodied, "carbon", "--embodied");
+    throw new LightfootError("E_USAGE", "embodied emissions are missing: a score without them is no SCI", { hint });
+  }
+  if (reserved === undefined || lifespan === undefined) {
+    throw new LightfootError(
+      "E_USAGE",
+      `--embodied-total needs --${reserved === undefined ? "reserved" : "lifespan"}`,
+      { hint },
+    );
+  }
+  const { embodiedEmissions } = await import("../../../footprint/sci.ts");
+  return embodiedEmissions({
+    total: declaredQuantity(embodiedTotal, "carbon", "--embodied-total"),
+    reservedSeconds: parseQuantity(reserved, "duration", "--reserved"),
+    lifespanSeconds: parseQuantity(lifespan, "duration", "--lifespan"),
+    resources,
+  });
+}
+
+type Intensity = Pick<
+  Parameters<typeof import("../../../footprint/sci-document.ts").sciDocument>[0],
+  "intensity" | "intensityKind" | "intensityScope"
+>;
+
+async function intensityOf(context: ActionContext, flags: SciFlags, energy: Figure): Promise<Intensity> {
+  if (flags.intensity !== undefined) {
+    if (asksForSeries(flags))
+      throw new LightfootError("E_USAGE", "--intensity and a series were given, expected one of them");
+    return {
+      intensity: await declaredIntensity(flags.intensity, flags.kind),
+      intensityKind: flags.kind ?? "average",
+      intensityScope: flags.scope ?? "undeclared",
+    };
+  }
+  if (!asksForSeries(flags)) {
+    throw new LightfootError("E_USAGE", "the grid's intensity is missing", {
+      hint: "Give --intensity 400gCO2e/kWh, or --series FILE with --from and --to.",
+    });
+  }
+  const period = periodOf(flags);
+  if (period === undefined) {
+    throw new LightfootError("E_USAGE", "an intensity over time needs --from and --to: when the energy was used");
+  }
+  const { resolveIntensity } = await import("../../../footprint/intensity-resolve.ts");
+  const { evenEnergy, integrateEmissions } = await import("../../../footprint/intensity-integral.ts");
+  context.progress.phase("Reading the grid's intensity");
+  const { series, fallback } = await resolveIntensity(
+    { ...period, ...(await sourceOf(flags)) },
+    await intensityPorts(context.signal),
+  );
+  const integrated = integrateEmissions(evenEnergy(energy, period.fromSeconds, period.toSeconds), series, { fallback });
+  const spread = {
+    key: "sci.even-power",
+    text: "the energy is taken to have been used evenly from --from to --to",
+  };
+  return {
+    intensity: { ...integrated.intensity, assumptions: [...integrated.intensity.assumptions, spread] },
+    intensityKind: integrated.kind,
+    intensityScope: integrated.scope,
+  };
+}
+
+async function declaredIntensity(text: string, kind: IntensityFlags["kind"]): Promise<Figure> {
+  const { intensityUnit } = await import("../../../footprint/intensity-unit.ts");
+  const match = /^\s*([\d.]+(?:e[+-]?\d+)?)\s*(\D.*)$/i.exec(text);
+  const unit = match === null ? undefined : intensityUnit(match[2] ?? "");
+  const value = Number(match?.[1]);
+  if (unit === undefined || Number.isNaN(value)) {
+    throw new LightfootError(
+      "E_UNIT",
+      `--intensity is '${text}', expected a number and mass per energy, e.g. 400gCO2e/kWh`,
+    );
+  }
+  const unsaid = { key: "sci.intensity-kind", text: "the intensity is taken as an average; --kind says otherwise" };
+  return figure({
+    value: value * unit.gramsPerKwh,
+    unit: "gCO2e/kWh",
+    method: "declared",
+    sources: ["--intensity"],
+    assumptions: kind === undefined ? [unsaid] : [],
+  });
+}
+
+const formatAmount = ({ units, functionalUnit }: SciDocument): string =>
+  `${units < 1e15 ? formatNumber(units, "1", 15) : units.toExponential()}  (${functionalUnit})`;
+
+function describe(document: SciDocument, per: string, columns: number): string {
+  const { readableScore, ai } = document;
+  const kind = `location-based, ${document.intensityKind}${document.intensityScope === "undeclared" ? "" : `, ${document.intensityScope}`}`;
+  const facts: [string, string][] = [
+    ["SCI", `${formatFigure(readableScore.figure)} per ${per}`],
+    ["E  energy", formatFigure(document.energy)],
+    ["I  intensity", `${formatFigure(document.intensity)}  (${kind})`],
+    ["O  operational, E · I", formatFigure(document.operational)],
+    ["M  embodied", formatFigure(document.embodied)],
+    ["C  carbon, O + M", formatFigure(document.total)],
+    ["R  functional units", formatAmount(document)],
+  ];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+  if (ai !== null) {
+    lines.push("", `SCI for AI, ${ai.persona} persona: ${ai.stages}`);
+    for (const { component, isCounted, isRequired } of ai.boundary) {
+      lines.push(`  ${isCounted ? "●" : "○"} ${component}${isCounted || isRequired ? "" : " (if material)"}`);
+    }
+    for (const { requirement, given } of ai.disclosures) {
+      lines.push(
+        ...wrapText(`  ${given === null ? "missing" : "said   "}  ${requirement}`, columns - 2, "           "),
+      );
+    }
+  }
+  lines.push("", "Statement", ...wrapText(document.statement, columns - 2, "").map((line) => `  ${line}`));
+  return lines.join("\n");
+}
