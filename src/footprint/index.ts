@@ -10,16 +10,13 @@ export type { IntensityPublisher, PublishedPoint } from "./intensity-publisher.t
 export * from "./intensity-resolve.ts";
 export { wattTime, type WattTimeOptions } from "./intensity-watttime.ts";
 export * from "./intensity-market.ts";
-<<<<<<< ours
 export * from "./sci-ai.ts";
 export { perWhat, sciDocument, type SciRequest } from "./sci-document.ts";
 export type { SciDocument } from "./sci-schema.ts";
 export * from "./sci.ts";
-=======
 export * from "./boundary.ts";
 export { assessFootprint, type FootprintInput, type PlaceFactors } from "./assess.ts";
 export { amortizedEmbodied, yearsOfLife, type EmbodiedInput, type EmbodiedPart } from "./embodied.ts";
 export type { Cost, Embodied, Footprint, GridEmissions, MarketEmissions, WaterUse } from "./footprint-schema.ts";
 export type { GridFactor } from "./grid-emissions.ts";
 export type { PriceOf } from "./money.ts";
->>>>>>> theirs

@@ -1,21 +1,12 @@
-<<<<<<< ours
-// `lightfoot footprint` and what stands below it; may depend on commander and this folder.
-import type { Command } from "commander";
-import { registerSci } from "./sci.ts";
-
-/** Adds the verb `footprint` with its sub-commands to the program. */
-export function registerFootprint(program: Command): void {
-  const footprint = program.command("footprint").description("from joules to carbon, water, materials and money");
-  registerSci(footprint);
-=======
 // `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint, quantity and errors.
 import { Option, type Command } from "commander";
 import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import type { FootprintFlags } from "./input.ts";
+import { registerSci } from "./sci.ts";
 
 /** Sub-verbs, each from a file of its own: `(footprint) => void footprint.command("llm")…`. */
-const SUB_VERBS: readonly ((footprint: Command) => void)[] = [];
+const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci];
 
 // Written out, because their module loads what `--help` must not.
 const BOUNDARIES = ["accelerator", "node", "IT", "facility"];
@@ -50,5 +41,4 @@ async function footprint(context: ActionContext, flags: FootprintFlags): Promise
   const input = footprintInput(flags, new Date().getUTCFullYear());
   const found = assessFootprint(input);
   context.result(found, () => describeFootprint(found, context.columns), found.assumptions);
->>>>>>> theirs
 }
