@@ -46,7 +46,7 @@ const required = (name: string): Component => ({ name, isRequired: true });
 const ifMaterial = (name: string): Component => ({ name, isRequired: false });
 
 /** What the boundary of each persona holds. */
-export const BOUNDARIES: Readonly<
+export const SCI_AI_BOUNDARIES: Readonly<
   Record<Persona, { readonly stages: string; readonly components: readonly Component[] }>
 > = {
   consumer: {
@@ -131,7 +131,7 @@ export interface AiReport {
  */
 export function reportAi(statement: AiStatement): AiReport {
   const unit = findUnit(statement.persona, statement.unit);
-  const { stages, components } = BOUNDARIES[statement.persona];
+  const { stages, components } = SCI_AI_BOUNDARIES[statement.persona];
   const counted = new Set(statement.counted.map((text) => findComponent(text, statement.persona).name));
   const boundary = components.map(({ name, isRequired }) => ({
     component: name,
@@ -175,7 +175,7 @@ function findUnit(persona: Persona, asked: string): FoundUnit {
 }
 
 function findComponent(text: string, persona: Persona): Component {
-  const { components } = BOUNDARIES[persona];
+  const { components } = SCI_AI_BOUNDARIES[persona];
   const wanted = text.trim().toLowerCase();
   const found = wanted === "" ? [] : components.filter(({ name }) => name.toLowerCase().includes(wanted));
   const exact =
