@@ -31,6 +31,8 @@ export function registerFootprint(program: Command): void {
   withExamples(command, [
     ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2", "with factors of your own"],
   ]);
+  // An option after a sub-verb is the sub-verb's, also where both have one of that name.
+  command.enablePositionalOptions();
   for (const register of SUB_VERBS) register(command);
 }
 
