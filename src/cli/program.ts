@@ -4,7 +4,6 @@ import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
-import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { withExamples } from "./help.ts";

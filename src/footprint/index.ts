@@ -14,7 +14,20 @@ export * from "./sci-ai.ts";
 export { perWhat, sciDocument, type SciRequest } from "./sci-document.ts";
 export type { SciDocument } from "./sci-schema.ts";
 export * from "./sci.ts";
-export * from "./boundary.ts";
+export {
+  ASSUMED_FACTORS,
+  bounded,
+  ENERGY_BOUNDARIES,
+  energyAt,
+  raiseEnergy,
+  ratioWithin,
+  subtractWithin,
+  type Boundary,
+  type Bounded,
+  type BoundedEnergy,
+  type BoundaryFactors,
+  type EnergyBoundary,
+} from "./boundary.ts";
 export { assessFootprint, type FootprintInput, type PlaceFactors } from "./assess.ts";
 export { amortizedEmbodied, yearsOfLife, type EmbodiedInput, type EmbodiedPart } from "./embodied.ts";
 export type { Cost, Embodied, Footprint, GridEmissions, MarketEmissions, WaterUse } from "./footprint-schema.ts";
