@@ -5,6 +5,7 @@ import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
+import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { withExamples } from "./help.ts";
 import { toolVersion } from "./version.ts";

@@ -25,9 +25,9 @@ const code = (run: () => unknown): string => {
 
 const given = (value: number, unit: string, low = value, high = value): Figure =>
   figure({ value, low, high, unit, method: "declared", sources: ["test"] });
-const factorsOf = (node: number, it: number, pue: number): BoundaryFactors => ({
+const factorsOf = (node: number, rest: number, pue: number): BoundaryFactors => ({
   nodePerAccelerator: given(node, "1"),
-  itPerNode: given(it, "1"),
+  itPerNode: given(rest, "1"),
   powerUsageEffectiveness: given(pue, "1"),
 });
 const ratios = fc.double({ min: 1, max: 3, noNaN: true });

@@ -1,5 +1,7 @@
 // `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint, quantity and errors.
 import { Option, type Command } from "commander";
+import { closestName } from "../../../errors/closest-name.ts";
+import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import type { FootprintFlags } from "./input.ts";
@@ -11,11 +13,44 @@ const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci];
 // Written out, because their module loads what `--help` must not.
 const BOUNDARIES = ["accelerator", "node", "IT", "facility"];
 
-/** Adds the verb `footprint` to the program. */
+/**
+ * Adds the verb `footprint` to the program.
+ *
+ * The assessment itself is a hidden sub-command that runs when none is named: options of the verb and of a sub-verb that
+ * share a name (`--energy`) would otherwise be the verb's, wherever they stand.
+ */
 export function registerFootprint(program: Command): void {
-  const command = program
+  const verb = program
     .command("footprint")
     .description("carbon, water, materials and money of an energy, each with its source and interval")
+    .usage("[options] [command]");
+  const assess = verb.command("assess", { isDefault: true, hidden: true });
+  addOptions(assess);
+  assess.argument("[word]");
+  assess.action(
+    runAction((context: ActionContext, word: string | undefined, flags: FootprintFlags) => {
+      if (word !== undefined) throw noSubVerb(word, verb);
+      return footprint(context, flags);
+    }),
+  );
+  const own = verb.createHelp();
+  verb.configureHelp({ showGlobalOptions: true, visibleOptions: () => own.visibleOptions(assess) });
+  withExamples(verb, [
+    ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2", "with factors of your own"],
+  ]);
+  for (const register of SUB_VERBS) register(verb);
+}
+
+function noSubVerb(word: string, verb: Command): LightfootError {
+  const names = verb.commands.map((command) => command.name()).filter((name) => name !== "assess");
+  const near = closestName(word, names);
+  return new LightfootError("E_USAGE", `'${word}' is no sub-command of footprint, and it takes no other words`, {
+    hint: near === undefined ? "Quantities stand behind options: --energy 12.5kWh." : `Did you mean ${near}?`,
+  });
+}
+
+function addOptions(command: Command): void {
+  command
     .option("--energy <quantity>", "energy used, e.g. 12.5kWh, 3MWh, 900J")
     .addOption(new Option("--boundary <what>", "what --energy covers; left out, IT is assumed").choices(BOUNDARIES))
     .option("--intensity <rate>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
@@ -26,14 +61,7 @@ export function registerFootprint(program: Command): void {
     .option("--pue <ratio>", "power usage effectiveness: facility over IT energy, from 1")
     .option("--wue <rate>", "water consumed on the site, L per kWh of IT energy")
     .option("--price <price>", "of electricity, e.g. 0.12EUR/kWh")
-    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e")
-    .action(runAction(footprint));
-  withExamples(command, [
-    ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2", "with factors of your own"],
-  ]);
-  // An option after a sub-verb is the sub-verb's, also where both have one of that name.
-  command.enablePositionalOptions();
-  for (const register of SUB_VERBS) register(command);
+    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e");
 }
 
 async function footprint(context: ActionContext, flags: FootprintFlags): Promise<void> {
