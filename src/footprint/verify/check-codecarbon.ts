@@ -1,6 +1,7 @@
 // Holds CodeCarbon's `emissions.csv` against its own columns and against what hardware and grids can be; may depend on its room.
 import type { CodeCarbonColumn, CodeCarbonRow } from "../exchange/codecarbon.ts";
 import { checkIntensity } from "./check-intensity.ts";
+import { checkPlace } from "./check-place.ts";
 import { compare, failing, holding, impossible, type Check } from "./check.ts";
 
 // Average power × duration against summed energy: the first and the last sample weigh differently, so short runs differ more.
@@ -147,14 +148,25 @@ function checkPue({ pue }: Numbers, line: number): Check[] {
   ];
 }
 
-function checkCarbon(n: Numbers, line: number): Check[] {
+/** Names of the run's place, the most exact first. */
+function placesOf(row: CodeCarbonRow): string[] {
+  const { cloud_provider: provider, cloud_region: region, country_iso_code: country } = row;
+  const cloud = provider !== undefined && region !== undefined ? [`${provider}:${region}`, region] : [];
+  return [...cloud, ...(row.region === undefined ? [] : [row.region]), ...(country === undefined ? [] : [country])];
+}
+
+function checkCarbon(n: Numbers, row: CodeCarbonRow): Check[] {
+  const { line } = row;
   const where = { line, path: "emissions" };
   if (n.energy_consumed === undefined || n.emissions === undefined) return [];
   if (n.energy_consumed === 0) {
     const message = "energy_consumed is 0: nothing was read, which is not the same as nothing used";
     return [failing({ code: "range", where: { line, path: "energy_consumed" }, message, stated: "0 kWh" })];
   }
-  return checkIntensity({ gramsPerKwh: (n.emissions * 1e3) / n.energy_consumed, where });
+  const gramsPerKwh = (n.emissions * 1e3) / n.energy_consumed;
+  const plausible = checkIntensity({ gramsPerKwh, where });
+  if (plausible.some(({ outcome }) => outcome === "fails")) return plausible;
+  return [...plausible, ...checkPlace(gramsPerKwh, placesOf(row), where)];
 }
 
 /** The memory guess that has dwarfed a GPU on shared hosts, and processors that were modelled as a constant. */
@@ -243,7 +255,7 @@ export function checkCodeCarbon(rows: readonly CodeCarbonRow[]): Check[] {
       ...checkPowers(numbers, row.line),
       ...checkPue(numbers, row.line),
       ...checkWater(numbers, row.line),
-      ...checkCarbon(numbers, row.line),
+      ...checkCarbon(numbers, row),
       ...checkModels(numbers, row),
     ];
   });

@@ -3,6 +3,8 @@ import type { ModelCard, ModelCardEmissions } from "../exchange/model-card.ts";
 import { readStatement } from "../exchange/statement.ts";
 import { parseWritten, powerOf } from "../exchange/written-quantity.ts";
 import { checkAccount, readAccount, type Account } from "./check-account.ts";
+import { checkIntensity } from "./check-intensity.ts";
+import { checkPlace } from "./check-place.ts";
 import { compare, failing, holding, impossible, type Check } from "./check.ts";
 
 const PATH = "co2_eq_emissions.emissions";
@@ -75,6 +77,16 @@ function checkAgainstBody(grams: number, line: number, { carbonGrams, energyKwh,
   return [impossible({ code: "incomplete", where, message })];
 }
 
+/** The card's grams over the energy of its text; only where the two agree otherwise, or one slip is told twice. */
+function checkGrid(grams: number, card: ModelCardEmissions, { energyKwh }: Account): Check[] {
+  if (energyKwh === undefined || energyKwh.value <= 0) return [];
+  const where = { line: card.line, path: PATH };
+  const gramsPerKwh = grams / energyKwh.value;
+  const plausible = checkIntensity({ gramsPerKwh, where });
+  if (card.location === undefined || plausible.some(({ outcome }) => outcome === "fails")) return plausible;
+  return [...plausible, ...checkPlace(gramsPerKwh, [card.location], where)];
+}
+
 const ASKED: readonly (readonly [keyof ModelCardEmissions, string])[] = [
   ["source", "source"],
   ["trainingType", "training_type"],
@@ -98,5 +110,7 @@ export function checkModelCard({ emissions, body }: ModelCard): Check[] {
   if (emissions === undefined) return ofBody;
   const { checks, grams } = checkNumber(emissions);
   const against = grams === undefined ? [] : checkAgainstBody(grams, emissions.line, account);
-  return [...checks, ...against, ...checkDisclosure(emissions), ...ofBody];
+  const hasFailed = against.some(({ outcome }) => outcome === "fails");
+  const grid = grams === undefined || hasFailed ? [] : checkGrid(grams, emissions, account);
+  return [...checks, ...against, ...grid, ...checkDisclosure(emissions), ...ofBody];
 }

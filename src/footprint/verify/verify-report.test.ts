@@ -135,11 +135,13 @@ describe("a model card", () => {
   it("tells GPU-hours that were multiplied by the GPUs again, a PUE counted twice, and one left out", async () => {
     const text = (energy: string): string =>
       `- Hardware: 3x L40S (350 W TDP)\n- GPU hours: 400\n- PUE: 1.5\n- Total energy: ${energy} kWh\n`;
-    expect(await fails("a.md", card("1", text("210")))).toEqual([]);
-    expect(await fails("a.md", card("1", text("630")))).toEqual([["double-count", 14, "210 kWh"]]);
-    expect(await fails("a.md", card("1", text("315")))).toEqual([["pue", 14, "210 kWh"]]);
-    expect(await fails("a.md", card("1", text("140")))).toEqual([["pue", 14, "210 kWh"]]);
-    expect(await fails("a.md", card("1", text("999")))).toEqual([["arithmetic", 14, "210 kWh"]]);
+    const energyFails = async (name: string, content: string) =>
+      failures((await verifyText(name, content)).checks.filter(({ where }) => where.line === 14));
+    expect(await energyFails("a.md", card("1", text("210")))).toEqual([]);
+    expect(await energyFails("a.md", card("1", text("630")))).toEqual([["double-count", 14, "210 kWh"]]);
+    expect(await energyFails("a.md", card("1", text("315")))).toEqual([["pue", 14, "210 kWh"]]);
+    expect(await energyFails("a.md", card("1", text("140")))).toEqual([["pue", 14, "210 kWh"]]);
+    expect(await energyFails("a.md", card("1", text("999")))).toEqual([["arithmetic", 14, "210 kWh"]]);
   });
 });
 
@@ -233,6 +235,20 @@ describe("CodeCarbon's emissions.csv", () => {
     const { checks } = await verifyText("emissions.csv", formatCodeCarbon([row(change)]));
     const found = checks.filter(({ outcome }) => outcome === "fails");
     expect(found.map((check) => [check.code, check.where.path])).toEqual([[code, path]]);
+  });
+
+  it("holds the implied intensity against the grid of the place that is named", async () => {
+    const of = async (change: Partial<Row>) =>
+      (await verifyText("emissions.csv", formatCodeCarbon([row(change)]))).checks.filter(
+        ({ code }) => code === "vintage",
+      );
+    expect(await of({ country_iso_code: "DEU" })).toMatchObject([{ outcome: "holds" }]);
+    expect(await of({ country_iso_code: "FRA" })).toMatchObject([{ outcome: "fails", severity: "warning" }]);
+    expect(await of({ country_iso_code: "SWE", cloud_provider: "aws", cloud_region: "eu-central-1" })).toMatchObject([
+      { outcome: "holds" },
+    ]);
+    expect(await of({ country_iso_code: "XXX" })).toMatchObject([{ outcome: "not possible" }]);
+    expect(await of({})).toEqual([]);
   });
 
   it("finds ranks of one job that each measured the whole machine", async () => {
