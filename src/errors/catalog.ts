@@ -9,6 +9,9 @@ export const EXIT = {
   hardware: 4,
   network: 5,
   internal: 70,
+  // What shells, `env` and `timeout` exit with when they cannot start a command.
+  notExecutable: 126,
+  notFound: 127,
   interrupted: 130,
 } as const;
 
@@ -68,6 +71,8 @@ export const ERROR_CATALOG = {
   E_CREDENTIALS: { exit: EXIT.network, meaning: "a web service refuses the credentials, or what they may see" },
   E_NETWORK: { exit: EXIT.network, meaning: "a network request failed" },
   E_WORKER: { exit: EXIT.internal, meaning: "a worker stopped without an answer" },
+  E_COMMAND_NOT_EXECUTABLE: { exit: EXIT.notExecutable, meaning: "the command to track exists and cannot be started" },
+  E_COMMAND_NOT_FOUND: { exit: EXIT.notFound, meaning: "the command to track does not exist" },
   E_INTERRUPTED: { exit: EXIT.interrupted, meaning: "the user stopped the run" },
   E_INTERNAL: { exit: EXIT.internal, meaning: "a defect of Lightfoot" },
 } as const satisfies Record<string, CatalogEntry>;

@@ -1,0 +1,108 @@
+// The action of `track`: first readings, then the command, and only then everything that it need not wait for; may depend on this room, pipeline, meter, io and errors.
+import { asLightfootError } from "../../errors/lightfoot-error.ts";
+import { startCommand, type Command } from "../../io/command.ts";
+import { controlTree, type TreeControl } from "../../io/process-control.ts";
+import { randomName } from "../../io/writer-identity.ts";
+import { openMeter } from "../../meter/open-meter.ts";
+import type { Meter } from "../../meter/source.ts";
+import { findCgroup, ownCgroup } from "../../meter/usage/cgroup-cpu.ts";
+import { openUsageProbe } from "../../meter/usage/usage-probe.ts";
+import { guardMeter, noMeter } from "../../pipeline/track/guarded-meter.ts";
+import { TrackSession } from "../../pipeline/track/session.ts";
+import { printError } from "../output.ts";
+import type { Factors } from "./factors.ts";
+import { planTrack, type TrackFlags, type TrackPlan } from "./flags.ts";
+
+/** A run whose command has started. */
+export interface Running {
+  readonly plan: TrackPlan;
+  readonly words: readonly string[];
+  readonly session: TrackSession;
+  readonly meter: Meter;
+  readonly command: Command;
+  readonly tree: TreeControl;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** Of the meter's clock. */
+  readonly startSeconds: number;
+  /** When the command had ended; undefined before. */
+  readonly endedSeconds: () => number | undefined;
+  readonly cgroup: string | undefined;
+  /** What went wrong beside the command. */
+  readonly troubles: string[];
+  /** Who wants to know of signals. */
+  readonly signals: { onSignal?: (signal: NodeJS.Signals) => void };
+}
+
+const now = (): number => performance.now() / 1e3;
+
+/** Runs the command and ends this process with its exit code. */
+export async function track(words: readonly string[], flags: TrackFlags): Promise<void> {
+  try {
+    const plan = planTrack(flags, process.env);
+    // A mistake in these would be bitter to hear of after hours.
+    const factors = await factorsOf(flags);
+    const running = await start(words, plan);
+    const { follow } = await import("./follow.ts");
+    // Nothing of ours is worth waiting for once the document is out: a sensor's tool may hang.
+    process.exit(await follow(running, factors));
+  } catch (thrown) {
+    const error = asLightfootError(thrown);
+    printError(error, { json: flags.json === true, verbose: flags.verbose === true });
+    process.exitCode = error.exitCode;
+  }
+}
+
+async function factorsOf(flags: TrackFlags): Promise<Factors | undefined> {
+  const { intensity, intensitySeries, price, pue, wue } = flags;
+  if ([intensity, intensitySeries, price, pue, wue].every((each) => each === undefined)) return undefined;
+  const { prepareFactors } = await import("./factors.ts");
+  return prepareFactors(flags, new Date().getUTCFullYear());
+}
+
+async function start(words: readonly string[], plan: TrackPlan): Promise<Running> {
+  const { sysRoot, procRoot } = plan.flags;
+  const troubles: string[] = [];
+  const cgroup = cgroupOf(plan);
+  const marker = randomName();
+  const meter = guardMeter(await openAnyMeter(sysRoot, procRoot), (trouble) => troubles.push(trouble));
+  const probe = openUsageProbe({ procRoot, marker: `${MARKER}=${marker}`, ...(cgroup === undefined ? {} : { cgroup }) });
+  const { attribute: scope, idle } = plan.flags;
+  const session = await TrackSession.begin({ scope, idle, role: plan.rank.role }, { meter, observe: probe.observe, now });
+  const signals: Running["signals"] = {};
+  const startSeconds = now();
+  const startedAt = new Date().toISOString();
+  const command = await startCommand(words, {
+    environment: { [MARKER]: marker },
+    onSignal: (signal) => signals.onSignal?.(signal),
+  });
+  // From here on nothing of ours may end before the command does.
+  const keepGoing = (error: unknown): void => void troubles.push(asLightfootError(error).message);
+  process.on("uncaughtException", keepGoing);
+  process.on("unhandledRejection", keepGoing);
+  probe.attach(command.pid);
+  let endedSeconds: number | undefined;
+  void command.ended.then(() => (endedSeconds = now()));
+  const tree = controlTree(probe.pids);
+  const ends = (): number | undefined => endedSeconds;
+  return { plan, words, session, meter, command, tree, startedAt, startSeconds, endedSeconds: ends, cgroup, troubles, signals };
+}
+
+/** Names the run to its own processes, so that orphans are found. */
+const MARKER = "LIGHTFOOT_RUN";
+
+async function openAnyMeter(sysRoot: string, procRoot: string): Promise<Meter> {
+  try {
+    // Samples are ours to take; the meter's own cadence would only wake the processor once more.
+    return await openMeter({ sysRoot, procRoot });
+  } catch (error) {
+    return noMeter(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The control group to watch: the one that was named, or the command's own when it is what the result is about. */
+function cgroupOf({ flags }: TrackPlan): string | undefined {
+  const { cgroup, attribute, sysRoot, procRoot } = flags;
+  if (cgroup !== undefined) return findCgroup(cgroup, sysRoot);
+  return attribute === "cgroup" ? findCgroup(ownCgroup(procRoot) ?? "/", sysRoot) : undefined;
+}
