@@ -12,6 +12,7 @@ const DOCUMENTS = {
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
   sci: ["footprint/sci-schema.js", "sciSchema"],
+  run: ["pipeline/track/run-schema.js", "runSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

@@ -16,8 +16,7 @@ export function registerTrack(program: Command): Command {
     .option("--name <text>", "what the run is called in the document and the ledger")
     .option("--interval <time>", "time between two samples, 20ms at least", "500ms")
     .option("--out <file>", "also write the document to a file")
-    .option("--where <place>", "country, grid zone or cloud region: DE, US-CAL-CISO, aws:eu-central-1")
-    .option("--intensity <amount>", "carbon intensity instead of the place's, e.g. 350gCO2e/kWh")
+    .option("--intensity <amount>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
     .option("--intensity-series <file>", "carbon intensity over time, a CSV file")
     .option("--price <amount>", "electricity price, e.g. 0.30EUR/kWh")
     .option("--pue <number>", "power usage effectiveness, e.g. 1.2")
@@ -39,9 +38,16 @@ export function registerTrack(program: Command): Command {
         .choices(["auto", "meter", "attribute"])
         .default("auto"),
     )
-    .option("--budget <amount>", "limit of energy, carbon, water or money: 2kWh, 500gCO2e, 10L, 3EUR; repeatable", collect, [])
+    .option(
+      "--budget <amount>",
+      "limit of energy, carbon, water or money: 2kWh, 500gCO2e, 10L, 3EUR; repeatable",
+      collect,
+      [],
+    )
     .addOption(
-      new Option("--on-exceed <what>", "what happens when a budget is used up").choices(["warn", "pause", "stop"]).default("warn"),
+      new Option("--on-exceed <what>", "what happens when a budget is used up")
+        .choices(["warn", "pause", "stop"])
+        .default("warn"),
     )
     .option("--grace <time>", "time from SIGTERM to SIGKILL when stopping", "10s")
     .option("--on-checkpoint <command>", "shell command that runs before the command is paused or stopped by a budget")
@@ -59,10 +65,19 @@ export function registerTrack(program: Command): Command {
   for (const [flag, what] of GLOBAL_OPTIONS) command.addOption(new Option(flag, what).hideHelp());
   return withExamples(command, [
     ["lightfoot track -- python train.py", "a summary on stderr when it ends"],
-    ["lightfoot track --where DE --json -- ./job.sh > run.json", "the document follows the command's own output"],
+    [
+      "lightfoot track --intensity 350gCO2e/kWh --json -- ./job.sh > run.json",
+      "the document follows the command's own output",
+    ],
     ["lightfoot track --attribute process --idle baseline -- make -j8", "the command's share of a shared machine"],
-    ["lightfoot track --budget 2kWh --budget 3EUR --price 0.30EUR/kWh --on-exceed stop -- python train.py", "with limits"],
-    ["lightfoot track --intensity-series grid.csv --pause-above 400gCO2e/kWh -- ./job.sh", "waits while the grid is dirty"],
+    [
+      "lightfoot track --budget 2kWh --budget 3EUR --price 0.30EUR/kWh --on-exceed stop -- python train.py",
+      "with limits",
+    ],
+    [
+      "lightfoot track --intensity-series grid.csv --pause-above 400gCO2e/kWh -- ./job.sh",
+      "waits while the grid is dirty",
+    ],
   ]);
 }
 

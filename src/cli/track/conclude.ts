@@ -6,15 +6,15 @@ import type { EnergyBoundary } from "../../footprint/boundary.ts";
 import { cpuEnergyModel } from "../../meter/cpu-energy.ts";
 import { uniqueAssumptions, describeRun, type IdlePower } from "../../pipeline/track/document.ts";
 import type { BudgetWatch } from "../../pipeline/track/budget.ts";
+import type { RunDocument } from "../../pipeline/track/run-schema.ts";
 import type { SessionEnd } from "../../pipeline/track/session.ts";
 import { printError } from "../output.ts";
 import { toolVersion } from "../version.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Factors } from "./factors.ts";
-import type { Story } from "./follow.ts";
 import { writeRaw } from "./raw-streams.ts";
-import { describeTrackedRun, type TrackedRun } from "./summary.ts";
-import type { Running } from "./track.ts";
+import { describeTrackedRun } from "./summary.ts";
+import type { Running, Story } from "./running.ts";
 
 export interface Conclusion {
   readonly running: Running;
@@ -56,7 +56,7 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
 
 const columnsOf = (): number => Math.max(40, process.stderr.isTTY ? process.stderr.columns : 100);
 
-function documentOf({ running, factors, evidence, story, watch, ended }: Conclusion, end: SessionEnd): TrackedRun {
+function documentOf({ running, factors, evidence, story, watch, ended }: Conclusion, end: SessionEnd): RunDocument {
   const { plan, words, meter, startSeconds, startedAt, cgroup, troubles, endedSeconds } = running;
   const { flags } = plan;
   const facts = {
@@ -99,10 +99,10 @@ function documentOf({ running, factors, evidence, story, watch, ended }: Conclus
 
 function assess(
   factors: Factors | undefined,
-  energy: TrackedRun["energy"],
+  energy: RunDocument["energy"],
   { startedAt, troubles }: Running,
   end: SessionEnd,
-): TrackedRun["footprint"] {
+): RunDocument["footprint"] {
   if (factors === undefined || energy === null) return null;
   const fromSeconds = Date.parse(startedAt) / 1e3;
   const counting = end.use.domains.filter(({ domain }) => domain.countsTowardsTotal);
@@ -116,12 +116,15 @@ function assess(
   }
 }
 
-function usedOf(joules: number, footprint: TrackedRun["footprint"]): Map<string, number> {
+function usedOf(joules: number, footprint: RunDocument["footprint"]): Map<string, number> {
   const parts =
     footprint === null
       ? []
       : [footprint.emissions.locationBased, footprint.water.consumption, footprint.money.electricity];
-  return new Map([["J", joules], ...parts.flatMap((part) => (part === null ? [] : [[part.unit, part.value] as const]))]);
+  return new Map([
+    ["J", joules],
+    ...parts.flatMap((part) => (part === null ? [] : [[part.unit, part.value] as const])),
+  ]);
 }
 
 /** Idle power as given, or the model's, with its band, where processors are what is shared. */
@@ -140,7 +143,7 @@ function idlePowerOf(given: number | undefined, end: SessionEnd): IdlePower | un
   };
 }
 
-function recordEvidence({ evidence, ended, story }: Conclusion, document: TrackedRun, end: SessionEnd): void {
+function recordEvidence({ evidence, ended, story }: Conclusion, document: RunDocument, end: SessionEnd): void {
   if (evidence === undefined) return;
   evidence.figure("energy", document.energy);
   evidence.figure("duration", document.duration);

@@ -5,7 +5,7 @@ import { openLedgerWriter, type LedgerWriter } from "../../ledger/writer.ts";
 import type { Standing } from "../../pipeline/track/session.ts";
 import type { Figure } from "../../quantity/figure.ts";
 import { toolVersion } from "../version.ts";
-import type { Running } from "./track.ts";
+import type { Running } from "./running.ts";
 
 export interface Evidence {
   readonly file: string;
@@ -89,7 +89,9 @@ export function openEvidence({ plan, words, meter, startedAt, troubles }: Runnin
     },
     figure(figureName, figure) {
       if (figure === null) return;
-      guarded((ledger) => ledger.append({ record: "figure", run, at: isoNow(), subject: null, name: figureName, figure }));
+      guarded((ledger) =>
+        ledger.append({ record: "figure", run, at: isoNow(), subject: null, name: figureName, figure }),
+      );
     },
     end(outcome, exitCode, elapsedSeconds) {
       guarded((ledger) => {

@@ -35,7 +35,10 @@ export interface RunTime {
  */
 export async function prepareFactors(flags: TrackFlags, thisYear: number): Promise<Factors | undefined> {
   const { intensity, price, pue, wue, intensitySeries } = flags;
-  const { energy: _, ...given } = footprintInput({ energy: "1kWh", boundary: "node", intensity, price, pue, wue }, thisYear);
+  const { energy: _, ...given } = footprintInput(
+    { energy: "1kWh", boundary: "node", intensity, price, pue, wue },
+    thisYear,
+  );
   if (intensity === undefined && intensitySeries === undefined) return undefined;
   const series = intensitySeries === undefined ? undefined : await readSeries(intensitySeries);
   const base = { ...given, thisYear };

@@ -12,7 +12,6 @@ export interface TrackFlags extends Partial<GlobalOptions> {
   readonly name?: string;
   readonly interval: string;
   readonly out?: string;
-  readonly where?: string;
   readonly intensity?: string;
   readonly intensitySeries?: string;
   readonly price?: string;
@@ -69,6 +68,9 @@ export function planTrack(flags: TrackFlags, environment: Readonly<Record<string
     budgets,
     pauseAboveGramsPerKwh: flags.pauseAbove === undefined ? undefined : parseIntensity(flags.pauseAbove),
     idleWatts: flags.idlePower === undefined ? undefined : parseWatts(flags.idlePower),
-    rank: flags.nodeRole === "auto" ? nodeRole(environment) : { role: flags.nodeRole, because: `--node-role ${flags.nodeRole}` },
+    rank:
+      flags.nodeRole === "auto"
+        ? nodeRole(environment)
+        : { role: flags.nodeRole, because: `--node-role ${flags.nodeRole}` },
   };
 }

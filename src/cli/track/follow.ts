@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT } from "../../errors/catalog.ts";
 import { BudgetWatch, type BudgetState } from "../../pipeline/track/budget.ts";
 import { Enforcer, type Action } from "../../pipeline/track/enforce.ts";
-import type { RunDocument } from "../../pipeline/track/run-schema.ts";
 import type { Standing } from "../../pipeline/track/session.ts";
 import { formatNumber } from "../../quantity/format.ts";
 import { formatDuration } from "../progress.ts";
@@ -14,20 +13,12 @@ import { openEvidence, type Evidence } from "./evidence.ts";
 import { createLiveLine, NO_LIVE_LINE, terminalScreen, type LiveLine } from "./live-line.ts";
 import { liveText } from "./live-text.ts";
 import { writeRaw } from "./raw-streams.ts";
-import type { Running } from "./track.ts";
+import type { Running, Story } from "./running.ts";
 
 /** A command that is over before this needs no line. */
 const FIRST_LINE_SECONDS = 1;
 
 const wallSeconds = (): number => Date.now() / 1e3;
-
-/** What has happened so far beside the samples. */
-export interface Story {
-  readonly pauses: RunDocument["pauses"];
-  readonly exceededAtSeconds: Map<string, number>;
-  standing: Standing | undefined;
-  wasStopped: boolean;
-}
 
 /** Follows the command to its end. @returns the exit code of this process */
 export async function follow(running: Running, factors: Factors | undefined): Promise<number> {
@@ -132,7 +123,8 @@ class Follower {
       const at = this.#running.session.elapsedSeconds;
       if (action.kind === "near") {
         const { budget, usedFraction, secondsLeft } = action.state;
-        const left = secondsLeft === undefined ? "" : `; at this rate it lasts another ${formatNumber(secondsLeft, "s", 2)}`;
+        const left =
+          secondsLeft === undefined ? "" : `; at this rate it lasts another ${formatNumber(secondsLeft, "s", 2)}`;
         this.#say(`${(usedFraction * 100).toFixed(0)} % of the budget of ${budget.text} is used${left}`);
       } else if (action.kind === "exceeded") {
         this.#story.exceededAtSeconds.set(action.state.budget.text, at);

@@ -22,7 +22,11 @@ export function liveText(
     formatDuration(elapsedSeconds),
     ...(joulesPerSecond === undefined ? [] : [`${formatNumber(joulesPerSecond * SECONDS_PER_HOUR, "J", 2)}/h`]),
     ...budgets.map(({ budget, usedFraction, secondsLeft, isExceeded }) => {
-      const left = isExceeded ? "used up" : secondsLeft === undefined ? "" : `${formatNumber(secondsLeft, "s", 2)} left`;
+      const left = isExceeded
+        ? "used up"
+        : secondsLeft === undefined
+          ? ""
+          : `${formatNumber(secondsLeft, "s", 2)} left`;
       return `${budget.text} ${(usedFraction * 100).toFixed(0)} %${left === "" ? "" : `, ${left}`}`;
     }),
   ];

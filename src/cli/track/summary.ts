@@ -6,16 +6,16 @@ import { formatFigure, formatNumber } from "../../quantity/format.ts";
 import { onStderr } from "../output.ts";
 import { wrapText } from "../wrap-text.ts";
 
-/** A document whose footprint is known to be one. */
-export type TrackedRun = Omit<RunDocument, "footprint"> & { readonly footprint: Footprint | null };
-
 const withMethod = (part: Figure): string => `${formatFigure(part)}  ${onStderr("dim", part.method)}`;
 
 /** Lines for people, no wider than the terminal. */
-export function describeTrackedRun(run: TrackedRun, columns: number): string {
+export function describeTrackedRun(run: RunDocument, columns: number): string {
   const facts: (readonly [name: string, value: string])[] = [
-    ["command", `${run.command.join(" ")}`.slice(0, Math.max(20, columns - 16))],
-    ["ended", `exit ${run.exitCode}${run.signal === null ? "" : ` (${run.signal})`} after ${formatFigure(run.duration)}`],
+    ["command", run.command.join(" ").slice(0, Math.max(20, columns - 16))],
+    [
+      "ended",
+      `exit ${run.exitCode}${run.signal === null ? "" : ` (${run.signal})`} after ${formatFigure(run.duration)}`,
+    ],
     ["energy", run.energy === null ? "not known: nothing could be read" : `${withMethod(run.energy)}, ${scopeOf(run)}`],
     ...(run.power === null ? [] : [["mean power", formatFigure(run.power)] as const]),
     ...shareLines(run),
@@ -45,7 +45,7 @@ export function describeTrackedRun(run: TrackedRun, columns: number): string {
   ].join("\n");
 }
 
-function scopeOf({ attribution }: TrackedRun): string {
+function scopeOf({ attribution }: RunDocument): string {
   if (attribution.role === "attribute") return `counted by another rank (${attribution.roleBecause ?? ""})`;
   return { machine: "the whole machine", process: "the command's share", cgroup: "the control group's share" }[
     attribution.scope
@@ -53,7 +53,7 @@ function scopeOf({ attribution }: TrackedRun): string {
 }
 
 /** What each idle policy says, so that nobody takes one of them for the truth. */
-function shareLines({ attribution }: TrackedRun): (readonly [string, string])[] {
+function shareLines({ attribution }: RunDocument): (readonly [string, string])[] {
   return (["process", "cgroup"] as const).flatMap((scope) => {
     const shares = attribution[scope];
     if (shares === null) return [];
@@ -63,7 +63,9 @@ function shareLines({ attribution }: TrackedRun): (readonly [string, string])[] 
       none === null ? [] : [`idle to nobody ${formatFigure(none)}`],
       baseline === null ? [] : [`baseline off ${formatFigure(baseline)}`],
     ].flat();
-    return [[scope === "process" ? "its share" : "group's share", `${parts.join(" · ")}  ${onStderr("dim", "modelled")}`]];
+    return [
+      [scope === "process" ? "its share" : "group's share", `${parts.join(" · ")}  ${onStderr("dim", "modelled")}`],
+    ];
   });
 }
 
@@ -77,7 +79,7 @@ function footprintLines(footprint: Footprint | null): (readonly [string, string]
   ];
 }
 
-function usageLine({ usage }: TrackedRun): (readonly [string, string])[] {
+function usageLine({ usage }: RunDocument): (readonly [string, string])[] {
   const { cpu, mostProcesses, mostResidentBytes } = usage;
   if (cpu === null) return [];
   const parts = [
@@ -88,11 +90,14 @@ function usageLine({ usage }: TrackedRun): (readonly [string, string])[] {
   return [["used", parts.join(" · ")]];
 }
 
-function coverageOf(run: TrackedRun): string {
+function coverageOf(run: RunDocument): string {
   const counting = run.domains.filter(({ countsTowardsTotal }) => countsTowardsTotal);
   const names = counting.map(({ label }) => label).join(", ");
   const gaps = run.gaps.length === 0 ? "" : `, ${run.gaps.length} gap${run.gaps.length === 1 ? "" : "s"}`;
-  return counting.length === 0 ? "no source (lightfoot doctor says why)" : `${names}; ${percent(run.coverage)} of the time${gaps}`;
+  return counting.length === 0
+    ? "no source (lightfoot doctor says why)"
+    : `${names}; ${percent(run.coverage)} of the time${gaps}`;
 }
 
-const percent = (fraction: number): string => `${(fraction * 100).toFixed(fraction >= 0.9995 || fraction === 0 ? 0 : 1)} %`;
+const percent = (fraction: number): string =>
+  `${(fraction * 100).toFixed(fraction >= 0.9995 || fraction === 0 ? 0 : 1)} %`;

@@ -1,7 +1,7 @@
 // The action of `track`: first readings, then the command, and only then everything that it need not wait for; may depend on this room, pipeline, meter, io and errors.
 import { asLightfootError } from "../../errors/lightfoot-error.ts";
-import { startCommand, type Command } from "../../io/command.ts";
-import { controlTree, type TreeControl } from "../../io/process-control.ts";
+import { startCommand } from "../../io/command.ts";
+import { controlTree } from "../../io/process-control.ts";
 import { randomName } from "../../io/writer-identity.ts";
 import { openMeter } from "../../meter/open-meter.ts";
 import type { Meter } from "../../meter/source.ts";
@@ -12,27 +12,7 @@ import { TrackSession } from "../../pipeline/track/session.ts";
 import { printError } from "../output.ts";
 import type { Factors } from "./factors.ts";
 import { planTrack, type TrackFlags, type TrackPlan } from "./flags.ts";
-
-/** A run whose command has started. */
-export interface Running {
-  readonly plan: TrackPlan;
-  readonly words: readonly string[];
-  readonly session: TrackSession;
-  readonly meter: Meter;
-  readonly command: Command;
-  readonly tree: TreeControl;
-  /** ISO 8601, UTC. */
-  readonly startedAt: string;
-  /** Of the meter's clock. */
-  readonly startSeconds: number;
-  /** When the command had ended; undefined before. */
-  readonly endedSeconds: () => number | undefined;
-  readonly cgroup: string | undefined;
-  /** What went wrong beside the command. */
-  readonly troubles: string[];
-  /** Who wants to know of signals. */
-  readonly signals: { onSignal?: (signal: NodeJS.Signals) => void };
-}
+import type { Running } from "./running.ts";
 
 const now = (): number => performance.now() / 1e3;
 
@@ -66,9 +46,16 @@ async function start(words: readonly string[], plan: TrackPlan): Promise<Running
   const cgroup = cgroupOf(plan);
   const marker = randomName();
   const meter = guardMeter(await openAnyMeter(sysRoot, procRoot), (trouble) => troubles.push(trouble));
-  const probe = openUsageProbe({ procRoot, marker: `${MARKER}=${marker}`, ...(cgroup === undefined ? {} : { cgroup }) });
+  const probe = openUsageProbe({
+    procRoot,
+    marker: `${MARKER}=${marker}`,
+    ...(cgroup === undefined ? {} : { cgroup }),
+  });
   const { attribute: scope, idle } = plan.flags;
-  const session = await TrackSession.begin({ scope, idle, role: plan.rank.role }, { meter, observe: probe.observe, now });
+  const session = await TrackSession.begin(
+    { scope, idle, role: plan.rank.role },
+    { meter, observe: () => probe.observe(), now },
+  );
   const signals: Running["signals"] = {};
   const startSeconds = now();
   const startedAt = new Date().toISOString();
@@ -83,9 +70,22 @@ async function start(words: readonly string[], plan: TrackPlan): Promise<Running
   probe.attach(command.pid);
   let endedSeconds: number | undefined;
   void command.ended.then(() => (endedSeconds = now()));
-  const tree = controlTree(probe.pids);
+  const tree = controlTree(() => probe.pids());
   const ends = (): number | undefined => endedSeconds;
-  return { plan, words, session, meter, command, tree, startedAt, startSeconds, endedSeconds: ends, cgroup, troubles, signals };
+  return {
+    plan,
+    words,
+    session,
+    meter,
+    command,
+    tree,
+    startedAt,
+    startSeconds,
+    endedSeconds: ends,
+    cgroup,
+    troubles,
+    signals,
+  };
 }
 
 /** Names the run to its own processes, so that orphans are found. */

@@ -27,7 +27,10 @@ export function findCgroup(path: string, sysRoot: string): string {
     there === undefined
       ? `there is no control group ${path}`
       : `${there} has no cpu.stat with usage_usec: it is no control group of version 2`,
-    { hint: "Name a folder below /sys/fs/cgroup; `cat /proc/PID/cgroup` shows a process's group after 0::", where: { file: path } },
+    {
+      hint: "Name a folder below /sys/fs/cgroup; `cat /proc/PID/cgroup` shows a process's group after 0::",
+      where: { file: path },
+    },
   );
 }
 

@@ -21,7 +21,10 @@ export interface MachineCpu {
 export function parseMachineCpu(text: string): MachineCpu | undefined {
   const line = /^cpu +([\d ]+)/.exec(text)?.[1];
   if (line === undefined) return undefined;
-  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0] = line.trim().split(/ +/).map(Number);
+  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0] = line
+    .trim()
+    .split(/ +/)
+    .map(Number);
   const busy = user + nice + system + irq + softirq;
   return { busySeconds: busy / TICKS_PER_SECOND, capacitySeconds: (busy + idle + wait) / TICKS_PER_SECOND };
 }

@@ -106,11 +106,15 @@ const steps = fc.array(
 );
 
 /** Plays steps; `abandon` ends a process whose children live on, or that nobody waits for. */
-function play(kernel: Kernel, tree: ProcessTree, list: readonly { what: string; which: number; ticks: number }[]): number[] {
+function play(
+  kernel: Kernel,
+  tree: ProcessTree,
+  list: readonly { what: string; which: number; ticks: number }[],
+): number[] {
   const seen: number[] = [];
   for (const { what, which, ticks } of list) {
     const living = kernel.tree;
-    const pid = living[which % living.length]!;
+    const pid = living[which % living.length];
     if (what === "fork") kernel.fork(pid);
     else if (what === "run") kernel.run(pid, ticks);
     else if (what === "observe") seen.push(tree.observe().cpuSeconds);
@@ -127,7 +131,11 @@ describe("a process tree", () => {
         rmSync(procRoot, { recursive: true });
         mkdirSync(procRoot);
         const { kernel, tree } = start();
-        play(kernel, tree, list.filter(({ what }) => what !== "abandon"));
+        play(
+          kernel,
+          tree,
+          list.filter(({ what }) => what !== "abandon"),
+        );
         expect(tree.observe().cpuSeconds).toBeCloseTo(kernel.truthTicks / 100, 9);
         kernel.endTree(ROOT);
         expect(tree.observe().cpuSeconds).toBeCloseTo(kernel.truthTicks / 100, 9);

@@ -67,7 +67,9 @@ export function parseBudget(text: string): Amount {
  */
 export function parseIntensity(text: string): number {
   const { value, unit } = split(text, "an intensity", "400gCO2e/kWh");
-  const factor = { "g/kWh": 1, "gCO2e/kWh": 1, "kgCO2e/kWh": 1e3, "kgCO2e/MWh": 1 }[unit.replace(/CO2(eq)?\//, "CO2e/")];
+  const factor = { "g/kWh": 1, "gCO2e/kWh": 1, "kgCO2e/kWh": 1e3, "kgCO2e/MWh": 1 }[
+    unit.replace(/CO2(eq)?\//, "CO2e/")
+  ];
   if (factor !== undefined) return value * factor;
   throw new LightfootError("E_USAGE", `an intensity is carbon for energy, found "${text}"`, {
     hint: "Write it like 400gCO2e/kWh.",

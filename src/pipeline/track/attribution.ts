@@ -54,7 +54,11 @@ export function shareBand(share: number, spread: number = CPU_SECOND_SPREAD): Ra
 
 const clamp = (value: number): number => Math.min(Math.max(value, 0), 1);
 
-const product = (a: Range, b: Range): Range => ({ low: a.low * b.low, value: a.value * b.value, high: a.high * b.high });
+const product = (a: Range, b: Range): Range => ({
+  low: a.low * b.low,
+  value: a.value * b.value,
+  high: a.high * b.high,
+});
 
 /** The command's share of what ran, and of all that could have run. */
 function sharesOf({ usedSeconds, busySeconds, capacitySeconds }: UsageInterval): { ofBusy: Range; ofCapacity: Range } {
@@ -120,8 +124,7 @@ export class ShareMeter {
   /** Every policy's joules over the run; null where a policy cannot say. */
   figures({ energy, idlePower, sources, assumptions }: ShareBasis): Record<IdlePolicy, Figure | null> {
     // Energy that was counted before or after the first and last look at CPU time is shared like the rest.
-    const factor: Range =
-      this.#joules > 0 ? scaled(energy, 1 / this.#joules) : ZERO;
+    const factor: Range = this.#joules > 0 ? scaled(energy, 1 / this.#joules) : ZERO;
     const of = (range: Range): Figure =>
       figure({
         low: Math.min(range.low, range.value),

@@ -60,9 +60,11 @@ export function describeRun(facts: RunFacts, end: SessionEnd): EnergyDocument {
   const cards = energyOf(end.use.domains, ({ kind, countsTowardsTotal }) => countsTowardsTotal && kind === "gpu");
   const share = (meter: ShareMeter | undefined) =>
     meter === undefined || machine === null ? null : sharesOf(meter, shared, cards, facts.idlePower);
-  const process = share(end.processShares);
-  const cgroup = share(end.cgroupShares);
-  const chosen = { machine, process: process?.[facts.idle] ?? null, cgroup: cgroup?.[facts.idle] ?? null }[facts.scope];
+  const ofProcess = share(end.processShares);
+  const ofCgroup = share(end.cgroupShares);
+  const chosen = { machine, process: ofProcess?.[facts.idle] ?? null, cgroup: ofCgroup?.[facts.idle] ?? null }[
+    facts.scope
+  ];
   const energy = facts.scope === "machine" && facts.rank.role === "attribute" ? countedElsewhere(machine) : chosen;
   const duration = exact(facts.durationSeconds, "s", "monotonic clock");
   const gaps = end.use.domains.flatMap(({ domain, gaps: own }) =>
@@ -98,12 +100,13 @@ export function describeRun(facts: RunFacts, end: SessionEnd): EnergyDocument {
       role: facts.rank.role,
       roleBecause: facts.rank.because ?? null,
       machine,
-      process,
-      cgroup: cgroup === null || facts.cgroup === undefined ? null : { path: facts.cgroup, ...cgroup },
+      process: ofProcess,
+      cgroup: ofCgroup === null || facts.cgroup === undefined ? null : { path: facts.cgroup, ...ofCgroup },
     },
     usage: {
       cpu: cpuFigure(end.cpuSeconds),
-      cgroupCpu: end.cgroupSeconds === undefined ? null : exact(end.cgroupSeconds, "s", "cpu.stat of the control group"),
+      cgroupCpu:
+        end.cgroupSeconds === undefined ? null : exact(end.cgroupSeconds, "s", "cpu.stat of the control group"),
       machineBusySeconds: end.machine?.busySeconds ?? null,
       machineCapacitySeconds: end.machine?.capacitySeconds ?? null,
       mostProcesses: end.mostProcesses,
@@ -168,13 +171,26 @@ function sharesOf(
 
 function countedElsewhere(machine: Figure | null): Figure | null {
   if (machine === null) return null;
-  return figure({ value: 0, unit: "J", method: machine.method, sources: machine.sources, assumptions: [COUNTED_ELSEWHERE] });
+  return figure({
+    value: 0,
+    unit: "J",
+    method: machine.method,
+    sources: machine.sources,
+    assumptions: [COUNTED_ELSEWHERE],
+  });
 }
 
 function cpuFigure(seconds: number | undefined): Figure | null {
   if (seconds === undefined) return null;
   const sources = ["utime, stime, cutime and cstime of /proc/PID/stat, in ticks of 10 ms"];
-  return figure({ value: seconds, low: seconds, high: seconds + MOST_TICK_LOSS_SECONDS, unit: "s", method: "measured", sources });
+  return figure({
+    value: seconds,
+    low: seconds,
+    high: seconds + MOST_TICK_LOSS_SECONDS,
+    unit: "s",
+    method: "measured",
+    sources,
+  });
 }
 
 /** Each assumption once, by its key. */

@@ -47,7 +47,8 @@ export class Enforcer {
         this.#exceeded.add(key);
         this.#near.add(key);
         actions.push({ kind: "exceeded", state });
-        if (this.#options.onExceed === "stop") actions.push({ kind: "stop", reason: `the budget of ${key} is used up` });
+        if (this.#options.onExceed === "stop")
+          actions.push({ kind: "stop", reason: `the budget of ${key} is used up` });
         if (this.#options.onExceed === "pause") this.#waitsForBudget = true;
       } else if (state.usedFraction >= NEAR_FRACTION && !this.#near.has(key)) {
         this.#near.add(key);

@@ -6,7 +6,12 @@ const DEADLINE_SECONDS = 3;
 const NOTHING: EnergyUse = { durationSeconds: 0, domains: [], gaps: [], coverage: 0, disagreements: [] };
 
 /** The work's result, or `instead` when it fails or takes too long; what went wrong is told once. */
-async function within<T>(work: () => Promise<T>, instead: T, tell: (trouble: string) => void, what: string): Promise<T> {
+async function within<T>(
+  work: () => Promise<T>,
+  instead: T,
+  tell: (trouble: string) => void,
+  what: string,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<T>((resolve) => {
     timer = setTimeout(() => {
@@ -43,7 +48,10 @@ export function guardMeter(meter: Meter, tell: (trouble: string) => void): Meter
     sample: async () => (last = await within(() => meter.sample(), last, tellOnce, "reading the meter")),
     async start() {
       const window = await within(() => meter.start(), undefined, tellOnce, "starting the meter");
-      return { stop: async () => (window === undefined ? NOTHING : within(() => window.stop(), NOTHING, tellOnce, "stopping the meter")) };
+      return {
+        stop: async () =>
+          window === undefined ? NOTHING : within(() => window.stop(), NOTHING, tellOnce, "stopping the meter"),
+      };
     },
     measure: (work) => meter.measure(work),
     close: () => within(() => meter.close(), undefined, tellOnce, "closing the meter"),

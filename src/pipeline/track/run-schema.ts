@@ -1,5 +1,6 @@
-// `lightfoot.run/1`: what a tracked command used, how it is known, and what is missing; may depend on zod, quantity and this room.
+// `lightfoot.run/1`: what a tracked command used, how it is known, and what is missing; may depend on zod, quantity, footprint and this room.
 import { z } from "zod";
+import { footprintSchema } from "../../footprint/footprint-schema.ts";
 import { assumptionSchema, figureSchema } from "../../quantity/figure-schema.ts";
 import { IDLE_POLICIES } from "./attribution.ts";
 
@@ -93,7 +94,8 @@ export const runSchema = z.object({
   samples: z.int().nonnegative(),
   pauses: z.array(z.object({ fromSeconds: seconds, toSeconds: seconds, reason: z.string() })),
   budgets: z.array(budgetSchema),
-  footprint: z.unknown(),
+  /** Carbon, water and money; null without an intensity, or without an energy. */
+  footprint: footprintSchema.nullable(),
   ledger: z.object({ file: z.string(), run: z.string() }).nullable(),
   /** What went wrong beside the command: a ledger that could not be written, a table that could not be read. */
   troubles: z.array(z.string()),

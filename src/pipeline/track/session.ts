@@ -243,7 +243,11 @@ export class TrackSession {
     this.#unsharedJoules += rest(isSharedByCpuTime);
     this.#look();
     const all = rest(({ countsTowardsTotal }) => countsTowardsTotal);
-    this.#curve.add(this.#lastSeconds - this.#startSeconds, this.elapsedSeconds, this.#options.scope === "machine" ? all : 0);
+    this.#curve.add(
+      this.#lastSeconds - this.#startSeconds,
+      this.elapsedSeconds,
+      this.#options.scope === "machine" ? all : 0,
+    );
   }
 }
 
