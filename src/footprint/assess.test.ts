@@ -3,20 +3,23 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { figure, type Figure } from "../quantity/figure.ts";
-import { assessFootprint, type FootprintInput, type PlaceFactors } from "./assess.ts";
+import type { GridIntensity } from "../facts/grid-intensity.ts";
+import type { Price } from "../facts/prices.ts";
+import { findPlace, type Place } from "../facts/place.ts";
+import { assessFootprint, type FootprintInput } from "./assess.ts";
 import { bounded, subtractWithin, type EnergyBoundary } from "./boundary.ts";
 import { footprintSchema } from "./footprint-schema.ts";
-import type { GridFactor } from "./grid-emissions.ts";
+import { factorOf } from "./grid-emissions.ts";
 import { intensitySeries } from "./intensity-series.ts";
 
 const given = (value: number, unit: string, low = value, high = value): Figure =>
   figure({ value, low, high, unit, method: "declared", sources: ["test"] });
-const grid = (value: number, low = value, high = value, more: Partial<GridFactor> = {}): GridFactor => ({
+const grid = (value: number, low = value, high = value, more: Partial<GridIntensity> = {}): GridIntensity => ({
   figure: given(value, "gCO2e/kWh", low, high),
   kind: "average",
   scope: "life-cycle",
   basis: "consumption",
-  vintage: "2025",
+  year: 2025,
   dataset: "test set",
   licence: "CC0",
   ...more,
@@ -24,7 +27,15 @@ const grid = (value: number, low = value, high = value, more: Partial<GridFactor
 const kwh = (value: number, boundary: EnergyBoundary = "IT", low = value, high = value) =>
   bounded(given(value * 3.6e6, "J", low * 3.6e6, high * 3.6e6), boundary);
 
-const place: PlaceFactors = {
+const priceIn = (year: number, value: number): Price => ({
+  figure: given(value, "EUR/kWh"),
+  kind: "electricity",
+  year,
+  basis: "industry, without taxes",
+  licence: "CC0",
+});
+
+const place: Place = {
   id: "XX",
   name: "Nowhere",
   kind: "country",
@@ -33,7 +44,7 @@ const place: PlaceFactors = {
   waterUsageEffectiveness: given(0.3, "L/kWh"),
   gridWater: given(2, "L/kWh", 1, 4),
   gridWaterWithdrawal: given(40, "L/kWh"),
-  electricityPrice: { figure: given(0.15, "EUR/kWh"), year: 2026, basis: "industry, without taxes" },
+  electricityPrice: priceIn(2026, 0.15),
 };
 const input: FootprintInput = { energy: kwh(12.5), place, thisYear: 2026 };
 
@@ -163,7 +174,7 @@ describe("assessFootprint", () => {
   });
 
   it("says what it assumed, lists what it cannot say, and invents nothing", () => {
-    const bare = assessFootprint({ energy: kwh(1), intensity: grid(400), thisYear: 2026 });
+    const bare = assessFootprint({ energy: kwh(1), intensity: factorOf(grid(400)), thisYear: 2026 });
     expect(bare.assumptions.map(({ key }) => key).toSorted()).toEqual([
       "grid-water.unknown",
       "pue.unknown",
@@ -178,7 +189,19 @@ describe("assessFootprint", () => {
     expect(bare.emissions).toMatchObject({ marketBased: null, withEmbodied: null });
     expect(bare.emissions.locationBased.method).toBe("assumed");
     expect(bare.water.offSiteWithdrawal).toBeNull();
-    expect(code(() => assessFootprint({ energy: kwh(1), thisYear: 2026 }))).toBe("E_USAGE");
+  });
+
+  it("takes the world's average for an unknown place, with a band in which nations lie", () => {
+    const found = assessFootprint({ energy: kwh(1), thisYear: 2026 });
+    const { intensity, method } = found.emissions.locationBased;
+    expect(found.place?.id).toBe("world");
+    expect(method).toBe("assumed");
+    expect(found.assumptions.map(({ key }) => key)).toContain("place.unknown");
+    for (const nation of ["FR", "BR", "DE", "US", "CN", "IN", "PL"]) {
+      const average = findPlace(nation).intensities[0].figure.value;
+      expect(intensity.low, nation).toBeLessThanOrEqual(average);
+      expect(intensity.high, nation).toBeGreaterThanOrEqual(average);
+    }
   });
 
   it("takes an energy of zero, and a facility's meter without PUE on top", () => {
@@ -190,13 +213,12 @@ describe("assessFootprint", () => {
 
   it("draws a stale price as a range that widens with its age, and a fresh one as it is", () => {
     const at = (year: number) =>
-      assessFootprint({ ...input, prices: { electricity: { figure: given(0.1, "EUR/kWh"), year, basis: "list" } } })
-        .money.electricity;
+      assessFootprint({ ...input, prices: { electricity: priceIn(year, 0.1) } }).money.electricity;
     expect(at(2025)).toMatchObject({ isStale: false, priceAgeYears: 1 });
     expect(at(2025)?.low).toBe(at(2025)?.high);
     const [two, four] = [at(2024), at(2022)];
     expect(two).toMatchObject({ isStale: true, priceAgeYears: 2 });
-    expect(two?.assumptions.map(({ key }) => key)).toContain("price.stale.electricity");
+    expect(two?.assumptions.map(({ key }) => key)).toContain("price.stale");
     expect((four?.high ?? 0) - (four?.low ?? 0)).toBeGreaterThan((two?.high ?? 0) - (two?.low ?? 0));
     expect(two?.value).toBeCloseTo(1.5, 12);
   });
@@ -206,7 +228,7 @@ describe("assessFootprint", () => {
     expect(code(() => assessFootprint({ ...input, prices: { electricity: wrong } }))).toBe("E_UNIT");
     const euro = { figure: given(0.1, "€/kWh"), basis: "given" };
     expect(code(() => assessFootprint({ ...input, prices: { electricity: euro } }))).toBe("E_UNIT");
-    const kilograms = { ...grid(0.4), figure: given(0.4, "kgCO2e/kWh") };
+    const kilograms = { ...factorOf(grid(0.4)), figure: given(0.4, "kgCO2e/kWh") };
     expect(code(() => assessFootprint({ ...input, intensity: kilograms }))).toBe("E_UNIT");
   });
 });

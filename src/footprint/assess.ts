@@ -1,5 +1,6 @@
 // The footprint of an energy: carbon, water, embodied emissions and money at one place, each with its boundary; may depend on quantity, errors, facts and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import type { Place } from "../facts/place.ts";
 import { GRAMS_PER_TONNE, SECONDS_PER_HOUR } from "../quantity/convert.ts";
 import { figure, scale, sum, type Assumption, type Figure } from "../quantity/figure.ts";
 import { amortizedEmbodied, type EmbodiedInput } from "./embodied.ts";
@@ -11,30 +12,21 @@ import {
   type BoundaryFactors,
   type BoundedEnergy,
 } from "./boundary.ts";
-import { constantEmissions, emissionsOverTime, marketEmissions, type GridFactor } from "./grid-emissions.ts";
+import { constantEmissions, emissionsOverTime, factorOf, marketEmissions, type GridFactor } from "./grid-emissions.ts";
 import type { Footprint, GridEmissions } from "./footprint-schema.ts";
 import { evenEnergy, inKwh, type EnergyOverTime } from "./intensity-integral.ts";
 import type { MarketInput } from "./intensity-market.ts";
 import type { ResolvedIntensity } from "./intensity-resolve.ts";
 import { formatInstant } from "./intensity-series.ts";
 import { costOf, type PriceOf } from "./money.ts";
+import { unknownPlace } from "./unknown-place.ts";
 import { waterOf, type WaterFactors } from "./water.ts";
-
-/** What a place brings; left out is what nobody published. */
-export interface PlaceFactors extends WaterFactors {
-  readonly id: string;
-  readonly name: string;
-  readonly kind: string;
-  /** Best first. */
-  readonly intensities: readonly GridFactor[];
-  readonly powerUsageEffectiveness?: Figure;
-  readonly electricityPrice?: PriceOf;
-}
 
 export interface FootprintInput {
   /** J, at the boundary where it was metered or modelled. */
   readonly energy: BoundedEnergy;
-  readonly place?: PlaceFactors;
+  /** Left out, and no intensity given: the world's average, with the range of nations. */
+  readonly place?: Place;
   /** Takes the place of the place's own. */
   readonly intensity?: GridFactor;
   /** Contracts and certificates, for the market-based figure. */
@@ -63,11 +55,12 @@ export interface FootprintInput {
  *
  * Money: electricity = E_facility · price; device hours = devices · hours · price; carbon price on location-based emissions.
  * What is missing is filled by a stated assumption, or listed under `unknown` where no number would be honest.
- * @throws LightfootError E_RANGE, E_UNIT, E_BASIS, E_SERIES for inputs that break a formula's domain; E_USAGE without any intensity
+ * @throws LightfootError E_RANGE, E_UNIT, E_BASIS, E_SERIES for inputs that break a formula's domain; E_USAGE for a series without a time
  * @example assessFootprint({ energy: bounded(joules, "IT"), place: findPlace("DE"), thisYear: 2026 }).emissions.locationBased
  */
 export function assessFootprint(input: FootprintInput): Footprint {
-  const { energy, place, period, prices = {} } = input;
+  const { energy, period, prices = {} } = input;
+  const place = input.place ?? (hasIntensity(input) ? undefined : unknownPlace());
   requirePeriod(period);
   const factors: BoundaryFactors = {
     nodePerAccelerator: input.factors?.nodePerAccelerator ?? ASSUMED_FACTORS.nodePerAccelerator,
@@ -79,7 +72,7 @@ export function assessFootprint(input: FootprintInput): Footprint {
   };
   const chain = raiseEnergy(energy, factors);
   const facility = energyAt(chain, "facility");
-  const { locationBased, otherMethods } = locationEmissions(input, facility);
+  const { locationBased, otherMethods } = locationEmissions({ ...input, place }, facility);
   const water = waterOf(chain, {
     waterUsageEffectiveness: input.factors?.waterUsageEffectiveness ?? place?.waterUsageEffectiveness,
     gridWater: input.factors?.gridWater ?? place?.gridWater,
@@ -118,6 +111,8 @@ export function assessFootprint(input: FootprintInput): Footprint {
   return { ...draft, assumptions: assumptionsIn(draft) };
 }
 
+const hasIntensity = ({ intensity, over }: FootprintInput): boolean => intensity !== undefined || over !== undefined;
+
 function requirePeriod(period: FootprintInput["period"]): void {
   if (period === undefined || period.fromSeconds <= period.toSeconds) return;
   const [from, to] = [period.fromSeconds, period.toSeconds].map(formatInstant);
@@ -129,13 +124,16 @@ function locationEmissions(
   input: FootprintInput,
   facility: BoundedEnergy,
 ): { locationBased: GridEmissions; otherMethods: GridEmissions[] } {
-  const known = [...(input.intensity === undefined ? [] : [input.intensity]), ...(input.place?.intensities ?? [])];
+  const known = [
+    ...(input.intensity === undefined ? [] : [input.intensity]),
+    ...(input.place?.intensities ?? []).map(factorOf),
+  ];
   const { over, period } = input;
   if (over === undefined) {
     const [first, ...others] = known;
     if (first === undefined) {
-      throw new LightfootError("E_USAGE", "no carbon intensity is known: neither a place nor an intensity was given", {
-        hint: "Add --where DE, or --intensity 350gCO2e/kWh.",
+      throw new LightfootError("E_USAGE", `no carbon intensity is known for ${input.place?.name ?? "this place"}`, {
+        hint: "Add --intensity 350gCO2e/kWh.",
       });
     }
     return {

@@ -1,5 +1,6 @@
-// Emissions of an energy by one intensity, constant or changing with time, with what that intensity counts; may depend on quantity, errors and its room.
+// Emissions of an energy by one intensity, constant or changing with time, with what that intensity counts; may depend on quantity, errors, facts and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import type { GridIntensity } from "../facts/grid-intensity.ts";
 import { multiply, type Figure } from "../quantity/figure.ts";
 import { bounded, type BoundedEnergy } from "./boundary.ts";
 import type { GridEmissions, MarketEmissions } from "./footprint-schema.ts";
@@ -13,6 +14,11 @@ export interface GridFactor extends Pick<
   "kind" | "scope" | "basis" | "vintage" | "dataset" | "licence"
 > {
   readonly figure: Figure;
+}
+
+/** A published intensity as a factor. */
+export function factorOf({ figure, year, kind, scope, basis, dataset, licence }: GridIntensity): GridFactor {
+  return { figure, kind, scope, basis, vintage: String(year), dataset, licence };
 }
 
 /**

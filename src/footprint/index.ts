@@ -28,8 +28,8 @@ export {
   type BoundaryFactors,
   type EnergyBoundary,
 } from "./boundary.ts";
-export { assessFootprint, type FootprintInput, type PlaceFactors } from "./assess.ts";
+export { assessFootprint, type FootprintInput } from "./assess.ts";
 export { amortizedEmbodied, yearsOfLife, type EmbodiedInput, type EmbodiedPart } from "./embodied.ts";
 export type { Cost, Embodied, Footprint, GridEmissions, MarketEmissions, WaterUse } from "./footprint-schema.ts";
-export type { GridFactor } from "./grid-emissions.ts";
+export { factorOf, type GridFactor } from "./grid-emissions.ts";
 export type { PriceOf } from "./money.ts";

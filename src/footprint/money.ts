@@ -1,38 +1,19 @@
-// Money: electricity, device hours and a price of carbon, each in its own currency, with the age of each price; may depend on quantity, errors and boundary.
+// Money: electricity, device hours and a price of carbon, each in its own currency, with the age of each price; may depend on quantity, errors, facts and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { figure, multiply, type Assumption, type Figure } from "../quantity/figure.ts";
+import { multiply, type Figure } from "../quantity/figure.ts";
+import { priceAsOf, type Price } from "../facts/prices.ts";
 import { bounded, type Boundary } from "./boundary.ts";
 import type { Cost } from "./footprint-schema.ts";
 
-/** What something costs; no currency is ever turned into another. */
-export interface PriceOf {
-  /** `EUR/kWh`, `USD/h`, `EUR/tCO2e`. */
-  readonly figure: Figure;
-  /** Year it was seen; left out for a price given for this very use, which does not age. */
-  readonly year?: number;
-  /** What it includes: taxes, band, list or spot. */
-  readonly basis: string;
-}
+/** A price of the tables, which ages, or one given for this very use. No currency is ever turned into another. */
+export type PriceOf = Price | { readonly figure: Figure; readonly basis: string };
 
 type Per = "kWh" | "h" | "tCO2e";
-
-/**
- * How far a price may have moved in a year, as factors. Assumed: industrial electricity in the EU moved by up to a half in
- * 2021-2022 and by a tenth in other years; an hour of an H100 fell to less than half within two years of 2023; carbon
- * allowances moved by a third a year.
- */
-const DRIFT_PER_YEAR: Readonly<Record<Per, readonly [down: number, up: number]>> = {
-  kWh: [0.88, 1.15],
-  h: [0.65, 1.1],
-  tCO2e: [0.75, 1.35],
-};
-
-/** Up to this age a price counts as of today. */
-const FRESH_YEARS = 1;
 const CURRENCY = /^[A-Z]{3}$/;
 
 /**
- * quantity × price, in the price's currency; a price older than a year becomes a range that widens with each further year.
+ * quantity × price, in the price's currency; a price of the tables older than a year becomes a range that widens with each
+ * further year, as `priceAsOf` says.
  *
  * @param quantity in kWh, device-h or tCO2e
  * @param thisYear the calendar year of the assessment
@@ -46,32 +27,19 @@ export function costOf(quantity: Figure, price: PriceOf, thisYear: number, bound
     });
   }
   if (price.figure.low < 0) throw new LightfootError("E_RANGE", `a price is 0 or more, found ${price.figure.low}`);
-  const age = price.year === undefined ? null : Math.max(0, thisYear - price.year);
-  const isStale = age !== null && age > FRESH_YEARS;
-  const current = isStale ? aged(price, per, age) : price.figure;
+  const table = "year" in price ? price : undefined;
+  // A clock that is behind must not make a price of the future.
+  const asOf = table === undefined ? undefined : priceAsOf(table, Math.max(thisYear, table.year));
+  const current = asOf?.figure ?? price.figure;
   return {
     ...bounded(multiply(quantity, current, currency), boundary),
     price: current,
-    priceYear: price.year ?? null,
-    priceAgeYears: age,
-    isStale,
+    priceYear: table?.year ?? null,
+    priceAgeYears: asOf?.ageYears ?? null,
+    isStale: asOf?.stale ?? false,
     basis: price.basis,
   };
 }
 
 const UNIT_OF: Readonly<Record<Per, string>> = { kWh: "kWh", h: "device-h", tCO2e: "tCO2e" };
 const isPer = (text: string): text is Per => Object.hasOwn(UNIT_OF, text);
-const NAME_OF: Readonly<Record<Per, string>> = { kWh: "electricity", h: "device-hour", tCO2e: "carbon" };
-
-function aged(price: PriceOf, per: Per, age: number): Figure {
-  const years = age - FRESH_YEARS;
-  const [down, up] = DRIFT_PER_YEAR[per].map((factor) => factor ** years);
-  const stale: Assumption = {
-    key: `price.stale.${NAME_OF[per]}`,
-    text: `The ${NAME_OF[per]} price is of ${price.year}, ${age} years old: a range of ${percent(down)}…${percent(up)} of it is assumed for today.`,
-  };
-  const { value, low, high, assumptions } = price.figure;
-  return figure({ ...price.figure, value, low: low * down, high: high * up, assumptions: [...assumptions, stale] });
-}
-
-const percent = (fraction: number): string => `${Math.round(fraction * 100)} %`;
