@@ -122,9 +122,9 @@ export class Accumulator {
     };
   }
 
-  /** Forgets what the last sample said, before the next one is read. */
+  /** Before a sample is read: a source that is asked less often has nothing new to say, and its power still holds. */
   beginSample(): void {
-    this.#last = { added: 0n, watts: undefined, trouble: "no answer" };
+    this.#last = { added: 0n, watts: this.#last.watts, trouble: undefined };
   }
 }
 

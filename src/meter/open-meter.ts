@@ -1,8 +1,15 @@
 // Opens every source there is and holds them together as one meter; may depend on its room and quantity.
 import { Accumulator } from "./accumulator.ts";
-import { createEnvironment, type EnvironmentOptions, type SourceOpener } from "./environment.ts";
+import { openBattery } from "./battery.ts";
+import { createEnvironment } from "./environment.ts";
+import type { EnvironmentOptions, MeterEnvironment, Opened, SourceOpener } from "./environment.ts";
+import { openHwmon } from "./hwmon.ts";
+import { openIpmi } from "./ipmi.ts";
 import { openModels } from "./model-source.ts";
+import { openNvidia } from "./nvidia.ts";
 import { openPowercap } from "./powercap.ts";
+import { openPowermetrics } from "./powermetrics.ts";
+import { openRack } from "./rack.ts";
 import type { Meter, MeterWindow, Reading, Sample, Source, SourceProblem } from "./source.ts";
 import { settleTotals, type TotalRules } from "./totals.ts";
 import { Window } from "./window.ts";
@@ -17,10 +24,24 @@ export interface MeterOptions extends EnvironmentOptions, TotalRules {
   readonly cadenceSeconds?: number;
 }
 
-/** Kinds of sources, in the order in which they are asked. */
+/** Kinds of sources, in the order in which they are shown. A new one is a file and a line here. */
 export const SOURCE_OPENERS: readonly SourceOpener[] = [
-  async (environment) => openPowercap({ ...environment, cpu: cpuOf(environment.machine) }),
-  async (environment) => openModels(environment),
+  async function powercap(environment) {
+    return openPowercap({ ...environment, cpu: { modelName: environment.machine.cpuName, ...environment.machine } });
+  },
+  openNvidia,
+  async function hwmon(environment) {
+    return openHwmon(environment);
+  },
+  openPowermetrics,
+  openIpmi,
+  async function battery(environment) {
+    return openBattery(environment);
+  },
+  openRack,
+  async function model(environment) {
+    return openModels(environment);
+  },
 ];
 
 const COUNTER_CADENCE_SECONDS = 10;
@@ -28,16 +49,6 @@ const POWER_CADENCE_SECONDS = 1;
 const MOST_CADENCE_SECONDS = 15;
 /** A source that gives no answer for longer is passed over this time; its next reading spans the gap. */
 const ANSWER_LIMIT_SECONDS = 3;
-
-function cpuOf(machine: { cpuName: string; family?: number; model?: number; stepping?: number }) {
-  const { cpuName: modelName, family, model, stepping } = machine;
-  return {
-    modelName,
-    ...(family === undefined ? {} : { family }),
-    ...(model === undefined ? {} : { model }),
-    ...(stepping === undefined ? {} : { stepping }),
-  };
-}
 
 /**
  * Opens the energy sources of this machine.
@@ -52,12 +63,22 @@ function cpuOf(machine: { cpuName: string; family?: number; model?: number; step
  */
 export async function openMeter(options: MeterOptions = {}): Promise<Meter> {
   const environment = createEnvironment(options);
-  const opened = await Promise.all((options.openers ?? SOURCE_OPENERS).map((open) => open(environment)));
+  const opened = await Promise.all((options.openers ?? SOURCE_OPENERS).map((open) => openSafely(open, environment)));
   const sources = opened.flatMap(({ source }) => source ?? []);
   const problems = opened.flatMap((each) => each.problems);
   const meter = new OpenMeter(sources, problems, environment.clock, options);
   await meter.sample();
   return meter;
+}
+
+/** A defect in one source must not cost the others. */
+async function openSafely(open: SourceOpener, environment: MeterEnvironment): Promise<Opened> {
+  try {
+    return await open(environment);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { problems: [{ source: open.name, code: "broken", message, remedies: [] }] };
+  }
 }
 
 class OpenMeter implements Meter {

@@ -39,6 +39,8 @@ export interface Domain {
   /** Sources and assumptions of a modelled domain's numbers. */
   readonly sources?: readonly string[];
   readonly assumptions?: readonly Assumption[];
+  /** How often the counter moves, s: windows are known no finer than this. */
+  readonly updateSeconds?: number;
   /** The domain of the same device that this one is a second opinion of. */
   readonly checks?: string;
   /** Relative half-width of the error that the maker or a study states, e.g. 0.05 for ±5 %. */

@@ -108,8 +108,10 @@ function figureOf(
   const value = Number(microjoules) / 1e6;
   const isModel = domain.method !== "measured";
   const error = domain.relativeError ?? 0;
-  const low = isModel ? Math.min(value, Number(band.low) / 1e6) : value * (1 - error);
-  const high = isModel ? Math.max(value, Number(band.high) / 1e6) : value * (1 + error);
+  // A counter that moves every 100 ms may owe or lend that much at either end.
+  const step = (domain.updateSeconds ?? 0) * (domain.counter?.mostWatts ?? 0);
+  const low = isModel ? Math.min(value, Number(band.low) / 1e6) : Math.max(0, value * (1 - error) - step);
+  const high = isModel ? Math.max(value, Number(band.high) / 1e6) : value * (1 + error) + step;
   const hidden = gaps.reduce((joules, gap) => joules + gap.mostJoules, 0);
   return figure({
     value,

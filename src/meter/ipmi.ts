@@ -1,0 +1,75 @@
+// The node's power from its management controller, through `ipmitool dcmi power reading`; may depend on its room.
+import type { Commands } from "./command.ts";
+import type { MeterEnvironment, Opened } from "./environment.ts";
+import { polledSource, type Polled } from "./polled.ts";
+import type { Domain, Remedy } from "./source.ts";
+
+const ARGUMENTS = ["dcmi", "power", "reading"];
+const LIMIT_SECONDS = 2.5;
+/** Controllers average over a second or more, and each question starts a process. */
+const EVERY_SECONDS = 5;
+const NODE_WATTS = 20_000;
+
+const NODE: Domain = {
+  id: "ipmi:node",
+  label: "node (management controller)",
+  kind: "node",
+  method: "measured",
+  countsTowardsTotal: true,
+  power: { mostWatts: NODE_WATTS, longestStepSeconds: 30 },
+  sources: ["IPMI/DCMI instantaneous power reading, whole watts"],
+};
+
+/**
+ * Watts in the text of `ipmitool dcmi power reading`.
+ *
+ * @example parseDcmi("    Instantaneous power reading:                   190 Watts") // { watts: 190 }
+ */
+export function parseDcmi(text: string): Polled {
+  const found = /^\s*Instantaneous power reading:\s*(\d{1,7}) Watts\s*$/m.exec(text);
+  if (found === null) return { error: "ipmitool printed no instantaneous power reading" };
+  if (/Power reading state is:\s*deactivated/i.test(text))
+    return { error: "the controller's power reading is switched off" };
+  const watts = Number(found[1]);
+  // Controllers without the sensor answer 0; a node that runs this program does not draw 0 W.
+  return watts === 0 ? { error: "the controller reads 0 W, so it has no power sensor" } : { watts };
+}
+
+async function ask(commands: Commands): Promise<Polled & { readonly isMissing?: boolean }> {
+  const { stdout, error, isMissing = false } = await commands.run("ipmitool", ARGUMENTS, LIMIT_SECONDS);
+  return error === undefined ? parseDcmi(stdout) : { error, isMissing };
+}
+
+/** Opens the controller when `ipmitool` gives a power. */
+export async function openIpmi({ commands, clock }: MeterEnvironment): Promise<Opened> {
+  const first = await ask(commands);
+  if ("error" in first) {
+    const isDenied = /could not open device|permission/i.test(first.error);
+    return {
+      problems: [
+        {
+          source: "ipmi",
+          code: first.isMissing === true ? "absent" : isDenied ? "permission" : "broken",
+          message: first.error,
+          remedies: first.isMissing === true ? INSTALL : isDenied ? PERMISSION : [],
+        },
+      ],
+    };
+  }
+  const poll = () => ask(commands);
+  return {
+    problems: [],
+    source: polledSource({ name: "ipmi", domain: NODE, poll, everySeconds: EVERY_SECONDS, clock }),
+  };
+}
+
+const INSTALL: readonly Remedy[] = [
+  { what: "On a server with a management controller, install the tool", command: "sudo apt-get install ipmitool" },
+];
+const PERMISSION: readonly Remedy[] = [
+  { what: "Load the driver", command: "sudo modprobe ipmi_devintf ipmi_si" },
+  {
+    what: "Let a group use the controller (it may also switch the machine off: prefer the other sources)",
+    command: `echo 'KERNEL=="ipmi*", GROUP="energy", MODE="0660"' | sudo tee /etc/udev/rules.d/71-ipmi.rules && sudo udevadm control --reload && sudo udevadm trigger`,
+  },
+];

@@ -1,0 +1,458 @@
+// Every source but powercap: recorded formats, replayed trees, stub programs, hostile answers; depends on the fixtures of trees.
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { createTree, type Tree } from "../../test/fixtures/sys-tree.ts";
+import { openBattery } from "./battery.ts";
+import type { Commands } from "./command.ts";
+import { createEnvironment, type EnvironmentOptions, type MeterEnvironment, type SourceOpener } from "./environment.ts";
+import { openHwmon } from "./hwmon.ts";
+import { openIpmi, parseDcmi } from "./ipmi.ts";
+import { openNvidia, parseSmiCards, parseSmiLine } from "./nvidia.ts";
+import { openMeter } from "./open-meter.ts";
+import { openPowermetrics, parsePowermetricsLine } from "./powermetrics.ts";
+import { openRack, parseRack } from "./rack.ts";
+
+let cleanings: (() => void)[] = [];
+afterEach(() => {
+  for (const clean of cleanings) clean();
+  cleanings = [];
+});
+
+function createdTree(files: Record<string, string | number | bigint> = {}): Tree {
+  const made = createTree(files);
+  cleanings.push(() => made.clean());
+  return made;
+}
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "lightfoot-meter-"));
+  cleanings.push(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+/** A meter of one source on a clock that the test moves. */
+async function meterOf(open: SourceOpener, options: EnvironmentOptions) {
+  let now = 0;
+  const meter = await openMeter({ clock: () => now, cadenceSeconds: 0, ...options, openers: [open] });
+  const window = await meter.start();
+  return {
+    meter,
+    move: (seconds: number) => {
+      now += seconds;
+    },
+    stop: () => window.stop(),
+  };
+}
+
+const noCommands: Commands = {
+  run: (program) => Promise.resolve({ stdout: "", error: `${program} is not installed`, isMissing: true }),
+  stream: () => ({ stop: () => undefined }),
+};
+
+const hwmon: SourceOpener = async (environment) => openHwmon(environment);
+const battery: SourceOpener = async (environment) => openBattery(environment);
+
+describe("hwmon", () => {
+  it("adds sockets of amd_energy and cards, and only shows cores, integrated graphics and unknown chips", async () => {
+    const sys = createdTree({
+      "class/hwmon/hwmon0/name": "amd_energy",
+      "class/hwmon/hwmon0/energy1_input": 5_000_000,
+      "class/hwmon/hwmon0/energy1_label": "Ecore000",
+      "class/hwmon/hwmon0/energy65_input": 90_000_000,
+      "class/hwmon/hwmon0/energy65_label": "Esocket0",
+      "class/hwmon/hwmon1/name": "amdgpu",
+      "class/hwmon/hwmon1/power1_average": 80_000_000,
+      "class/hwmon/hwmon1/device/mem_info_vram_total": 17_163_091_968,
+      "class/hwmon/hwmon2/name": "amdgpu",
+      "class/hwmon/hwmon2/power1_input": 12_000_000,
+      "class/hwmon/hwmon3/name": "ina238",
+      "class/hwmon/hwmon3/power1_input": 1_000_000,
+      "class/hwmon/hwmon4/name": "nvme",
+    });
+    const { meter, move, stop } = await meterOf(hwmon, { sysRoot: sys.root });
+    move(2);
+    sys.write({ "class/hwmon/hwmon0/energy65_input": 190_000_000, "class/hwmon/hwmon1/power1_average": 120_000_000 });
+    const use = await stop();
+    expect(use.energy?.value).toBe(100 + ((80 + 120) / 2) * 2);
+    expect(meter.domains.filter((each) => each.countsTowardsTotal).map(({ label }) => label)).toEqual([
+      "amd_energy Esocket0",
+      "amdgpu power1",
+    ]);
+    for (const domain of meter.domains) expect(domain.countsTowardsTotal || domain.why !== undefined).toBe(true);
+  });
+
+  it("is a node where the firmware has a power meter, and nothing where there is nothing", async () => {
+    const sys = createdTree({
+      "class/hwmon/hwmon0/name": "power_meter",
+      "class/hwmon/hwmon0/power1_average": 200_000_000,
+    });
+    const { move, stop } = await meterOf(hwmon, { sysRoot: sys.root });
+    move(3);
+    expect((await stop()).energy?.value).toBe(600);
+    const empty = openHwmon(createEnvironment({ sysRoot: createdTree().root }));
+    expect(empty.problems[0]).toMatchObject({ source: "hwmon", code: "absent" });
+  });
+
+  it("does not believe text, signs or gigawatts", async () => {
+    const sys = createdTree({
+      "class/hwmon/hwmon0/name": "power_meter",
+      "class/hwmon/hwmon0/power1_average": 1_000_000,
+    });
+    const { meter, move, stop } = await meterOf(hwmon, { sysRoot: sys.root });
+    for (const bad of ["ENODATA", "-5", "99999999999999999999", ""]) {
+      sys.write({ "class/hwmon/hwmon0/power1_average": bad });
+      move(1);
+      expect((await meter.sample()).domains[0].trouble, bad).toBeDefined();
+    }
+    sys.write({ "class/hwmon/hwmon0/power1_average": 1_000_000 });
+    expect(await stop()).toMatchObject({ energy: { value: 4 }, gaps: [] });
+  });
+});
+
+describe("battery", () => {
+  const files = { "class/power_supply/BAT0/type": "Battery", "class/power_supply/BAT0/status": "Discharging" };
+
+  it("gives the whole machine's power while it discharges, also from current and voltage, also negative", async () => {
+    const powers: Record<string, number>[] = [
+      { "class/power_supply/BAT0/power_now": 15_000_000 },
+      { "class/power_supply/BAT0/current_now": -1_250_000, "class/power_supply/BAT0/voltage_now": 12_000_000 },
+    ];
+    for (const power of powers) {
+      const sys = createdTree({ ...files, ...power, "class/power_supply/AC/type": "Mains" });
+      const { move, stop } = await meterOf(battery, { sysRoot: sys.root });
+      move(10);
+      expect((await stop()).energy?.value).toBeCloseTo(150, 9);
+    }
+  });
+
+  it("says nothing of the machine on mains, and ignores a mouse", async () => {
+    const sys = createdTree({
+      ...files,
+      "class/power_supply/BAT0/status": "Charging",
+      "class/power_supply/BAT0/power_now": 60_000_000,
+    });
+    const opened = openBattery(createEnvironment({ sysRoot: sys.root }));
+    expect(opened.source?.domains()[0]).toMatchObject({
+      countsTowardsTotal: false,
+      why: expect.stringContaining("mains"),
+    });
+    sys.write({ "class/power_supply/BAT0/scope": "Device" });
+    expect(openBattery(createEnvironment({ sysRoot: sys.root })).problems[0].code).toBe("absent");
+  });
+
+  it("is a gap from the moment the charger is plugged in", async () => {
+    const sys = createdTree({ ...files, "class/power_supply/BAT0/power_now": 10_000_000 });
+    const { meter, move, stop } = await meterOf(battery, { sysRoot: sys.root });
+    move(10);
+    await meter.sample();
+    sys.write({ "class/power_supply/BAT0/status": "Charging" });
+    move(30);
+    const use = await stop();
+    expect(use.energy).toMatchObject({ value: 100, high: 100 + 30 * 400 });
+    expect(use.coverage).toBeCloseTo(0.25, 9);
+  });
+});
+
+const DCMI = `
+    Instantaneous power reading:                   190 Watts
+    Minimum during sampling period:                 12 Watts
+    Maximum during sampling period:                402 Watts
+    Average power reading over sample period:      188 Watts
+    IPMI timestamp:                           Tue Nov 24 20:00:00 2026
+    Sampling period:                          00000001 Seconds.
+    Power reading state is:                   activated
+`;
+
+describe("ipmitool", () => {
+  it("reads the instantaneous power and nothing else", () => {
+    expect(parseDcmi(DCMI)).toEqual({ watts: 190 });
+    for (const bad of [
+      "",
+      "garbage",
+      DCMI.replace("190", "0"),
+      DCMI.replace(": activated", ": deactivated").replace("is:                   activated", "is: deactivated"),
+      DCMI.replace("190", "-3"),
+    ]) {
+      expect(parseDcmi(bad), bad).toHaveProperty("error");
+    }
+  });
+
+  it("is asked at most every 5 s, holds in between, and is a gap when it stops answering", async () => {
+    let asked = 0;
+    let fails = false;
+    const commands: Commands = {
+      ...noCommands,
+      run() {
+        asked += 1;
+        return Promise.resolve(
+          fails ? { stdout: "", error: "ipmitool gave no answer within 2.5 s" } : { stdout: DCMI },
+        );
+      },
+    };
+    const { meter, move, stop } = await meterOf(openIpmi, { commands });
+    for (let second = 0; second < 10; second++) {
+      move(1);
+      await meter.sample();
+    }
+    expect(asked).toBe(1 + 3); // opening, then at 0, 5 and 10 s
+    fails = true;
+    move(40);
+    const use = await stop();
+    expect(use.energy?.value).toBe(1900);
+    expect(use.gaps).toMatchObject([{ fromSeconds: 10, toSeconds: 50, reason: "failed-read" }]);
+  });
+
+  it("says what is missing and how to get it", async () => {
+    const absent = await openIpmi(createEnvironment({ commands: noCommands }));
+    expect(absent.problems[0]).toMatchObject({
+      code: "absent",
+      remedies: [{ command: "sudo apt-get install ipmitool" }],
+    });
+    const denied: Commands = {
+      ...noCommands,
+      run: () => Promise.resolve({ stdout: "", error: "ipmitool failed: Could not open device at /dev/ipmi0" }),
+    };
+    expect((await openIpmi(createEnvironment({ commands: denied }))).problems[0].code).toBe("permission");
+  });
+});
+
+describe("a meter outside of the machine", () => {
+  it.each([
+    ["412.5", {}, { watts: 412.5 }],
+    ["2026-11-24\n412.5 W\n", {}, { watts: 412.5 }],
+    ["0.4125 kW", {}, { watts: 412.5 }],
+    ["1834.2 kWh", {}, { microjoules: 6_603_120_000_000_000n }],
+    ["12345678901.123456 J", {}, { microjoules: 12_345_678_901_123_456n }],
+    ["7", { unit: "Wh" }, { microjoules: 25_200_000_000n }],
+    ['# TYPE pdu_watts gauge\npdu_watts{outlet="3"} 412 1700000000000', { metric: "pdu_watts" }, { watts: 412 }],
+    ['energy_joules_total{a="b"} 1e3', { metric: 'energy_joules_total{a="b"}' }, { microjoules: 1_000_000_000n }],
+    [
+      '{"status":"success","data":{"result":[{"metric":{"__name__":"node_watts"},"value":[1,"5.5"]}]}}',
+      {},
+      { watts: 5.5 },
+    ],
+  ])("reads %j with %j", (text, hint, expected) => expect(parseRack(text, hint)).toEqual(expected));
+
+  it.each([
+    ["", {}],
+    ["NaN", {}],
+    ["-4 W", {}],
+    ["4 horsepower", {}],
+    ["<html>", {}],
+    ["4", { unit: "furlong" }],
+    ["a_watts 1\na_watts 2", { metric: "a_watts" }],
+    ["a_thing 1", { metric: "a_thing" }],
+    ["a_watts NaN", { metric: "a_watts" }],
+    ["{", {}],
+    ["{}", {}],
+    ['{"status":"success","data":{"result":[]}}', {}],
+    ['{"status":"success","data":{"result":[null]}}', {}],
+    ['{"status":"success","data":{"result":[{"value":[1,"5"]}]}}', {}],
+  ])("says what is wrong with %j", (text, hint) => expect(parseRack(text, hint)).toHaveProperty("error"));
+
+  it("reads a file, and counts as the whole machine", async () => {
+    const tree = createdTree({ meter: "100 kWh" });
+    const { move, stop } = await meterOf(openRack, { rackMeter: join(tree.root, "meter") });
+    move(10);
+    tree.write({ meter: "100.001 kWh" });
+    expect((await stop()).energy?.value).toBe(3600);
+  });
+
+  it("asks an HTTP address with the real client, and tells a status, a refused connection and a page that is none", async () => {
+    let body = "watts 250";
+    let status = 200;
+    const server = createServer((_, response) => response.writeHead(status).end(body));
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+    });
+    cleanings.push(() => server.close());
+    const address = `http://127.0.0.1:${port}/metrics`;
+    const problem = async (rackMeter: string) =>
+      (await openRack(createEnvironment({ rackMeter }))).problems[0]?.message;
+    const { move, stop } = await meterOf(openRack, { rackMeter: `${address}#metric=watts&unit=W` });
+    move(4);
+    expect((await stop()).energy?.value).toBe(1000);
+    expect(await problem(address)).toMatch(/neither a number/);
+    status = 503;
+    expect(await problem(address)).toMatch(/HTTP 503/);
+    body = "";
+    expect(await problem("http://127.0.0.1:1/")).toMatch(/fetch failed/);
+    expect(await problem("/no/such/file")).toMatch(/no such file/);
+  });
+});
+
+describe("powermetrics", () => {
+  it("reads parts of text and plist, and not their sum", () => {
+    expect(parsePowermetricsLine("CPU Power: 1234 mW")).toEqual({ part: "cpu", watts: 1.234 });
+    expect(parsePowermetricsLine("GPU Power: 45 mW")).toEqual({ part: "gpu", watts: 0.045 });
+    expect(parsePowermetricsLine("ANE Power: 0 mW")).toEqual({ part: "ane", watts: 0 });
+    expect(parsePowermetricsLine("\t<key>cpu_power</key><real>2500.5</real>")).toEqual({ part: "cpu", watts: 2.5005 });
+    for (const other of [
+      "Combined Power (CPU + GPU + ANE): 1279 mW",
+      "E-Cluster Power: 20 mW",
+      "",
+      "CPU Power: x mW",
+    ]) {
+      expect(parsePowermetricsLine(other)).toBeUndefined();
+    }
+  });
+
+  it("adds processor, graphics and neural engine of a stream, on a Mac only", async () => {
+    let say: (line: string) => void = () => undefined;
+    const commands: Commands = {
+      ...noCommands,
+      stream(_, __, onLine) {
+        say = onLine;
+        for (const line of ["CPU Power: 2000 mW", "GPU Power: 1000 mW", "ANE Power: 0 mW"]) onLine(line);
+        return { stop: () => undefined };
+      },
+    };
+    const mac = (environment: MeterEnvironment) =>
+      openPowermetrics({ ...environment, machine: { ...environment.machine, platform: "darwin" } });
+    const { move, stop } = await meterOf(mac, { commands });
+    move(2);
+    for (const line of ["CPU Power: 2000 mW", "GPU Power: 1000 mW", "ANE Power: 0 mW"]) say(line);
+    expect((await stop()).energy?.value).toBe(6);
+    const silent = await openPowermetrics(createEnvironment({ commands }));
+    expect(silent).toEqual({ problems: [] });
+  });
+});
+
+describe("nvidia-smi", () => {
+  it("reads cards, and not those without a sensor", () => {
+    const text = "0, GPU-1, NVIDIA L4, 16.5, 72.00\n1, GPU-2, NVIDIA GRID, vGPU, [N/A], [N/A]\nNo devices were found\n";
+    expect(parseSmiCards(text)).toEqual([{ index: 0, uuid: "GPU-1", name: "NVIDIA L4", mostWatts: 72 }]);
+    expect(parseSmiLine("0, 71.25")).toEqual({ index: 0, watts: 71.25 });
+    for (const bad of ["", "0, [N/A]", "x, 1", "0, -1", "0, 1e9", "0, 1, 2"]) expect(parseSmiLine(bad)).toBeUndefined();
+  });
+
+  it("runs one process, integrates its lines on their own times, and ends it", async () => {
+    const bin = folder();
+    const log = join(bin, "starts");
+    writeFileSync(
+      join(bin, "nvidia-smi"),
+      `#!/bin/sh
+echo "$@" >> ${log}
+case "$*" in
+  *-lms*) echo "0, 100.00"; echo "junk"; exec sleep 60;;
+  *) echo "0, GPU-abc, NVIDIA L4, 16.50, 72.00";;
+esac
+`,
+    );
+    chmodSync(join(bin, "nvidia-smi"), 0o755);
+    const path = process.env["PATH"];
+    process.env["PATH"] = `${bin}:${path}`;
+    cleanings.push(() => {
+      process.env["PATH"] = path;
+    });
+    let now = 0;
+    const meter = await openMeter({
+      openers: [openNvidia],
+      procRoot: createdTree().root,
+      clock: () => now,
+      cadenceSeconds: 0,
+    });
+    expect(meter.domains).toMatchObject([{ id: "nvidia-smi:0", label: "NVIDIA L4", device: "GPU-abc" }]);
+    // The stub needs a moment to start; the clock of the meter stands still meanwhile.
+    while ((await meter.sample()).domains[0].powerWatts === undefined)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const window = await meter.start();
+    now = 2;
+    const use = await window.stop();
+    await meter.close();
+    expect(use.energy?.value).toBe(200);
+    expect(spawnSync("wc", ["-l", log]).stdout.toString()).toMatch(/^2 /);
+  });
+
+  it("tells a stream that ended, and that no driver is there", async () => {
+    const commands: Commands = {
+      run: () => Promise.resolve({ stdout: "0, GPU-1, L4, 10, 72" }),
+      stream(_, __, ___, onEnd) {
+        onEnd("nvidia-smi ended with 255");
+        return { stop: () => undefined };
+      },
+    };
+    const { meter } = await meterOf(openNvidia, { commands, procRoot: createdTree().root });
+    expect((await meter.sample()).domains[0].trouble).toBe("nvidia-smi ended with 255");
+    const absent = await openNvidia(createEnvironment({ commands: noCommands, procRoot: createdTree().root }));
+    expect(absent).toMatchObject({ problems: [{ source: "nvidia-smi", code: "absent" }] });
+  });
+});
+
+/** A driver library with two cards: one with counter and instant power, one with power alone. */
+const STUB = `
+#include <string.h>
+#include <stdlib.h>
+#include <stdint.h>
+typedef struct { unsigned fieldId, scopeId; long long timestamp, latencyUsec; int valueType, nvmlReturn; union { double d; unsigned u; unsigned long long ull; } value; } field_t;
+static unsigned long long number(const char *name) { const char *text = getenv(name); return text ? strtoull(text, 0, 10) : 0; }
+int nvmlInit_v2(void) { return (int)number("STUB_INIT"); }
+int nvmlShutdown(void) { return 0; }
+const char *nvmlErrorString(int code) { return code == 9 ? "Driver Not Loaded" : "error"; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)(uintptr_t)(index + 1); return 0; }
+int nvmlDeviceGetName(void *device, char *name, unsigned length) { strncpy(name, device == (void *)1 ? "NVIDIA H100" : "Tesla P4", length); return 0; }
+int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length) { strncpy(uuid, device == (void *)1 ? "GPU-a" : "GPU-b", length); return 0; }
+int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *energy) { if (device != (void *)1) return 3; *energy = number("STUB_MILLIJOULES"); return 0; }
+int nvmlDeviceGetPowerUsage(void *device, unsigned *power) { *power = device == (void *)1 ? 1 : 50000; return 0; }
+int nvmlDeviceGetPowerManagementLimitConstraints(void *device, unsigned *least, unsigned *most) { *least = 100000; *most = 700000; return device == (void *)1 ? 0 : 3; }
+int nvmlDeviceGetFieldValues(void *device, int count, field_t *values) {
+  if (sizeof(field_t) != 40 || count != 1 || values->fieldId != 186) return 2;
+  values->nvmlReturn = device == (void *)1 ? 0 : 3; values->valueType = 1; values->value.u = (unsigned)number("STUB_MILLIWATTS"); return 0;
+}
+`;
+const hasCompiler = process.platform === "linux" && spawnSync("gcc", ["--version"]).status === 0;
+
+describe.skipIf(!hasCompiler)("NVML, through koffi, against a driver library compiled here", () => {
+  function library(): string {
+    const at = folder();
+    writeFileSync(join(at, "stub.c"), STUB);
+    const built = spawnSync("gcc", ["-shared", "-fPIC", "-o", join(at, "libstub.so"), join(at, "stub.c")]);
+    expect(built.status, built.stderr.toString()).toBe(0);
+    return join(at, "libstub.so");
+  }
+
+  // The stub reads the environment of the process, which only a native setenv changes: koffi calls it.
+  async function setStub(values: Readonly<Record<string, number>>): Promise<void> {
+    const { default: koffi } = await import("koffi");
+    const setenv = koffi.load("libc.so.6").func("int setenv(const char *, const char *, int)");
+    for (const [name, value] of Object.entries(values)) setenv(name, String(value), 1);
+  }
+
+  it("takes the counter where there is one, else integrates power, and reports when both are more than 10 % apart", async () => {
+    await setStub({ STUB_INIT: 0, STUB_MILLIJOULES: 1_000_000, STUB_MILLIWATTS: 300_000 });
+    const options = { nvmlLibrary: library(), procRoot: createdTree().root, commands: noCommands };
+    const { meter, move, stop } = await meterOf(openNvidia, options);
+    expect(meter.domains.map(({ id, label, countsTowardsTotal }) => [id, label, countsTowardsTotal])).toEqual([
+      ["nvml:0", "NVIDIA H100", true],
+      ["nvml:0:power", "NVIDIA H100, power integrated", false],
+      ["nvml:1:power", "Tesla P4, power integrated", true],
+    ]);
+    expect(meter.domains[0].counter?.mostWatts).toBe(700);
+    move(10);
+    await setStub({ STUB_MILLIJOULES: 1_000_000 + 2_500_000 });
+    const use = await stop();
+    expect(use.energy?.value).toBe(2500 + 500);
+    expect(use.disagreements).toEqual([{ domain: "nvml:0", counterJoules: 2500, integratedJoules: 3000 }]);
+    const [first] = use.domains;
+    expect(first.energy?.low).toBeCloseTo(2500 * 0.95 - 70, 6);
+    await meter.close();
+  });
+
+  it("says that a driver is not loaded, or that the library is none", async () => {
+    await setStub({ STUB_INIT: 9 });
+    const base = { procRoot: createdTree().root, commands: noCommands };
+    const failing = await openNvidia(createEnvironment({ ...base, nvmlLibrary: library() }));
+    expect(failing.problems[0]).toMatchObject({
+      source: "nvml",
+      message: expect.stringContaining("Driver Not Loaded"),
+    });
+    const missing = await openNvidia(createEnvironment({ ...base, nvmlLibrary: "/no/such.so" }));
+    expect(missing.problems[0]).toMatchObject({ source: "nvml", code: "broken" });
+    await setStub({ STUB_INIT: 0 });
+  });
+});
