@@ -116,6 +116,28 @@ describe("lightfoot footprint sci", () => {
     });
   });
 
+  it("takes the grid of a place by its year, or by the hours of its shape when told when", async () => {
+    const year = await sci([
+      ...FULL.filter((word) => !["--scope", "direct"].includes(word)),
+      "--where",
+      "DE",
+      "--json",
+    ]);
+    expect(document(year)).toMatchObject({ intensityKind: "average", intensityScope: "life-cycle" });
+    expect(keys(year)).toEqual(["sci.yearly-average"]);
+    const hours = ["--from", "2026-06-21T10:00Z", "--to", "2026-06-21T14:00Z", "--json"];
+    const noon = await sci([...BASIC, "--pue", "1", "--boundary", "x", "--where", "DE", ...hours]);
+    expect(keys(noon)).toEqual(["intensity-series.shape", "sci.even-power"]);
+    expect(document(noon).intensity.value).toBeLessThan(document(year).intensity.value);
+    expect(document(noon).intensity.high / document(noon).intensity.low).toBeGreaterThan(
+      document(year).intensity.high / document(year).intensity.low,
+    );
+    const unknown = await sci([...BASIC, "--where", "Atlantis", "--json"]);
+    expect(JSON.parse(unknown.stderr)).toMatchObject({ code: "E_PLACE_UNKNOWN" });
+    const direct = await sci([...BASIC, "--where", "egrid:CAMX", "--scope", "life-cycle", "--json"]);
+    expect(JSON.parse(direct.stderr)).toMatchObject({ code: "E_USAGE", hint: "Known: direct average." });
+  });
+
   it("reports under SCI for AI with what is missing", async () => {
     const told = await sci(
       (

@@ -7,6 +7,7 @@ export { electricityMaps, type ElectricityMapsOptions } from "./intensity-electr
 export { shapedSeries, yearlySeries, type MonthHourShape, type Period } from "./intensity-fallback.ts";
 export { latestIntensity, obtainIntensity } from "./intensity-obtain.ts";
 export type { IntensityPublisher, PublishedPoint } from "./intensity-publisher.ts";
+export { placeIntensities } from "./intensity-place.ts";
 export * from "./intensity-resolve.ts";
 export { wattTime, type WattTimeOptions } from "./intensity-watttime.ts";
 export * from "./intensity-market.ts";

@@ -1,7 +1,7 @@
 // Which column of an intensity file is what, from its header; may depend on errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { Assumption } from "../quantity/figure.ts";
-import type { IntensityKind, IntensityScope } from "./intensity-series.ts";
+import { ELECTRICITY_MAPS_BAND, WATTTIME_BAND, type IntensityKind, type IntensityScope } from "./intensity-series.ts";
 import { intensityUnit, type IntensityUnit } from "./intensity-unit.ts";
 
 /** Columns by index from 0, and what their names say. */
@@ -19,6 +19,8 @@ export interface CsvLayout {
   /** Zone of local stamps when the header says one: `Datetime (UTC)`. */
   readonly timeZone?: string;
   readonly publisher?: string;
+  /** Interval of a known publisher's values, as factors; other files are taken as declared. */
+  readonly band?: readonly [low: number, high: number];
   readonly kind?: IntensityKind;
   readonly scope?: IntensityScope;
   readonly assumptions: readonly Assumption[];
@@ -105,7 +107,14 @@ function electricityMaps(names: readonly string[], wanted: Wanted, file: string)
       },
     );
   }
-  return { value, publisher: "Electricity Maps, ODbL 1.0", kind: "average", scope, assumptions: [] };
+  return {
+    value,
+    publisher: "Electricity Maps, ODbL 1.0",
+    band: ELECTRICITY_MAPS_BAND,
+    kind: "average",
+    scope,
+    assumptions: [],
+  };
 }
 
 /** WattTime's client writes `point_time,value`, its older archives `timestamp,MOER,…`; neither header has a unit. */
@@ -116,10 +125,11 @@ function wattTime(names: readonly string[], file: string, givenUnit: IntensityUn
   if (value < 0 || (moer < 0 && !isClient)) return undefined;
   // The client names its files CAISO_NORTH_co2_moer_2026-01-01_2026-01-31.csv.
   const signal = moer >= 0 ? ["", "", "moer"] : /([^/\\]*?)_?(?:co2_)(moer|aoer)/i.exec(file);
-  if (signal === null) return { value, publisher: "WattTime", assumptions: [] };
+  if (signal === null) return { value, publisher: "WattTime", band: WATTTIME_BAND, assumptions: [] };
   const isMarginal = signal[2]?.toLowerCase() === "moer";
   return {
     value,
+    band: WATTTIME_BAND,
     publisher: `WattTime ${isMarginal ? "MOER" : "AOER"}`,
     kind: isMarginal ? "marginal" : "average",
     scope: "direct CO2 only",

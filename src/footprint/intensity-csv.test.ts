@@ -36,6 +36,7 @@ describe("Electricity Maps' export", () => {
     expect(values(file)).toEqual([30, 31.5, 33]);
     expect(file.series).toMatchObject({ kind: "average", scope: "life-cycle", zone: "SE", method: "modelled" });
     expect(file.series.source).toContain("Electricity Maps");
+    expect(file.series.band).toEqual([1 / 1.1, 1.1]);
     expect([...(file.series.estimated ?? [])]).toEqual([1, 0, 0]);
     expect(file.facts).toMatchObject({ stepSeconds: 3600, gapSeconds: 3600, emptyCount: 1, rowCount: 4 });
     expect(file.series.assumptions).toEqual([]);

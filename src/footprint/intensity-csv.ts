@@ -141,6 +141,7 @@ class RowReader {
     const scope = layout.scope ?? this.#options.scope ?? "undeclared";
     const series = intensitySeries({
       ...steps,
+      band: layout.band,
       kind,
       scope,
       zone: [...this.#zones][0] ?? this.#options.zone ?? layout.zoneName,

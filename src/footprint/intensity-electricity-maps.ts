@@ -9,6 +9,7 @@ import {
   type IntensityPublisher,
   type PublishedPoint,
 } from "./intensity-publisher.ts";
+import { ELECTRICITY_MAPS_BAND } from "./intensity-series.ts";
 
 export interface ElectricityMapsOptions {
   readonly zone: string;
@@ -59,6 +60,7 @@ export function electricityMaps(options: ElectricityMapsOptions): IntensityPubli
     kind: "average",
     scope,
     zone,
+    band: ELECTRICITY_MAPS_BAND,
     cacheKey: ["electricity-maps", zone, `${factorType}-hourly`],
     mostDays: 10,
     async range(fromSeconds, toSeconds, signal) {

@@ -8,11 +8,13 @@ import {
   type IntensitySeries,
 } from "./intensity-series.ts";
 
-/** Mean intensity of each hour of the day (UTC) in each month of a year; only its shape is used. */
+/** Mean intensity of each hour of the day in each month of a year; only its shape is used. */
 export interface MonthHourShape {
   readonly year: number;
   /** `[month 0…11][hour 0…23]`, any unit. */
   readonly byMonthHour: readonly (readonly number[])[];
+  /** Whose hours; read as UTC, with a word about it where the source does not say. */
+  readonly clock?: "UTC" | "as published";
 }
 
 export interface Period {
@@ -91,7 +93,9 @@ export function shapedSeries(yearly: ConstantIntensity, shape: MonthHourShape, p
       ...flat.assumptions,
       {
         key: "intensity-series.shape",
-        text: `intensity over time is unknown: the yearly average of ${yearly.vintage} was spread over months and hours as in ${shape.year}`,
+        text: `intensity over time is unknown: the yearly average of ${yearly.vintage} was spread over months and hours as in ${shape.year}${
+          shape.clock === "as published" ? ", whose hours are taken as UTC" : ""
+        }`,
       },
     ],
   });

@@ -207,6 +207,7 @@ function seriesOf(
   const vintage = vintageOf(found);
   return intensitySeries({
     ...steps,
+    band: publisher.band,
     kind: publisher.kind,
     scope: publisher.scope,
     zone: publisher.zone,

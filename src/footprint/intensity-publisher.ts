@@ -23,6 +23,8 @@ export interface IntensityPublisher {
   readonly kind: IntensityKind;
   readonly scope: IntensityScope;
   readonly zone: string;
+  /** Ends of the 95 % interval of its values, as factors. */
+  readonly band: readonly [low: number, high: number];
   /** Under which its answers are kept: publisher, zone, signal. */
   readonly cacheKey: readonly string[];
   /** Longest range that one request may ask for. */

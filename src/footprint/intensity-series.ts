@@ -92,6 +92,11 @@ export function intensitySeries(input: IntensitySeriesInput): IntensitySeries {
   return { ...facts, startSeconds, endSeconds, gramsPerKwh, band, assumptions };
 }
 
+/** Electricity Maps restates its history by up to 10 % in most zones: that much its values are good to. */
+export const ELECTRICITY_MAPS_BAND = [1 / 1.1, 1.1] as const;
+/** Nobody publishes how good marginal rates are; the same factor as for the yearly marginal factors of the place tables. */
+export const WATTTIME_BAND = [1 / 1.5, 1.5] as const;
+
 /** Farther from 1970 than any date that JavaScript can hold. */
 const FOREVER_SECONDS = 8.64e12;
 

@@ -10,6 +10,7 @@ import {
   type IntensityPublisher,
   type PublishedRange,
 } from "./intensity-publisher.ts";
+import { WATTTIME_BAND } from "./intensity-series.ts";
 import { intensityUnit } from "./intensity-unit.ts";
 
 export interface WattTimeOptions {
@@ -94,6 +95,7 @@ export function wattTime(options: WattTimeOptions): IntensityPublisher {
     kind: signalType === "co2_moer" ? "marginal" : "average",
     scope: "direct CO2 only",
     zone: region,
+    band: WATTTIME_BAND,
     cacheKey: ["watttime", region, signalType],
     mostDays: 30,
     range,

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { Persona, CountBasis } from "../../../footprint/sci-ai.ts";
+import type { PlaceIntensities } from "../../../footprint/intensity-resolve.ts";
 import type { SciDocument } from "../../../footprint/sci-schema.ts";
 import { figure, type Figure } from "../../../quantity/figure.ts";
 import { formatFigure, formatNumber } from "../../../quantity/format.ts";
@@ -22,6 +23,7 @@ interface SciFlags extends IntensityFlags {
   readonly energy: string;
   readonly pue?: number;
   readonly intensity?: string;
+  readonly where?: string;
   readonly intensityBasis: "location-based" | "market-based";
   readonly embodied?: string;
   readonly embodiedTotal?: string;
@@ -47,6 +49,7 @@ export function registerSci(footprint: Command): void {
     .requiredOption("--energy <quantity>", "E: energy for all units, e.g. 12.5kWh")
     .option("--pue <number>", "power usage effectiveness to multiply the energy with", parsePue)
     .option("--intensity <quantity>", "I: grid intensity, e.g. 400gCO2e/kWh")
+    .option("--where <place>", "place whose grid is counted with: DE, US-CAL-CISO, aws:eu-central-1")
     .addOption(
       new Option("--intensity-basis <basis>", "the standard takes location-based intensities only")
         .choices(["location-based", "market-based"])
@@ -72,6 +75,10 @@ export function registerSci(footprint: Command): void {
     [
       "lightfoot footprint sci --energy 12.5kWh --intensity 400gCO2e/kWh --embodied 200gCO2e --per request=1000",
       "a score for 1,000 requests",
+    ],
+    [
+      "lightfoot footprint sci --energy 12.5kWh --pue 1.2 --where DE --embodied 200gCO2e --per request=1000",
+      "with the grid of a place",
     ],
     [
       "lightfoot footprint sci --energy 12.5kWh --pue 1.2 --series DE_2025_hourly.csv --from 2025-03-01T08:00Z --to 2025-03-02T08:00Z --embodied-total 1000kg --reserved 24h --lifespan 4y --per request=1000",
@@ -189,40 +196,77 @@ type Intensity = Pick<
 
 async function intensityOf(context: ActionContext, flags: SciFlags, energy: Figure): Promise<Intensity> {
   if (flags.intensity !== undefined) {
-    if (asksForSeries(flags))
-      throw new LightfootError("E_USAGE", "--intensity and a series were given, expected one of them");
+    if (asksForSeries(flags) || flags.where !== undefined) {
+      throw new LightfootError("E_USAGE", "--intensity and another source of it were given, expected one of them");
+    }
     return {
       intensity: await declaredIntensity(flags.intensity, flags.kind),
       intensityKind: flags.kind ?? "average",
       intensityScope: flags.scope ?? "undeclared",
     };
   }
-  if (!asksForSeries(flags)) {
-    throw new LightfootError("E_USAGE", "the grid's intensity is missing", {
-      hint: "Give --intensity 400gCO2e/kWh, or --series FILE with --from and --to.",
-    });
-  }
   const period = periodOf(flags);
-  if (period === undefined) {
+  if (asksForSeries(flags) && period === undefined) {
     throw new LightfootError("E_USAGE", "an intensity over time needs --from and --to: when the energy was used");
   }
+  if (!asksForSeries(flags) && flags.where === undefined) {
+    throw new LightfootError("E_USAGE", "the grid's intensity is missing", {
+      hint: "Give --intensity 400gCO2e/kWh, --where DE, or --series FILE with --from and --to.",
+    });
+  }
+  const place = flags.where === undefined ? undefined : await intensitiesAt(flags.where, flags);
+  if (period === undefined) return yearlyIntensity(flags, place);
   const { resolveIntensity } = await import("../../../footprint/intensity-resolve.ts");
   const { evenEnergy, integrateEmissions } = await import("../../../footprint/intensity-integral.ts");
   context.progress.phase("Reading the grid's intensity");
-  const { series, fallback } = await resolveIntensity(
-    { ...period, ...(await sourceOf(flags)) },
-    await intensityPorts(context.signal),
-  );
-  const integrated = integrateEmissions(evenEnergy(energy, period.fromSeconds, period.toSeconds), series, { fallback });
-  const spread = {
-    key: "sci.even-power",
-    text: "the energy is taken to have been used evenly from --from to --to",
-  };
+  const source = await sourceOf(flags, place?.zone);
+  const request = { ...period, ...source, place: place?.intensities };
+  const { series, fallback } = await resolveIntensity(request, await intensityPorts(context.signal));
+  const evenly = evenEnergy(energy, period.fromSeconds, period.toSeconds);
+  const integrated = integrateEmissions(evenly, series, { fallback });
+  const spread = { key: "sci.even-power", text: "the energy is taken to have been used evenly from --from to --to" };
   return {
     intensity: { ...integrated.intensity, assumptions: [...integrated.intensity.assumptions, spread] },
     intensityKind: integrated.kind,
     intensityScope: integrated.scope,
   };
+}
+
+interface FoundPlace {
+  readonly zone?: string;
+  readonly intensities: PlaceIntensities;
+}
+
+/** The place's intensities of the kind and scope asked for. */
+async function intensitiesAt(where: string, flags: SciFlags): Promise<FoundPlace> {
+  const { findPlace } = await import("../../../facts/place.ts");
+  const { placeIntensities } = await import("../../../footprint/intensity-place.ts");
+  const place = findPlace(where);
+  const { yearly, shape } = placeIntensities(place);
+  const { kind = "average", scope } = flags;
+  const fitting = yearly.filter((entry) => entry.kind === kind && (scope === undefined || entry.scope === scope));
+  // A series of another kind brings its own; without one the place is all there is.
+  if (fitting.length > 0 || asksForSeries(flags)) return { zone: place.zone, intensities: { yearly: fitting, shape } };
+  const known = yearly.map((entry) => `${entry.scope} ${entry.kind}`).join(", ");
+  throw new LightfootError(
+    "E_USAGE",
+    `no ${scope === undefined ? "" : `${scope} `}${kind} intensity is known for ${place.name}`,
+    {
+      hint: `Known: ${known === "" ? "none" : known}.`,
+    },
+  );
+}
+
+function yearlyIntensity(flags: SciFlags, place: FoundPlace | undefined): Intensity {
+  const [best] = place?.intensities.yearly ?? [];
+  if (best === undefined)
+    throw new LightfootError("E_USAGE", `no intensity is known for ${flags.where ?? "the place"}`);
+  const assumption = {
+    key: "sci.yearly-average",
+    text: `the grid is counted with its average of ${best.vintage}; --from and --to count the hours of use`,
+  };
+  const intensity = { ...best.figure, assumptions: [...best.figure.assumptions, assumption] };
+  return { intensity, intensityKind: best.kind, intensityScope: best.scope };
 }
 
 async function declaredIntensity(text: string, kind: IntensityFlags["kind"]): Promise<Figure> {
