@@ -2,7 +2,7 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { HardwareProfile } from "../../facts/hardware.ts";
 import type { Assumption } from "../../quantity/figure.ts";
-import { SERVING } from "./coefficients.ts";
+import { SERVING, type ServingConstants } from "./coefficients.ts";
 
 /** Identical devices that serve one model together. */
 export interface Accelerators {
@@ -35,7 +35,10 @@ const DEVICES_PER_SERVER = 8;
  * @throws LightfootError E_HARDWARE_DATA for a processor, or a device whose memory, bandwidth, 16-bit peak or power nobody published
  * @example asAccelerators(findHardware("nvidia-h100-sxm5-80gb:4")).boardWatts // 700
  */
-export function asAccelerators(hardware: HardwareProfile): Accelerators {
+export function asAccelerators(
+  hardware: HardwareProfile,
+  { power }: Pick<ServingConstants, "power"> = SERVING,
+): Accelerators {
   if (hardware.kind === "cpu") {
     throw new LightfootError(
       "E_HARDWARE_DATA",
@@ -58,7 +61,7 @@ export function asAccelerators(hardware: HardwareProfile): Accelerators {
       hint: "Take a device whose data sheet is complete, e.g. nvidia-h100-sxm5-80gb, nvidia-l40s or amd-mi300x.",
     });
   }
-  const { share, assumptions } = busyFloor(hardware);
+  const { share, assumptions } = busyFloor(hardware, power.floor);
   const isSeen = SEEN.has(hardware.id);
   return {
     count: hardware.count,
@@ -74,8 +77,10 @@ export function asAccelerators(hardware: HardwareProfile): Accelerators {
   };
 }
 
-function busyFloor(hardware: HardwareProfile): { share: number; assumptions: Assumption[] } {
-  const { floor } = SERVING.power;
+function busyFloor(
+  hardware: HardwareProfile,
+  floor: ServingConstants["power"]["floor"],
+): { share: number; assumptions: Assumption[] } {
   if (hardware.architecture.startsWith("Hopper")) return { share: floor.Hopper, assumptions: [] };
   if (hardware.architecture.startsWith("Blackwell")) return { share: floor.Blackwell, assumptions: [] };
   return {
@@ -83,7 +88,7 @@ function busyFloor(hardware: HardwareProfile): { share: number; assumptions: Ass
     assumptions: [
       {
         key: "power.busy-floor",
-        text: `a busy ${hardware.name} draws at least ${floor.other * 100} % of its board power; fitted values exist for Hopper (${floor.Hopper * 100} %) and Blackwell (${floor.Blackwell * 100} %) only`,
+        text: `a busy ${hardware.name} draws at least ${percent(floor.other)} of its board power; fitted values exist for Hopper (${percent(floor.Hopper)}) and Blackwell (${percent(floor.Blackwell)}) only`,
       },
     ],
   };
@@ -120,3 +125,5 @@ function linkAssumptions(hardware: HardwareProfile): Assumption[] {
       : [];
   return [split, ...link, ...servers];
 }
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;

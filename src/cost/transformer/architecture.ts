@@ -1,7 +1,7 @@
 // What serving costs depend on in a transformer: layers, widths, cache and experts, given or assumed; may depend on errors and quantity.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { Assumption } from "../../quantity/figure.ts";
-import { SERVING } from "./coefficients.ts";
+import { SERVING, type ServingConstants } from "./coefficients.ts";
 
 /** A decoder's shape. Counts are per model, not per device. */
 export interface TransformerArchitecture {
@@ -47,13 +47,17 @@ const DENSE_FROM = 0.95;
  * @throws LightfootError E_RANGE unless 1e6 ≤ active ≤ parameters ≤ 1e14
  * @example typicalArchitecture(70.6e9, 70.6e9).architecture.layers // 72
  */
-export function typicalArchitecture(parameters: number, activeParameters: number): KnownArchitecture {
+export function typicalArchitecture(
+  parameters: number,
+  activeParameters: number,
+  { sparse }: Pick<ServingConstants, "sparse"> = SERVING,
+): KnownArchitecture {
   requireCounts(parameters, activeParameters);
   const size = Math.sqrt(parameters * activeParameters) / 8e9;
   const layers = 32 * size ** 0.37;
   const hiddenSize = 4096 * size ** 0.315;
   const isSparse = activeParameters < DENSE_FROM * parameters;
-  const outside = isSparse ? SERVING.sparse.denseShareOfActive * activeParameters : parameters;
+  const outside = isSparse ? sparse.denseShareOfActive * activeParameters : parameters;
   const routedParameters = parameters - outside;
   const assumptions: Assumption[] = [
     {
@@ -66,7 +70,7 @@ export function typicalArchitecture(parameters: number, activeParameters: number
   if (isSparse) {
     assumptions.push({
       key: "architecture.experts",
-      text: `${percent(SERVING.sparse.denseShareOfActive)} of the active parameters lie outside routed experts; a token's experts are drawn evenly and independently`,
+      text: `${percent(sparse.denseShareOfActive)} of the active parameters lie outside routed experts; a token's experts are drawn evenly and independently`,
     });
   }
   return {
@@ -78,7 +82,7 @@ export function typicalArchitecture(parameters: number, activeParameters: number
       layers,
       hiddenSize,
       attentionWidth: hiddenSize,
-      cacheValuesPerToken: 2 * 8 * 128 * layers * (isSparse ? SERVING.sparse.cacheShare : 1),
+      cacheValuesPerToken: 2 * 8 * 128 * layers * (isSparse ? sparse.cacheShare : 1),
       windowCacheValuesPerToken: 0,
       windowTokens: 0,
       stateBytesPerSequence: 0,

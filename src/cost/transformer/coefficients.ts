@@ -22,11 +22,11 @@ export const BAND = {
   unseenDevice: 1.5,
 } as const;
 
-/**
+/*
  * Step time: base + layers·perLayer (+ perSparseLayer) + all-reduces + sequences·perSequence + requests started·perRequest + roofline + cache.
  * Power: floor + memory·(share of the step spent reading) + arithmetic·(share spent multiplying), in units of board power.
  */
-export const SERVING = {
+const FITTED = {
   time: {
     /** s per step: scheduling, sampling. */
     stepSeconds: 1.52e-3,
@@ -69,4 +69,10 @@ export const SERVING = {
     /** Boards hold just under their limit. */
     ceiling: 0.98,
   },
-} as const;
+};
+
+type Constants<T> = { readonly [K in keyof T]: T[K] extends number ? number : Constants<T[K]> };
+
+/** Every constant of the serving model; another set can be passed wherever this is the default, e.g. by a refit. */
+export type ServingConstants = Constants<typeof FITTED>;
+export const SERVING: ServingConstants = FITTED;

@@ -2,7 +2,7 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { Accelerators } from "./accelerator.ts";
 import { cachedValues, isSparse, routedParametersRead, type TransformerArchitecture } from "./architecture.ts";
-import { SERVING } from "./coefficients.ts";
+import { SERVING, type ServingConstants } from "./coefficients.ts";
 
 /** How weights are stored. `mxfp4` leaves what is outside experts in 16 bits, as its published models do. */
 export const WEIGHT_FORMATS = ["bf16", "fp8", "mxfp4", "int4"] as const;
@@ -96,8 +96,8 @@ export function servingStep(
   format: WeightFormat,
   devices: Accelerators,
   load: ServingLoad,
+  { time, reached, power }: ServingConstants = SERVING,
 ): ServingStep {
-  const { time, reached, power } = SERVING;
   const sparse = isSparse(architecture);
   const capacity = requestCapacity(architecture, format, devices, load.meanContext);
   const inFlight = Math.min(load.batch, capacity);
@@ -109,7 +109,8 @@ export function servingStep(
     architecture.layers * (time.layerSeconds + (sparse ? time.sparseLayerSeconds : 0)) +
     inFlight * time.sequenceSeconds +
     started * time.requestSeconds * (architecture.layers / 32);
-  const communication = devices.count > 1 ? allReduces(architecture, devices, inFlight + prefilled) : 0;
+  const communication =
+    devices.count > 1 ? allReduces(architecture, devices, inFlight + prefilled, time.allReduceSeconds) : 0;
 
   const bytes = weightBytes(format, sparse);
   const outsideBytes = bytes.outside * (architecture.parameters - architecture.routedParameters);
@@ -148,8 +149,13 @@ export function servingStep(
 }
 
 /** Two all-reduces a layer: latency grows with the doublings of the ring, payload is the hidden state there and back. */
-function allReduces(architecture: TransformerArchitecture, devices: Accelerators, tokens: number): number {
-  const latency = SERVING.time.allReduceSeconds * Math.log2(devices.count);
+function allReduces(
+  architecture: TransformerArchitecture,
+  devices: Accelerators,
+  tokens: number,
+  secondsEach: number,
+): number {
+  const latency = secondsEach * Math.log2(devices.count);
   const payload = (ACTIVATION_BYTES * tokens * architecture.hiddenSize) / devices.linkBytesPerSecond;
   return 2 * architecture.layers * (latency + payload);
 }
