@@ -145,7 +145,7 @@ function describe(result: LlmFootprint, columns: number): string {
   ];
   const lines = [
     `${size}, ${model.weights}, on ${hardware.count} × ${hardware.name}`,
-    `${plain(Math.floor(load.requestsInFlight))}${flight} requests in flight, ${plain(load.tokensIn)} tokens in${cached}, ${plain(load.tokensOut)} out`,
+    `${plain(Math.floor(load.requestsInFlight))}${flight} request${load.batch === 1 ? "" : "s"} in flight, ${plain(load.tokensIn)} tokens in${cached}, ${plain(load.tokensOut)} out`,
     `boundary: ${result.boundary}, ${COVERS[result.boundary]}`,
     "",
     ...table(rows),
