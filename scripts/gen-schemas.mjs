@@ -10,6 +10,7 @@ const DOCUMENTS = {
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   footprint: ["footprint/footprint-schema.js", "footprintSchema"],
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
+  "llm-footprint": ["footprint/llm-schema.js", "llmFootprintSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
   sci: ["footprint/sci-schema.js", "sciSchema"],
   run: ["pipeline/track/run-schema.js", "runSchema"],

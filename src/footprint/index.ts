@@ -34,3 +34,5 @@ export { amortizedEmbodied, yearsOfLife, type EmbodiedInput, type EmbodiedPart }
 export type { Cost, Embodied, Footprint, GridEmissions, MarketEmissions, WaterUse } from "./footprint-schema.ts";
 export { factorOf, type GridFactor } from "./grid-emissions.ts";
 export type { PriceOf } from "./money.ts";
+export { llmFootprint, type LlmInput } from "./llm.ts";
+export type { Comparability, LlmFootprint } from "./llm-schema.ts";

@@ -1,7 +1,7 @@
 // Energy and latency per token and per request of a served language model; may depend on cost, facts, quantity, errors and its room.
 import { asAccelerators, type Accelerators } from "../cost/transformer/accelerator.ts";
 import { isSparse, typicalArchitecture, type KnownArchitecture } from "../cost/transformer/architecture.ts";
-import { BAND, SERVING_SOURCE } from "../cost/transformer/coefficients.ts";
+import { BAND, FITTED_RANGE, SERVING_SOURCE } from "../cost/transformer/coefficients.ts";
 import { architectureOfConfig } from "../cost/transformer/model-config.ts";
 import {
   servingStep,
@@ -83,7 +83,8 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
   const { architecture } = known;
   const step = servingStep(architecture, format, devices, load);
   const shares = sharesOf(known, format, devices, load, step);
-  const band = bandOf(known, devices);
+  const outside = outsideOfFit(known, devices, load);
+  const band = bandOf(known, devices.isSeen && outside.length === 0);
   const assumptions = unique([
     ...loadAssumptions,
     ...(input.weights === undefined
@@ -97,6 +98,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
     ...known.assumptions,
     ...devices.assumptions,
     ...memoryAssumptions(load, step),
+    ...outside,
     {
       key: "serving.steady-state",
       text: "the server is busy with this batch all the time: idle hours and waiting servers are not in it",
@@ -266,11 +268,30 @@ interface Band {
   readonly latency: number;
 }
 
-function bandOf(known: KnownArchitecture, devices: Accelerators): Band {
+function bandOf(known: KnownArchitecture, isSeen: boolean): Band {
   const { energy, latency } = known.isComplete ? BAND.withConfig : BAND.sizesOnly;
-  const wider = devices.isSeen ? 1 : BAND.unseenDevice;
+  const wider = isSeen ? 1 : BAND.unseen;
   return { energy: energy * wider, latency: latency * wider };
 }
+
+/** One assumption that names every size and load beyond the runs of the fit; a fifth beyond is still taken as inside. */
+function outsideOfFit({ architecture }: KnownArchitecture, devices: Accelerators, load: ServingLoad): Assumption[] {
+  const spans: [name: string, value: number, span: readonly [number, number]][] = [
+    ["parameters", architecture.parameters, FITTED_RANGE.parameters],
+    ["requests in flight", load.batch, FITTED_RANGE.batch],
+    ["tokens in the context", load.meanContext, FITTED_RANGE.meanContext],
+    ["devices", devices.count, FITTED_RANGE.devices],
+  ];
+  const beyond = spans.filter(([, value, [low, high]]) => value < low / 1.2 || value > high * 1.2);
+  if (beyond.length === 0) return [];
+  const list = beyond.map(
+    ([name, value, [low, high]]) => `${short(value)} ${name} (runs of the fit: ${short(low)} to ${short(high)})`,
+  );
+  return [{ key: "fit.outside", text: `extrapolated, with a wider interval: ${list.join(", ")}` }];
+}
+
+const short = (value: number): string =>
+  value >= 1e6 ? `${Number((value / 1e9).toPrecision(3))}e9` : formatCount(value);
 
 /** Power errs less than time: measured power lay within a factor 1.6 of the model's in 95 % of the runs. */
 const powerWidth = (band: Band): number => Math.min(1.6, band.energy);

@@ -14,12 +14,21 @@ export const CROSS_VALIDATION = {
   withConfig: { energy: { median: 1.16, p95: 1.73 }, latency: { median: 1.2, p95: 2.06 } },
 } as const;
 
+/** What the runs of the fit spanned. */
+export const FITTED_RANGE = {
+  parameters: [8e9, 671e9],
+  batch: [8, 4096],
+  /** Tokens in the context on average. */
+  meanContext: [400, 6500],
+  devices: [1, 8],
+} as const;
+
 /** Half-widths of the printed 95 % intervals, as a factor: the p95 fold above, rounded up. */
 export const BAND = {
   sizesOnly: { energy: 2, latency: 2.3 },
   withConfig: { energy: 1.8, latency: 2.1 },
-  /** Factor on top for devices that no measured run in the fit used; a judgement, not a measurement. */
-  unseenDevice: 1.5,
+  /** Factor on top for devices that no measured run in the fit used, and for loads outside `FITTED_RANGE`; a judgement. */
+  unseen: 1.5,
 } as const;
 
 /*

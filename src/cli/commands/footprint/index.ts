@@ -5,10 +5,11 @@ import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import type { FootprintFlags } from "./input.ts";
+import { registerFootprintLlm } from "./llm.ts";
 import { registerSci } from "./sci.ts";
 
 /** Sub-verbs, each from a file of its own: `(footprint) => void footprint.command("llm")…`. */
-const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci];
+const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci, registerFootprintLlm];
 
 // Written out, because their module loads what `--help` must not.
 const BOUNDARIES = ["accelerator", "node", "IT", "facility"];
