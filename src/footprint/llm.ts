@@ -189,7 +189,7 @@ function architectureOf({ parameters, activeParameters, config }: LlmInput): Kno
 
 function formatOf({ weights = USUAL.weights }: LlmInput): WeightFormat {
   if (WEIGHT_FORMATS.includes(weights)) return weights;
-  throw new LightfootError("E_USAGE", `'${String(weights)}' is no weight format`, {
+  throw new LightfootError("E_USAGE", `'${weights as string}' is no weight format`, {
     hint: `Choose from ${WEIGHT_FORMATS.join(", ")}.`,
   });
 }
@@ -314,7 +314,7 @@ const chainOf = (part: Figure, factors?: Partial<BoundaryFactors>): BoundedEnerg
 
 function raise(part: Figure, boundary: EnergyBoundary, factors?: Partial<BoundaryFactors>): Figure {
   if (!ENERGY_BOUNDARIES.includes(boundary)) {
-    throw new LightfootError("E_USAGE", `'${String(boundary)}' is no boundary of an energy`, {
+    throw new LightfootError("E_USAGE", `'${boundary as string}' is no boundary of an energy`, {
       hint: `Choose from ${ENERGY_BOUNDARIES.join(", ")}.`,
     });
   }
