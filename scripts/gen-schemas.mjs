@@ -14,6 +14,11 @@ const DOCUMENTS = {
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],
   sci: ["footprint/sci-schema.js", "sciSchema"],
   run: ["pipeline/track/run-schema.js", "runSchema"],
+  "ledger-compacted": ["ledger/documents-schema.js", "ledgerCompactionSchema"],
+  "ledger-list": ["ledger/documents-schema.js", "ledgerListSchema"],
+  "ledger-query": ["ledger/documents-schema.js", "ledgerQuerySchema"],
+  "ledger-run": ["ledger/documents-schema.js", "ledgerRunSchema"],
+  "ledger-verification": ["ledger/verify-schema.js", "verificationSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

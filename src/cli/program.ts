@@ -7,6 +7,7 @@ import { registerAnalyze } from "./commands/analyze.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
+import { registerLedger } from "./commands/ledger/index.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { registerTrack } from "./commands/track.ts";
 
@@ -20,6 +21,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerVerify,
   registerSimulate,
   registerTrack,
+  registerLedger,
 ];
 
 /** The whole program. */

@@ -2,6 +2,7 @@
 // its room.
 import { existsSync } from "node:fs";
 import { LightfootError } from "../errors/index.ts";
+import { loadDuckDb } from "./duckdb.ts";
 import type { Table, TableColumn } from "./table.ts";
 
 /**
@@ -12,7 +13,7 @@ import type { Table, TableColumn } from "./table.ts";
  */
 export async function readParquet(file: string): Promise<Table> {
   if (!existsSync(file)) throw new LightfootError("E_FILE_NOT_FOUND", `there is no file ${file}`, { where: { file } });
-  const { DuckDBInstance } = await loadEngine();
+  const { DuckDBInstance } = await loadDuckDb();
   const instance = await DuckDBInstance.create(":memory:");
   const connection = await instance.connect();
   try {
@@ -30,17 +31,6 @@ export async function readParquet(file: string): Promise<Table> {
   } finally {
     connection.closeSync();
     instance.closeSync();
-  }
-}
-
-async function loadEngine(): Promise<typeof import("@duckdb/node-api")> {
-  try {
-    return await import("@duckdb/node-api");
-  } catch (cause) {
-    throw new LightfootError("E_DEPENDENCY", "DuckDB, which reads Parquet, does not load here", {
-      hint: "npm install @duckdb/node-api",
-      cause,
-    });
   }
 }
 

@@ -8,9 +8,13 @@ export const LEDGER_FOLDER = ".lightfoot";
 
 const FILE = ".jsonl";
 const HEAD = ".head";
+const PARQUET = ".parquet";
+const RECEIPT = ".parquet.json";
 
 export const filePath = (folder: string, writer: string): string => join(folder, `${writer}${FILE}`);
 export const headPath = (folder: string, writer: string): string => join(folder, `${writer}${HEAD}`);
+export const parquetPath = (folder: string, writer: string): string => join(folder, `${writer}${PARQUET}`);
+export const receiptPath = (folder: string, writer: string): string => join(folder, `${writer}${RECEIPT}`);
 
 /**
  * The name of a writer's file: time first, so that names sort by age; then host, process and a random part.

@@ -1,0 +1,85 @@
+// What a run has used so far, in the one shape that all metric exporters write from; may depend on quantity and documents.
+import { worstMethod, METHODS, type Method } from "../../quantity/figure.ts";
+import type { LedgerRunDetail } from "../documents-schema.ts";
+
+export interface DomainTelemetry {
+  readonly id: string;
+  readonly label: string;
+  readonly kind: string;
+  readonly device?: string;
+  readonly method: Method;
+  readonly countsTowardsTotal: boolean;
+  /** Since the run began; null when it is not known, which is not 0. */
+  readonly energyJoules: number | null;
+  readonly powerWatts: number | null;
+  readonly gapSeconds: number;
+}
+
+/** A sum since the run began, and how it is known. */
+export interface Total {
+  readonly value: number;
+  readonly method: Method;
+}
+
+/** A run as a meter or the ledger knows it; `track` fills it from its live state, `telemetryOf` from the ledger. */
+export interface RunTelemetry {
+  readonly run: string;
+  readonly verb: string;
+  readonly title: string;
+  readonly host: string;
+  readonly version: string;
+  /** Wall clock at the start, seconds since 1970. */
+  readonly startedAtSeconds: number;
+  /** By a clock that never goes backwards. */
+  readonly elapsedSeconds: number;
+  readonly domains: readonly DomainTelemetry[];
+  /** What the run itself is charged with; joules. Null when nothing is known. */
+  readonly energy: Total | null;
+  /** Grams CO2e. */
+  readonly emissions: Total | null;
+  /** Liters. */
+  readonly water: Total | null;
+  readonly money: (Total & { readonly currency: string }) | null;
+}
+
+const isMethod = (text: string): text is Method => (METHODS as readonly string[]).includes(text);
+
+/** Time of the last reading: the start plus the steady clock, so that it never lies before the start. */
+export const lastAtSeconds = ({ startedAtSeconds, elapsedSeconds }: RunTelemetry): number =>
+  startedAtSeconds + elapsedSeconds;
+
+/** A run of the ledger. Figures of the run itself are `energy` (J), `emissions` (gCO2e), `water` (L) and `money`. */
+export function telemetryOf(run: LedgerRunDetail): RunTelemetry {
+  const domains = run.domains.map((domain): DomainTelemetry => ({
+    id: domain.domain,
+    label: domain.label,
+    kind: domain.kind,
+    ...(domain.device === null ? {} : { device: domain.device }),
+    method: isMethod(domain.method) ? domain.method : "assumed",
+    countsTowardsTotal: domain.countsTowardsTotal,
+    energyJoules: domain.energyJoules,
+    powerWatts: domain.lastPowerWatts,
+    gapSeconds: domain.gapSeconds,
+  }));
+  const total = (name: string, unit: RegExp) => {
+    const found = run.figures.find((entry) => entry.subject === null && entry.name === name)?.figure;
+    return found !== undefined && unit.test(found.unit) ? found : null;
+  };
+  const money = total("money", /^[A-Z]{3}$/);
+  const counted = domains.filter(({ countsTowardsTotal }) => countsTowardsTotal).map(({ method }) => method);
+  const sampled = run.sampledJoules === null ? null : { value: run.sampledJoules, method: worstMethod(counted) };
+  return {
+    run: run.run,
+    verb: run.verb,
+    title: run.title,
+    host: run.host,
+    version: run.version,
+    startedAtSeconds: Date.parse(run.at) / 1000,
+    elapsedSeconds: run.elapsedSeconds ?? 0,
+    domains,
+    energy: total("energy", /^J$/) ?? sampled,
+    emissions: total("emissions", /^gCO2e$/),
+    water: total("water", /^L$/),
+    money: money === null ? null : { ...money, currency: money.unit },
+  };
+}
