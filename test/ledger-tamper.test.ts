@@ -32,7 +32,7 @@ beforeAll(() => {
     writeRun(writer, count);
     writer.close();
   }
-  [first] = readdirSync(good).filter((name) => name.endsWith(".jsonl"));
+  first = readdirSync(good).find((name) => name.endsWith(".jsonl")) ?? "";
   bytes = readFileSync(join(good, first));
   folder = join(base, "tampered");
 });
