@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { formatCount, formatNumber } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
 import { formatTable } from "../../terminal-table.ts";
-import type { LedgerFlags } from "./index.ts";
+import type { LedgerFlags } from "./open.ts";
 
 const STATES = {
   compacted: "compacted",

@@ -8,8 +8,7 @@ import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { RunTelemetry } from "../../../ledger/export/telemetry.ts";
 import { formatCount } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
-import type { LedgerFlags } from "./index.ts";
-import { withLedger } from "./open.ts";
+import { withLedger, type LedgerFlags } from "./open.ts";
 
 export const EXPORT_FORMATS = ["csv", "parquet", "prometheus", "otlp", "codecarbon", "grafana"] as const;
 

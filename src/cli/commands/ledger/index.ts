@@ -69,7 +69,3 @@ export function registerLedger(program: Command): void {
     ],
   );
 }
-
-export interface LedgerFlags {
-  readonly ledger: string;
-}

@@ -2,6 +2,11 @@
 import type { LedgerQuery } from "../../../ledger/query.ts";
 import type { ActionContext } from "../../action.ts";
 
+/** The option that every sub-verb takes. */
+export interface LedgerFlags {
+  readonly ledger: string;
+}
+
 /** Runs `work` on the ledger's tables. */
 export async function withLedger<T>(
   context: ActionContext,

@@ -3,8 +3,7 @@ import type { LedgerRun, LedgerRunDetail } from "../../../ledger/documents-schem
 import { formatCount, formatFigure, formatNumber } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
 import { formatTable } from "../../terminal-table.ts";
-import type { LedgerFlags } from "./index.ts";
-import { printable, withLedger } from "./open.ts";
+import { printable, withLedger, type LedgerFlags } from "./open.ts";
 
 export async function list(context: ActionContext, flags: LedgerFlags): Promise<void> {
   const { listRuns } = await import("../../../ledger/runs.ts");

@@ -2,8 +2,7 @@
 import type { Cell } from "../../../ledger/query.ts";
 import type { ActionContext } from "../../action.ts";
 import { formatTable } from "../../terminal-table.ts";
-import type { LedgerFlags } from "./index.ts";
-import { printable, withLedger } from "./open.ts";
+import { printable, withLedger, type LedgerFlags } from "./open.ts";
 
 export async function sql(context: ActionContext, statement: string, flags: LedgerFlags): Promise<void> {
   const found = await withLedger(context, flags.ledger, async (query) => ({

@@ -4,7 +4,7 @@ import type { Verification } from "../../../ledger/verify-schema.ts";
 import { formatCount } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
 import { formatTable } from "../../terminal-table.ts";
-import type { LedgerFlags } from "./index.ts";
+import type { LedgerFlags } from "./open.ts";
 
 export async function verify(context: ActionContext, flags: LedgerFlags): Promise<void> {
   const { verifyLedger } = await import("../../../ledger/verify.ts");
