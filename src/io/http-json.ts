@@ -28,7 +28,9 @@ export interface JsonRequest {
 }
 
 const TIMEOUT_SECONDS = 30;
-const WAITS_SECONDS = [1, 2, 4] as const;
+/** Between attempts, when the service answers that it is busy; when it cannot be reached at all, one more try must do. */
+const BUSY_WAITS_SECONDS: readonly number[] = [1, 2, 4];
+const UNREACHED_WAITS_SECONDS: readonly number[] = [1];
 /** A service that asks for more patience than this is told of, not waited for. */
 const LONGEST_WAIT_SECONDS = 60;
 const MOST_CHARACTERS = 64 * 2 ** 20;
@@ -37,7 +39,8 @@ const TRY_AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
 /**
  * Gets one JSON document.
  *
- * Up to four attempts: after 429, 5xx and lost connections it waits 1, 2, 4 seconds, or as long as `Retry-After` says.
+ * Up to four attempts: after 429 and 5xx it waits 1, 2, 4 seconds, or as long as `Retry-After` says; a service that cannot
+ * be reached is tried twice.
  * Redirects are not followed, since they would carry credentials to another host; plain http is for this machine only.
  *
  * @throws LightfootError E_CREDENTIALS on 401 and 403, E_NETWORK for everything else that fails, E_INTERRUPTED on `signal`
@@ -47,7 +50,7 @@ export async function getJson(request: JsonRequest, port: HttpPort = systemHttp)
   for (let attempt = 0; ; attempt++) {
     const outcome = await attemptOnce(url, request, port);
     if (outcome.kind === "answer") return parseAnswer(outcome.text, request, url);
-    const planned = WAITS_SECONDS[attempt];
+    const planned = (outcome.wasReached ? BUSY_WAITS_SECONDS : UNREACHED_WAITS_SECONDS)[attempt];
     const wait = Math.max(outcome.retryAfterSeconds ?? 0, planned ?? 0);
     if (!outcome.isTransient || planned === undefined || wait > LONGEST_WAIT_SECONDS) throw outcome.error;
     try {
@@ -64,6 +67,8 @@ type Outcome =
       readonly kind: "failure";
       readonly error: LightfootError;
       readonly isTransient: boolean;
+      /** False when no answer came at all. */
+      readonly wasReached: boolean;
       readonly retryAfterSeconds?: number;
     };
 
@@ -87,7 +92,7 @@ async function attemptOnce(url: URL, request: JsonRequest, port: HttpPort): Prom
     const reason = timeout.aborted
       ? `did not answer within ${TIMEOUT_SECONDS} s`
       : `cannot be reached: ${reasonOf(cause)}`;
-    return failed(networkError(request, url, reason, cause), true);
+    return { kind: "failure", error: networkError(request, url, reason, cause), isTransient: true, wasReached: false };
   }
 }
 
@@ -95,6 +100,7 @@ const failed = (error: LightfootError, isTransient: boolean, retryAfterSeconds?:
   kind: "failure",
   error,
   isTransient,
+  wasReached: true,
   retryAfterSeconds,
 });
 
