@@ -45,7 +45,7 @@ describe("lightfoot footprint sci", () => {
   it("prints terms, score and a statement, and the document under --json, which verify finds right", async () => {
     const told = await sci([...FULL, "--intensity", "400gCO2e/kWh"]);
     expect(told).toMatchObject({ exit: 0, stderr: "" });
-    expect(told.stdout.replaceAll("\u202f", " ")).toContain("5.2 gCO2e per request");
+    expect(told.stdout.replaceAll("\u202f", " ")).toMatch(/SCI per request +5\.2 gCO2e +declared +C \/ R\n/);
     const json = await sci([...FULL, "--intensity", "881.849lb/MWh", "--json", "--strict"]);
     expect(json.exit).toBe(0);
     expect(document(json)).toMatchObject({ schema: "lightfoot.sci/1", assumptions: [] });

@@ -193,8 +193,17 @@ describe("integrateEmissions", () => {
     }
   });
 
-  it("gives 0 g for no energy", () => {
-    expect(integrateEmissions(energyOf([]), hourly([100])).emissions.value).toBe(0);
+  it("gives 0 g for no energy, at the intensity of the time", () => {
+    const mean = (pieces: Parameters<typeof energyOf>[0], fallback?: IntensitySeries) => {
+      const { emissions, intensity } = integrateEmissions(energyOf(pieces), hourly([100, 400]), { fallback });
+      expect(emissions.value).toBe(0);
+      return intensity.value;
+    };
+    expect(mean([])).toBe(250);
+    expect(mean([[0, 5400, 0]])).toBeCloseTo(200, 9);
+    expect(mean([[0, 0, 0]])).toBe(100);
+    expect(mean([[3600, 10_800, 0]])).toBeCloseTo(400, 9);
+    expect(mean([[3600, 10_800, 0]], yearly(600))).toBeCloseTo(500, 9);
   });
 });
 

@@ -5,6 +5,7 @@ import { figure, multiply, worstMethod, type Assumption, type Figure } from "../
 import {
   formatInstant,
   stepAt,
+  timeMeanGramsPerKwh,
   type IntensityKind,
   type IntensityScope,
   type IntensitySeries,
@@ -81,17 +82,22 @@ export function integrateEmissions(
     filled: new Sum(),
     filledWeighted: new Sum(),
   };
+  // No energy emits nothing, at an intensity all the same: then time is the weight.
+  const isIdle = energy.total.value === 0;
   for (let at = 0; at < energy.energyJoules.length; at++) {
-    const joules = energy.energyJoules[at];
-    if (joules === 0) continue;
     const [from, to] = [energy.startSeconds[at], energy.endSeconds[at]];
+    const joules = isIdle ? to - from || 1 : energy.energyJoules[at];
+    if (joules === 0) continue;
     const share = main.over(from, to);
     sums.covered.add(joules * share.covered);
     sums.estimated.add(joules * share.estimated);
     sums.weighted.add(joules * share.weighted);
     for (const [start, end] of main.gaps(from, to)) {
       const piece = to === from ? joules : (joules * (end - start)) / (to - from);
-      if (other === undefined || other.gaps(start, end).length > 0) throw uncovered(start, end, fallback !== undefined);
+      if (other === undefined || other.gaps(start, end).length > 0) {
+        if (isIdle) continue;
+        throw uncovered(start, end, fallback !== undefined);
+      }
       sums.filled.add(piece);
       sums.filledWeighted.add(piece * other.over(start, end).weighted);
     }
@@ -105,7 +111,7 @@ export function integrateEmissions(
   });
 }
 
-/** Joules under the series and under the fallback; `weighted` in J · gCO2e/kWh. */
+/** Joules (seconds when there are none) under the series and under the fallback; `weighted` in J · gCO2e/kWh. */
 interface Sums {
   readonly covered: number;
   readonly estimated: number;
@@ -126,7 +132,7 @@ function conclude(
   const used = filling === undefined ? [series] : [series, filling];
   const mean = (end: (of: IntensitySeries) => number): number => {
     const total = sums.weighted * end(series) + (filling === undefined ? 0 : sums.filledWeighted * end(filling));
-    return joules === 0 ? 0 : total / joules;
+    return joules === 0 ? timeMeanGramsPerKwh(series) * end(series) : total / joules;
   };
   const intensity = figure({
     value: mean(() => 1),
@@ -175,7 +181,9 @@ function uncovered(start: number, end: number, hasFallback: boolean): LightfootE
   return new LightfootError(
     "E_SERIES",
     `the intensity ${hasFallback ? "series and its fallback have" : "series has"} no value from ${from} to ${to}, when energy was used`,
-    { hint: "Give a series that covers the run, or --where for a yearly average that fills the gap." },
+    {
+      hint: "Give a series that covers the run, or --where with the same kind and scope (--kind, --scope), whose yearly average fills the gap.",
+    },
   );
 }
 

@@ -24,7 +24,7 @@ export const CONSUMER_UNITS: readonly AiUnit[] = [
   { name: "image", other: ["images"], use: "image generation" },
   { name: "second", other: ["seconds", "s"], use: "video generation, speech recognition" },
   { name: "inference", other: ["inferences", "prediction"], use: "classical machine learning" },
-  { name: "workflow", other: ["workflows", "execution", "run"], use: "agents: one run with all calls it triggers" },
+  { name: "workflow", other: ["workflows", "execution"], use: "agents: one run with all calls it triggers" },
   { name: "page", other: ["pages"], use: "OCR and document analysis" },
   { name: "character", other: ["characters"], use: "machine translation, text to speech" },
 ];

@@ -160,8 +160,8 @@ function statementOf(told: Told): string {
   const scope = told.intensityScope === "undeclared" ? "" : `, ${told.intensityScope}`;
   const sentences = [
     `The Software Carbon Intensity of ${who}${when} is ${formatFigure(readable.figure)} per ${perWhat(functionalUnit, readable.multiple)}.`,
-    `ISO/IEC 21031:2024, SCI = ((E · I) + M) / R, with E = ${formatFigure(told.energy)}, I = ${formatFigure(told.intensity)}` +
-      ` (location-based, ${told.intensityKind}${scope}), M = ${formatFigure(told.embodied)} and R = ${formatAmount(told.units)} ${told.units === 1 ? shownUnit(functionalUnit) : plural(functionalUnit)}.`,
+    `ISO/IEC 21031:2024, SCI = ((E · I) + M) / R, with E = ${formatFigure(told.energy)} (${told.energy.method}), I = ${formatFigure(told.intensity)}` +
+      ` (${told.intensity.method}; location-based, ${told.intensityKind}${scope}), M = ${formatFigure(told.embodied)} (${told.embodied.method}) and R = ${formatAmount(told.units)} ${told.units === 1 ? shownUnit(functionalUnit) : plural(functionalUnit)}.`,
     "No certificate, power purchase agreement or offset lowers it.",
   ];
   if (told.boundary !== null) sentences.push(`Boundary: ${told.boundary}.`);

@@ -161,7 +161,7 @@ describe("sciDocument", () => {
     const { statement } = sciDocument({ ...request, subject: "chat v2", period: "November 2026" });
     expect(statement.replaceAll("\u202f", " ")).toBe(
       "The Software Carbon Intensity of chat v2 (November 2026) is 6.0 (5.5…6.5) gCO2e per request. ISO/IEC 21031:2024, SCI = ((E · I) + M) / R, " +
-        "with E = 12.5 (11.3…13.8) kWh, I = 400 gCO2e/kWh (location-based, average, life-cycle), M = 1 kgCO2e and R = 1,000 requests. " +
+        "with E = 12.5 (11.3…13.8) kWh (declared), I = 400 gCO2e/kWh (declared; location-based, average, life-cycle), M = 1 kgCO2e (declared) and R = 1,000 requests. " +
         "No certificate, power purchase agreement or offset lowers it. Boundary: inference servers, gateway.",
     );
   });

@@ -17,6 +17,7 @@ import {
   sourceOf,
   type IntensityFlags,
 } from "../../intensity-options.ts";
+import { formatTable } from "../../terminal-table.ts";
 import { wrapText } from "../../wrap-text.ts";
 
 interface SciFlags extends IntensityFlags {
@@ -290,23 +291,29 @@ async function declaredIntensity(text: string, kind: IntensityFlags["kind"]): Pr
   });
 }
 
-const formatAmount = ({ units, functionalUnit }: SciDocument): string =>
-  `${units < 1e15 ? formatNumber(units, "1", 15) : units.toExponential()}  (${functionalUnit})`;
+const formatAmount = ({ units }: SciDocument): string => (units < 1e15 ? formatNumber(units, "1", 15) : String(units));
 
 function describe(document: SciDocument, per: string, columns: number): string {
   const { readableScore, ai } = document;
-  const kind = `location-based, ${document.intensityKind}${document.intensityScope === "undeclared" ? "" : `, ${document.intensityScope}`}`;
-  const facts: [string, string][] = [
-    ["SCI", `${formatFigure(readableScore.figure)} per ${per}`],
-    ["E  energy", formatFigure(document.energy)],
-    ["I  intensity", `${formatFigure(document.intensity)}  (${kind})`],
-    ["O  operational, E · I", formatFigure(document.operational)],
-    ["M  embodied", formatFigure(document.embodied)],
-    ["C  carbon, O + M", formatFigure(document.total)],
-    ["R  functional units", formatAmount(document)],
+  const scope = document.intensityScope === "undeclared" ? "" : `, ${document.intensityScope}`;
+  const rows: [name: string, part: Figure, from: string][] = [
+    [`SCI per ${per}`, readableScore.figure, "C / R"],
+    ["E  energy", document.energy, ""],
+    ["I  intensity", document.intensity, `location-based, ${document.intensityKind}${scope}`],
+    ["O  operational", document.operational, "E · I"],
+    ["M  embodied", document.embodied, ""],
+    ["C  carbon", document.total, "O + M"],
   ];
-  const width = Math.max(...facts.map(([name]) => name.length));
-  const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+  const lines = [
+    formatTable(
+      [{ title: "" }, { title: "figure" }, { title: "known" }, { title: "from" }],
+      [
+        ...rows.map(([name, part, from]) => [name, formatFigure(part), part.method, from]),
+        ["R  functional units", formatAmount(document), "", document.functionalUnit],
+      ],
+      columns,
+    ),
+  ];
   if (ai !== null) {
     lines.push("", `SCI for AI, ${ai.persona} persona: ${ai.stages}`);
     for (const { component, isCounted, isRequired } of ai.boundary) {
