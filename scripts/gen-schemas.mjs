@@ -19,6 +19,7 @@ const DOCUMENTS = {
   "ledger-query": ["ledger/documents-schema.js", "ledgerQuerySchema"],
   "ledger-run": ["ledger/documents-schema.js", "ledgerRunSchema"],
   "ledger-verification": ["ledger/verify-schema.js", "verificationSchema"],
+  facts: ["facts/facts-schema.js", "factsSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

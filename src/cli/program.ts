@@ -10,6 +10,7 @@ import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerLedger } from "./commands/ledger/index.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { registerTrack } from "./commands/track.ts";
+import { registerFacts } from "./commands/facts.ts";
 
 /** Each verb's module is light: what is heavy is imported inside its action, so that `--help` answers at once. */
 const VERBS: readonly ((program: Command) => void)[] = [
@@ -17,6 +18,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerAnalyze,
   registerEvaluate,
   registerTrain,
+  registerFacts,
   registerFootprint,
   registerVerify,
   registerSimulate,

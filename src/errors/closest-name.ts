@@ -25,15 +25,33 @@ export function closestName(word: string, names: readonly string[]): string | un
  * @example suggestNames("h100", ids) // ["nvidia-h100-pcie-80gb", …]
  */
 export function suggestNames(asked: string, names: readonly string[], limit = 4): string[] {
-  const parts = asked
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
-    .filter((part) => part !== "");
-  const containing = names.filter((name) => parts.length > 0 && parts.every((part) => name.includes(part)));
-  if (containing.length > 0) return containing.sort((left, right) => left.length - right.length).slice(0, limit);
+  const parts = partsOf(asked);
+  const containing = namesWith(parts, names);
+  if (containing.length > 0) return containing.slice(0, limit);
+  // "nvida-h100": each part that no name has gives way to the nearest that one has.
+  const known = [...new Set(names.flatMap(partsOf))];
+  const corrected = parts.map((part) =>
+    known.some((other) => other.includes(part)) ? part : closestName(part, known),
+  );
+  const near = corrected.every((part) => part !== undefined) ? namesWith(corrected, names).slice(0, limit) : [];
+  if (near.length > 0) return near;
   const closest = closestName(asked, names);
   return closest === undefined ? [] : [closest];
 }
+
+const partsOf = (name: string): string[] =>
+  name
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((part) => part !== "");
+
+/** Names that contain every part, shortest first. */
+const namesWith = (parts: readonly string[], names: readonly string[]): string[] =>
+  parts.length === 0
+    ? []
+    : names
+        .filter((name) => parts.every((part) => name.toLowerCase().includes(part)))
+        .sort((left, right) => left.length - right.length);
 
 /** Optimal string alignment distance. */
 function editDistance(left: string, right: string): number {

@@ -163,9 +163,6 @@ export function emberAverage(iso3: string, year: number): GridIntensity | undefi
   };
 }
 
-/** No plant emits more directly than this per kWh; what the source has above it (18,811 once) is an error of the source. */
-const HIGHEST_DIRECT = 2000;
-
 /**
  * Marginal factor of a country from the harmonized IFI data set: what one kWh more emits, CO2 alone.
  *
@@ -174,7 +171,7 @@ const HIGHEST_DIRECT = 2000;
 export function marginalFactor(iso3: string): GridIntensity | undefined {
   const { data: factors, year } = co2().marginalIntensity;
   const value = Object.hasOwn(factors, iso3) ? Number(factors[iso3]) : Number.NaN;
-  if (!(value > 0 && value <= HIGHEST_DIRECT)) return undefined;
+  if (!(value > 0)) return undefined;
   return {
     figure: spread(value, 1.5, `UNFCCC IFI harmonized grid factors, ${iso3}, ${year}, via ${PACKAGE}`),
     year: Number(year),

@@ -3,8 +3,8 @@ import { suggestNames } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { describeThisMachine, type MachineDescription } from "../io/machine.ts";
 import { figure, type Assumption, type Figure, type Method } from "../quantity/figure.ts";
+import { accelerators, type AcceleratorRow } from "./accelerator-table.ts";
 import { cpuParts, matchCpu, type CpuPart, type Microarchitecture } from "./cpu.ts";
-import { readTable } from "./table.ts";
 
 /** Number types a device has a peak rate for. `tf32` multiplies float32 operands with 10-bit mantissas. */
 export type PeakType = "float32" | "tf32" | "float16" | "bfloat16" | "float8" | "float4" | "int8" | "int4";
@@ -30,34 +30,6 @@ export interface HardwareProfile {
   readonly linkBandwidth?: Figure;
   readonly note?: string;
 }
-
-interface AcceleratorRow {
-  readonly id: string;
-  readonly name: string;
-  readonly vendor: string;
-  readonly kind: string;
-  readonly architecture: string;
-  readonly year: number | null;
-  readonly power_w: number | null;
-  readonly memory_gb: number | null;
-  readonly bandwidth_gbs: number | null;
-  readonly float32_tflops: number | null;
-  readonly tf32_tflops: number | null;
-  readonly float16_tflops: number | null;
-  readonly bfloat16_tflops: number | null;
-  readonly float8_tflops: number | null;
-  readonly float4_tflops: number | null;
-  readonly int8_tops: number | null;
-  readonly int4_tops: number | null;
-  readonly link: string | null;
-  readonly link_gbs_bidirectional: number | null;
-  readonly source: string;
-  readonly agrees: readonly string[];
-  readonly differs: Readonly<Record<string, number>>;
-  readonly note: string | null;
-}
-
-const accelerators = () => readTable<AcceleratorRow>("hardware/accelerators");
 
 /** The machine that runs this program, as a device. */
 const THIS_MACHINE = "cpu:this";

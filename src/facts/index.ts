@@ -10,6 +10,14 @@ export {
   type PeakType,
 } from "./hardware.ts";
 export {
+  embodiedIncludesHost,
+  embodiedOfDevice,
+  embodiedOfMemoryPerGigabyte,
+  embodiedOfServer,
+  embodiedOfStoragePerGigabyte,
+  type ServerParts,
+} from "./embodied.ts";
+export {
   comparableIntensities,
   electricityMapsYears,
   incomparable,
@@ -19,3 +27,4 @@ export {
 export { hourlyShape, zonesWithShape, type IntensityShape } from "./intensity-shape.ts";
 export { findPlace, listPlaces, type Place, type PlaceKind, type PlaceListing } from "./place.ts";
 export { carbonPrice, electricityPrice, gpuHourPrices, launchPrice, priceAsOf, type Price } from "./prices.ts";
+export { searchFacts, showFact, type SearchOptions } from "./search.ts";

@@ -22,19 +22,26 @@ export const nameKey = (text: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, " ")
     .trim();
 
-/** Names in daily use that the tables spell otherwise. */
+/** Names in daily use that neither the tables nor Unicode's list of regions has. */
 const DAILY_NAMES: Readonly<Record<string, readonly string[]>> = {
-  US: ["USA", "America", "United States"],
-  GB: ["UK", "Great Britain", "Britain", "United Kingdom"],
-  KR: ["South Korea", "Korea"],
-  CZ: ["Czech Republic", "Czechia"],
+  US: ["USA", "America"],
+  GB: ["UK", "Great Britain", "Britain"],
+  KR: ["Korea"],
+  CZ: ["Czech Republic"],
   AE: ["UAE", "Emirates"],
   NL: ["Holland", "The Netherlands"],
-  TR: ["Turkey", "Turkiye"],
-  RU: ["Russia", "Russian Federation"],
-  VN: ["Vietnam", "Viet Nam"],
+  TR: ["Turkey"],
+  RU: ["Russian Federation"],
   CI: ["Ivory Coast"],
 };
+
+const REGION_NAMES = ["en", "zh"].map((language) => new Intl.DisplayNames(language, { type: "region" }));
+
+/** A country as English and Chinese call it: the tables' own spelling is one of several. */
+const countryAliases = (iso2: string): string[] => [
+  ...REGION_NAMES.flatMap((names) => names.of(iso2) ?? []),
+  ...(DAILY_NAMES[iso2] ?? []),
+];
 
 function build(): PlaceEntry[] {
   const countryNames = new Map(countries().rows.map((row) => [row.iso2, row]));
@@ -42,14 +49,14 @@ function build(): PlaceEntry[] {
   const entries: PlaceEntry[] = [{ id: "world", name: "World", kind: "world", aliases: ["WORLD", "global"] }];
   for (const { iso2, iso3, name } of countries().rows) {
     const zoneName = zones.get(iso2);
-    const aliases = [iso3, ...(zoneName === undefined ? [] : [zoneName]), ...(DAILY_NAMES[iso2] ?? [])];
+    const aliases = [iso3, ...(zoneName === undefined ? [] : [zoneName]), ...countryAliases(iso2)];
     entries.push({ id: iso2, name, kind: "country", countryCode: iso2, aliases });
   }
   for (const [zone, name] of zones) {
     if (countryNames.has(zone)) continue;
     const countryCode = zone.slice(0, 2);
     const kind = zone.includes("-") ? "grid-zone" : "country";
-    entries.push({ id: zone, name, kind, countryCode, aliases: kind === "country" ? (DAILY_NAMES[zone] ?? []) : [] });
+    entries.push({ id: zone, name, kind, countryCode, aliases: kind === "country" ? countryAliases(zone) : [] });
   }
   for (const { key, name } of egridSubregions().rows) {
     entries.push({ id: `egrid:${key}`, name, kind: "grid-subregion", countryCode: "US", aliases: [] });

@@ -53,11 +53,9 @@ export interface FleetValue {
   readonly basis: string;
 }
 
-export interface ResourceRow {
+export interface GridWaterRow {
   readonly iso3: string;
   readonly water_l_per_kwh: number;
-  readonly primary_energy_mj_per_kwh: number | null;
-  readonly adpe_kgsbeq_per_kwh: number | null;
 }
 
 export interface UsStateRow {
@@ -74,5 +72,5 @@ export const cloudRegions = () =>
   readTable<CloudRegionRow>("places/cloud-regions") as Table<CloudRegionRow> & {
     readonly fleet: readonly FleetValue[];
   };
-export const gridResources = () => readTable<ResourceRow>("places/grid-resources");
+export const gridWater = () => readTable<GridWaterRow>("places/grid-water");
 export const usStates = () => readTable<UsStateRow>("places/us-states");

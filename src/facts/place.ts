@@ -12,7 +12,7 @@ import {
   type GridIntensity,
 } from "./grid-intensity.ts";
 import { nameKey, placeIndex, type PlaceEntry, type PlaceKind } from "./place-index.ts";
-import { chinaAreas, cloudRegions, countries, egridSubregions, gridResources, usStates } from "./place-tables.ts";
+import { chinaAreas, cloudRegions, countries, egridSubregions, gridWater, usStates } from "./place-tables.ts";
 import { electricityPrice, type Price } from "./prices.ts";
 
 export type { GridIntensity } from "./grid-intensity.ts";
@@ -94,6 +94,13 @@ export function findPlace(where: string): Place {
   );
 }
 
+/** The place of an id of `listPlaces`, without any guessing. @throws LightfootError E_PLACE_UNKNOWN */
+export function placeById(id: string): Place {
+  const entry = placeIndex().byId.get(id.toLowerCase());
+  if (entry === undefined) throw unknownPlace(id);
+  return placeOf(entry);
+}
+
 /** A state has no grid of its own: the subregions that serve it, and the cloud regions in it. */
 function gridsOfState(code: string): string[] {
   const state = usStates().rows.find((row) => row.code === code);
@@ -127,14 +134,14 @@ function unknownPlace(where: string): LightfootError {
 }
 
 function nearPlaces(where: string, entries: readonly PlaceEntry[]): string[] {
-  const titles = new Map<string, string>();
-  for (const { id, name, aliases } of entries) {
-    titles.set(id.toLowerCase(), id);
-    for (const title of [name, ...aliases])
-      titles.set(nameKey(title), nameKey(title) === id.toLowerCase() ? id : `${id} (${name})`);
+  const byTitle = new Map<string, PlaceEntry>();
+  for (const entry of entries) {
+    for (const title of [entry.id.toLowerCase(), ...[entry.name, ...entry.aliases].map(nameKey)]) {
+      if (!byTitle.has(title)) byTitle.set(title, entry);
+    }
   }
-  const names = suggestNames(nameKey(where), [...titles.keys()]);
-  return [...new Set(names.map((name) => titles.get(name) ?? name))];
+  const near = suggestNames(nameKey(where), [...byTitle.keys()]).map((title) => byTitle.get(title));
+  return [...new Set(near)].flatMap((entry) => (entry === undefined ? [] : [`${entry.id} (${entry.name})`]));
 }
 
 /** AWS's region, when every provider with a region of this name has it on the same grid zone. */
@@ -230,16 +237,16 @@ const ownChange = (now: number, before: number | null): number =>
   before === null ? 1 : Math.max(now / before, before / now);
 
 function water(iso3: string, kind: PlaceKind): Pick<Place, "gridWater"> {
-  const { rows, interval, source = "" } = gridResources();
+  const { rows, interval, source = "" } = gridWater();
   const row = rows.find((entry) => entry.iso3 === iso3);
   if (row === undefined) return {};
-  const gridWater = spread(row.water_l_per_kwh, Number(interval["water_factor"]), `${source}: ${iso3}`, "L/kWh");
-  if (kind === "country" || kind === "world") return { gridWater };
+  const perKwh = spread(row.water_l_per_kwh, Number(interval["water_factor"]), `${source}: ${iso3}`, "L/kWh");
+  if (kind === "country" || kind === "world") return { gridWater: perKwh };
   const assumption = {
     key: "place.national-water",
     text: "The whole country's water per kWh stands in for the region's.",
   };
-  return { gridWater: { ...gridWater, assumptions: [assumption] } };
+  return { gridWater: { ...perKwh, assumptions: [assumption] } };
 }
 
 function price(key: string, regional: string | undefined): Pick<Place, "electricityPrice"> {

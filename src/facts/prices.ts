@@ -51,7 +51,7 @@ export function priceOf(row: PriceRow): Price {
       high: row.value * (1 + half),
       unit: `${row.currency}/${row.per}`,
       method: "declared",
-      sources: [`${sources[row.source] ?? row.source}: ${row.basis}, ${row.year}`],
+      sources: [`${sources[row.source] ?? row.source}: ${row.key}, ${row.year}`],
       assumptions: row.confidence === "desk" ? [DESK] : [],
     }),
     kind: row.kind,
