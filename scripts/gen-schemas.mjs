@@ -6,6 +6,7 @@ import { z } from "zod";
 const DOCUMENTS = {
   analysis: ["cost/report-schema.js", "analysisSchema"],
   compression: ["compress/candidate-schema.js", "searchResultSchema"],
+  doctor: ["meter/doctor-schema.js", "doctorSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   footprint: ["footprint/footprint-schema.js", "footprintSchema"],

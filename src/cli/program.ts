@@ -9,6 +9,7 @@ import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerLedger } from "./commands/ledger/index.ts";
 import { registerVerify } from "./commands/verify.ts";
+import { registerDoctor } from "./commands/doctor.ts";
 import { registerTrack } from "./commands/track.ts";
 import { registerFacts } from "./commands/facts.ts";
 
@@ -24,6 +25,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerSimulate,
   registerTrack,
   registerLedger,
+  registerDoctor,
 ];
 
 /** The whole program. */

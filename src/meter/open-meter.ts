@@ -27,7 +27,11 @@ export interface MeterOptions extends EnvironmentOptions, TotalRules {
 /** Kinds of sources, in the order in which they are shown. A new one is a file and a line here. */
 export const SOURCE_OPENERS: readonly SourceOpener[] = [
   async function powercap(environment) {
-    return openPowercap({ ...environment, cpu: { modelName: environment.machine.cpuName, ...environment.machine } });
+    const { machine } = environment;
+    // Other systems have other sources; a remedy for Linux would mislead there.
+    if (machine.platform !== "linux" && environment.sysRoot === "/sys") return { problems: [] };
+    const cpu = { modelName: machine.cpuName, ...machine };
+    return openPowercap({ ...environment, cpu, isVirtual: machine.isVirtual });
   },
   openNvidia,
   async function hwmon(environment) {

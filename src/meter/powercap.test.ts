@@ -174,6 +174,15 @@ describe("powercap", () => {
     expect((await after(1, { "intel-rapl:1": 2150 })).domains[2].addedMicrojoules).toBe(150_000_000n);
   });
 
+  it("does not pass for complete when one socket cannot be read", async () => {
+    const { after, stop } = await replay(tree(...TWO_SOCKETS), { files: denying(/intel-rapl:1\/energy_uj$/) });
+    await after(1, { "intel-rapl:0": 1050 });
+    const use = await stop();
+    expect(use.energy).toMatchObject({ value: 50, high: 250 });
+    expect(use.coverage).toBe(0);
+    expect(use.gaps).toMatchObject([{ reason: "failed-read", mostJoules: 200 }]);
+  });
+
   it("never throws on a hostile tree, and says what is wrong with it", async () => {
     const made = tree(
       zone("intel-rapl:0", "package-0", 1),
@@ -207,6 +216,6 @@ describe("powercap", () => {
     const denied = openPowercap({ ...options, sysRoot: tree(...TWO_SOCKETS).root, files: denying(/energy_uj$/) });
     expect(denied.source).toBeUndefined();
     expect(denied.problems[0].message).toMatch(/4 of 4 zones cannot be read \(permission denied\)/);
-    expect(denied.problems[0].remedies[0].command).toMatch(/groupadd.*\n.*udev/);
+    expect(denied.problems[0].remedies[0].command).toMatch(/groupadd.*\n.*udev.*\n.*chmod g\+r/);
   });
 });

@@ -14,6 +14,8 @@ export interface PowercapOptions {
   readonly clock: () => number;
   /** The processor, for the most a package can draw and for known wrong units. */
   readonly cpu?: CpuIdentity;
+  /** A guest sees no counters, whatever it loads or mounts. */
+  readonly isVirtual?: boolean;
 }
 
 /** One powercap zone as its files describe it. */
@@ -121,6 +123,10 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
       (other) =>
         other.control === control && other.name === zone.name && packageOf(other, zones) === packageOf(zone, zones),
     );
+  if (!isReadable(zone)) {
+    const other = others.find(({ name, control }) => name === zone.name && control !== zone.control);
+    if (other !== undefined) return `cannot be read; ${other.key} shows the same counter`;
+  }
   if (zone.control.endsWith("-mmio")) {
     const msr = twin(zone.control.replace(/-mmio$/, ""));
     if (msr !== undefined) return `the same counter as ${msr.key}, read through memory instead of a register`;
@@ -193,7 +199,7 @@ const hasSmallUnit = (zone: Zone, cpu: CpuIdentity | undefined): boolean =>
   cpu.model === SAPPHIRE_RAPIDS.model;
 
 function domainOf(zone: Zone, zones: readonly Zone[], cpu: CpuIdentity | undefined): Domain {
-  const why = isReadable(zone) ? whyNot(zone, zones) : `cannot be read: ${(zone.first as { error: string }).error}`;
+  const why = whyNot(zone, zones);
   const note = hasSmallUnit(zone, cpu)
     ? "this kernel takes the counter's unit for 15.3 µJ; corrected to 61.04 µJ (Linux commit 80275ca9e525)"
     : undefined;
@@ -219,11 +225,12 @@ export function openPowercap(options: PowercapOptions): { source?: Source; probl
   const readable = zones.filter(isReadable);
   const problems = problemsOf(options, zones);
   if (readable.length === 0) return { problems };
-  const readers = readable.map((zone) => ({
+  // A package that cannot be read stays in: left out, the total would look complete without it.
+  const readers = zones.map((zone) => ({
     id: `powercap:${zone.key}`,
     file: options.files.reader(join(zone.folder, "energy_uj")),
   }));
-  const domains = readable.map((zone) => domainOf(zone, zones, options.cpu));
+  const domains = zones.map((zone) => domainOf(zone, zones, options.cpu));
   return {
     problems,
     source: {
@@ -247,32 +254,10 @@ function readZone(domain: string, file: SmallFileReader, clock: () => number): R
   }
 }
 
-function problemsOf({ files, sysRoot }: PowercapOptions, zones: readonly Zone[]): SourceProblem[] {
+function problemsOf({ files, sysRoot, isVirtual = false }: PowercapOptions, zones: readonly Zone[]): SourceProblem[] {
   const folder = join(sysRoot, "class/powercap");
   if (zones.length === 0) {
-    const listed = namesIn(files, folder);
-    const message =
-      listed.length === 0
-        ? `${folder} has no zones: a virtual machine without counters, a container that masks them, or a module that is not loaded`
-        : `${folder} lists ${listed.length} entries, but none that counts energy`;
-    return [
-      {
-        source: "powercap",
-        code: "absent",
-        message,
-        remedies: [
-          {
-            what: "On bare metal, load the module (Intel; AMD from Linux 5.8)",
-            command: "sudo modprobe intel_rapl_msr",
-          },
-          {
-            what: "In a container, mount the host's tree and name it",
-            command:
-              "docker run -v /sys/class/powercap:/host/sys/class/powercap:ro -v /sys/devices/virtual/powercap:/host/sys/devices/virtual/powercap:ro … lightfoot doctor --sys-root /host/sys",
-          },
-        ],
-      },
-    ];
+    return [{ source: "powercap", code: "absent", ...absence(namesIn(files, folder), folder, isVirtual) }];
   }
   const bad = zones.filter((zone) => !isReadable(zone));
   if (bad.length === 0) return [];
@@ -291,13 +276,50 @@ function problemsOf({ files, sysRoot }: PowercapOptions, zones: readonly Zone[])
   ];
 }
 
+const LOAD_MODULE = {
+  what: "On bare metal, load the module (Intel; AMD from Linux 5.8)",
+  command: "sudo modprobe intel_rapl_msr",
+};
+const MOUNT_TREE = {
+  what: "In a container on bare metal, mount the host's tree (read-only) and name it",
+  command:
+    "docker run -v /sys/class/powercap:/host/sys/class/powercap:ro -v /sys/devices/virtual/powercap:/host/sys/devices/virtual/powercap:ro IMAGE lightfoot doctor --sys-root /host/sys",
+};
+
+/** Why there is no zone at all: nothing there, links into a masked tree, or a guest. */
+function absence(
+  listed: readonly string[],
+  folder: string,
+  isVirtual: boolean,
+): Pick<SourceProblem, "message" | "remedies"> {
+  const found =
+    listed.length === 0
+      ? `${folder} has no zones`
+      : `${folder} lists ${listed.length} entries, none of which counts energy`;
+  if (isVirtual) {
+    return {
+      message: `${found}: this is a virtual machine, and only its host can read the counters`,
+      remedies: [{ what: "Measure on the host or on bare metal; here, the model below stands in" }],
+    };
+  }
+  if (listed.length > 0) {
+    return { message: `${found}: a container masks what its links lead to`, remedies: [MOUNT_TREE, LOAD_MODULE] };
+  }
+  return {
+    message: `${found}: the module is not loaded, or a container hides it`,
+    remedies: [LOAD_MODULE, MOUNT_TREE],
+  };
+}
+
 /** Counters are for root alone since Linux 5.10, because they can betray secrets (PLATYPUS): a group of trusted users is enough. */
 const PERMISSION_REMEDIES = [
   {
     what: "Let a group read the counters, now and after each start (a udev rule); log in again afterwards",
     command: [
       "sudo groupadd --force --system energy && sudo usermod --append --groups energy $USER",
-      `echo 'SUBSYSTEM=="powercap", KERNEL=="intel-rapl*:*", ACTION=="add", RUN+="/bin/sh -c \\"chgrp energy /sys%p/energy_uj; chmod g+r /sys%p/energy_uj\\""' | sudo tee /etc/udev/rules.d/70-energy-counters.rules`,
+      "sudo tee /etc/udev/rules.d/70-energy-counters.rules <<'RULE'",
+      `SUBSYSTEM=="powercap", KERNEL=="intel-rapl*:*", ACTION=="add", RUN+="/bin/sh -c 'chgrp energy /sys%p/energy_uj; chmod g+r /sys%p/energy_uj'"`,
+      "RULE",
       "sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=powercap --action=add",
     ].join("\n"),
   },

@@ -35,6 +35,11 @@ export function settleTotals(domains: readonly Domain[], rules: TotalRules = {})
   const isCpuModelled = !byNode && processors.length === 0 && cpuModel !== undefined;
   const hasDram = counting.some(is(["dram"]));
 
+  const inModel =
+    cpuModel?.device === AT_THE_WALL
+      ? "the watts per processor thread are of whole servers, memory and disks included"
+      : "contained in the processor's model";
+
   const reason = (domain: Domain): string | undefined => {
     if (byNode) return domain === node ? undefined : `contained in ${node.label}, which is the total`;
     if (is(NODE_KINDS)(domain)) return "contains the components, which are added instead";
@@ -44,10 +49,10 @@ export function settleTotals(domains: readonly Domain[], rules: TotalRules = {})
     if (domain.kind === "cpu-model") return isCpuModelled ? undefined : "the processors are measured";
     if (domain.kind === "memory-model") {
       if (hasDram) return "the memory is measured";
-      if (isCpuModelled) return "contained in the processor's model";
+      if (isCpuModelled) return inModel;
     }
     if (domain.kind === "disk-model" && isCpuModelled) {
-      return cpuModel?.device === AT_THE_WALL ? "contained in the processor's model" : undefined;
+      return cpuModel?.device === AT_THE_WALL ? inModel : undefined;
     }
     if (is(MODEL_KINDS)(domain) && rules.addModels !== true) return "modelled, so not added to what is measured";
     return undefined;

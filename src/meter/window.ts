@@ -46,7 +46,7 @@ export class Window {
     const counting = domains.filter(({ domain }) => domain.countsTowardsTotal);
     const parts = counting.flatMap(({ energy }) => energy ?? []);
     return {
-      ...(parts.length === 0 ? {} : { energy: sum(parts) }),
+      ...(parts.length === 0 ? {} : { energy: withUnread(sum(parts), counting) }),
       durationSeconds,
       domains,
       gaps: counting.flatMap(({ gaps }) => gaps),
@@ -122,6 +122,14 @@ function figureOf(
     sources: domain.sources ?? [domain.id],
     assumptions: [...(domain.assumptions ?? []), ...gapAssumption(domain, gaps)],
   });
+}
+
+/** A total without a domain that should be in it says so: its high end leaves room for what nobody read. */
+function withUnread(total: Figure, counting: readonly DomainUse[]): Figure {
+  const unread = counting.filter(({ energy }) => energy === undefined);
+  const hidden = unread.flatMap(({ gaps }) => gaps).reduce((joules, gap) => joules + gap.mostJoules, 0);
+  const assumptions = unread.flatMap(({ domain, gaps }) => gapAssumption(domain, gaps));
+  return { ...total, high: total.high + hidden, assumptions: [...total.assumptions, ...assumptions] };
 }
 
 function gapAssumption(domain: Domain, gaps: readonly Gap[]): Assumption[] {
