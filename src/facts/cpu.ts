@@ -77,6 +77,8 @@ export function cpuKey(modelName: string): string {
 let partsByKey: ReadonlyMap<string, CpuPart> | undefined;
 
 function partOf(key: string): CpuPart | undefined {
+  // Clouds say "AMD EPYC": a bare brand names no part, and the large table need not be read for it.
+  if (/^(epyc|xeon|core|ryzen)?$/.test(key)) return undefined;
   partsByKey ??= new Map(cpuParts().rows.map((part) => [part.key, part]));
   return partsByKey.get(key);
 }
@@ -135,7 +137,7 @@ export function matchCpu(identity: CpuIdentity): CpuMatch {
     };
   }
   const familyName = familyOf(key);
-  const family = cpuParts().rows.filter((row) => row.family === familyName);
+  const family = familyName === undefined ? [] : cpuParts().rows.filter((row) => row.family === familyName);
   if (familyName !== undefined && family.length >= 3) {
     return {
       how: "family",

@@ -115,3 +115,14 @@ describe("a bare number", () => {
 
   it("groups counts by thousands", () => expect(formatCount(1_234_567)).toBe("1,234,567"));
 });
+
+it("groups thousands as Intl does", () => {
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, min: -9e15, max: 9e15 }), (value) => {
+      expect(formatCount(Math.trunc(value))).toBe(
+        (Math.trunc(value) + 0).toLocaleString("en-US", { maximumFractionDigits: 0 }).replace(/^-0$/, "0"),
+      );
+    }),
+    { seed: 7 },
+  );
+});

@@ -90,8 +90,19 @@ function rounded(value: number, exponent: number): string {
 }
 
 function grouped(value: number, decimals: number): string {
-  const text = value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const text = separated(value.toFixed(decimals), value);
   return /[1-9]/.test(text) ? text : text.replace("-", "");
+}
+
+/**
+ * A decimal text with commas between thousands. Intl would do it too, and takes 9 ms to load, which a command under `track`
+ * would be charged for; it is left for numbers that JavaScript writes with an exponent.
+ */
+function separated(text: string, value: number): string {
+  if (!/^-?[\d.]+$/.test(text)) return value.toLocaleString("en-US", { maximumFractionDigits: 15 });
+  const [whole = "", fraction] = text.split(".");
+  const grouped = whole.replaceAll(/\B(?=(\d{3})+$)/g, ",");
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
 const withUnit = (text: string, unit: string): string => (unit === "" ? text : `${text}${UNIT_SPACE}${unit}`);
@@ -107,7 +118,7 @@ export function formatNumber(value: number, unit: string, digits = 4): string {
   const scaled = value / step.divisor;
   if (Number.isInteger(scaled)) return withUnit(formatCount(scaled), step.unit);
   const cut = Number(scaled.toPrecision(digits));
-  return withUnit(cut.toLocaleString("en-US", { maximumFractionDigits: 15 }), step.unit);
+  return withUnit(separated(String(cut), cut), step.unit);
 }
 
 /**
