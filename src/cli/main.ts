@@ -3,18 +3,40 @@
 import type { Command } from "commander";
 import { asLightfootError } from "../errors/lightfoot-error.ts";
 import { printError } from "./output.ts";
-import { usageError } from "./usage-error.ts";
+import type { TrackFlags } from "./track/flags.ts";
 
 const argv = process.argv.slice(2);
-try {
-  const isTrack = argv.find((word) => !word.startsWith("-")) === "track";
-  await (isTrack ? await loadTrack() : await loadProgram()).parseAsync(argv, { from: "user" });
-} catch (thrown) {
-  const error = usageError(thrown) ?? (isEarlyExit(thrown) ? undefined : asLightfootError(thrown));
-  if (error !== undefined) {
-    printError(error, { json: argv.includes("--json"), verbose: argv.includes("--verbose") });
-    process.exitCode = error.exitCode;
+const isTrack = argv.find((word) => !word.startsWith("-")) === "track";
+if (isTrack) await runTrack();
+else await runProgram(loadProgram);
+
+async function runProgram(load: () => Promise<Command>): Promise<void> {
+  try {
+    await (await load()).parseAsync(argv, { from: "user" });
+  } catch (thrown) {
+    const { usageError } = await import("./usage-error.ts");
+    const error = usageError(thrown) ?? (isEarlyExit(thrown) ? undefined : asLightfootError(thrown));
+    if (error !== undefined) {
+      printError(error, { json: argv.includes("--json"), verbose: argv.includes("--verbose") });
+      process.exitCode = error.exitCode;
+    }
   }
+}
+
+/**
+ * `track` alone: somebody else's command waits behind it, so nothing is loaded that it does not need.
+ *
+ * Signals belong to that command, and so do the streams: Node makes a pipe non-blocking when it opens it as a stream, and the
+ * command shares that pipe.
+ */
+async function runTrack(): Promise<void> {
+  const [{ readQuickly }, { track }] = await Promise.all([
+    import("./track/quick-options.ts"),
+    import("./track/track.ts"),
+  ]);
+  const line = readQuickly(argv);
+  if (line === undefined) await runProgram(loadTrack);
+  else await track(line.words, line.values as unknown as TrackFlags);
 }
 
 /** Every verb. */
@@ -30,12 +52,7 @@ async function loadProgram(): Promise<Command> {
   return (await import("./program.ts")).createProgram();
 }
 
-/**
- * `track` alone: somebody else's command waits behind it, so nothing is loaded that it does not need.
- *
- * Signals belong to that command, and so do the streams: Node makes a pipe non-blocking when it opens it as a stream, and the
- * command shares that pipe.
- */
+/** For help and mistakes. */
 async function loadTrack(): Promise<Command> {
   const [{ createBaseProgram }, { registerTrackAlone }] = await Promise.all([
     import("./base-program.ts"),
