@@ -101,8 +101,8 @@ function grouped(value: number, decimals: number): string {
 function separated(text: string, value: number): string {
   if (!/^-?[\d.]+$/.test(text)) return value.toLocaleString("en-US", { maximumFractionDigits: 15 });
   const [whole = "", fraction] = text.split(".");
-  const grouped = whole.replaceAll(/\B(?=(\d{3})+$)/g, ",");
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+  const thousands = whole.replaceAll(/\B(?=(\d{3})+$)/g, ",");
+  return fraction === undefined ? thousands : `${thousands}.${fraction}`;
 }
 
 const withUnit = (text: string, unit: string): string => (unit === "" ? text : `${text}${UNIT_SPACE}${unit}`);
