@@ -45,6 +45,15 @@ export const ERROR_CATALOG = {
   E_DATA: { exit: EXIT.badInput, meaning: "a data set is malformed or does not fit the model" },
   E_DATA_PACKAGE: { exit: EXIT.badInput, meaning: "a data set comes from an npm package that is not installed" },
   E_SERIES: { exit: EXIT.badInput, meaning: "an intensity series is malformed or leaves time uncovered" },
+  E_IMPACT: { exit: EXIT.badInput, meaning: "an Impact Framework manifest is malformed or cannot be run as written" },
+  E_IMPACT_FINDINGS: {
+    exit: EXIT.checkFailed,
+    meaning: "--check was given and an Impact Framework manifest gives numbers that are wrong",
+  },
+  E_NOT_ALLOWED: {
+    exit: EXIT.usage,
+    meaning: "the input asks for something that runs only when a flag allows it, such as a command or a download",
+  },
   E_METRIC: { exit: EXIT.badInput, meaning: "a metric is unknown or cannot be computed from this data" },
   E_MANIFEST: { exit: EXIT.badInput, meaning: "the manifest has mistakes" },
   E_SCENARIO: { exit: EXIT.badInput, meaning: "the scenario of a what-if has mistakes" },
