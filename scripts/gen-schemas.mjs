@@ -10,6 +10,7 @@ const DOCUMENTS = {
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   footprint: ["footprint/footprint-schema.js", "footprintSchema"],
+  impact: ["footprint/impact-framework/impact-schema.js", "impactSchema"],
   verification: ["footprint/verify/verification-schema.js", "verificationSchema"],
   "llm-footprint": ["footprint/llm-schema.js", "llmFootprintSchema"],
   simulation: ["policy/simulate/result-schema.js", "simulationSchema"],

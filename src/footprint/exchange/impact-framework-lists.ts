@@ -32,7 +32,8 @@ const BACKSLASH = 92;
 
 // Letters, digits and the few signs that mean nothing in YAML wherever they stand inside of plain text.
 const PLAIN = new Uint8Array(256);
-for (const char of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@+()%- ") PLAIN[char.charCodeAt(0)] = 1;
+for (const char of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@+()%- ")
+  PLAIN[char.charCodeAt(0)] = 1;
 const KEY = new Uint8Array(256);
 for (const char of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") KEY[char.charCodeAt(0)] = 1;
 const isLetter = (byte: number): boolean => (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90);
@@ -183,7 +184,7 @@ class ListReader {
   #columnAt(start: number, end: number, pair: number): ColumnReader | undefined {
     const bytes = this.#bytes;
     const expected = this.#columns[pair];
-    if (expected?.isAt(bytes, start) === true) return expected;
+    if (expected !== undefined && expected.isAt(bytes, start)) return expected;
     if (!isLetter(bytes[start])) return undefined;
     let stop = start;
     while (stop < end && KEY[bytes[stop]] === 1) stop++;
@@ -313,7 +314,8 @@ class ColumnReader {
     const month = digits(bytes, from + 5, 2);
     const date = digits(bytes, from + 8, 2);
     if (bytes[from + 4] !== MINUS || bytes[from + 7] !== MINUS) return Number.NaN;
-    if (!(year >= 1000 && month >= 1 && month <= 12 && date >= 1 && date <= 28 + (date <= 31 ? 3 : 0))) return Number.NaN;
+    if (!(year >= 1000 && month >= 1 && month <= 12 && date >= 1 && date <= 28 + (date <= 31 ? 3 : 0)))
+      return Number.NaN;
     const day = (year * 100 + month) * 100 + date;
     if (day !== this.#dayText) {
       this.#dayText = day;
@@ -334,7 +336,8 @@ class ColumnReader {
       const start = rest;
       while (rest < to && isDigit(bytes[rest])) rest++;
       if (rest === start) return Number.NaN;
-      for (let place = 0; place < 3; place++) fraction = fraction * 10 + (start + place < rest ? bytes[start + place] - ZERO : 0);
+      for (let place = 0; place < 3; place++)
+        fraction = fraction * 10 + (start + place < rest ? bytes[start + place] - ZERO : 0);
     }
     if (rest < to && bytes[rest] === 90) rest++;
     if (rest !== to) return Number.NaN;
@@ -365,7 +368,9 @@ function isMinuteStamp(bytes: Buffer, from: number, to: number): boolean {
     bytes[from + 7] === MINUS &&
     bytes[from + 10] === 84 &&
     bytes[from + 13] === COLON &&
-    [digits(bytes, from, 4), digits(bytes, from + 5, 2), digits(bytes, from + 8, 2)].every((value) => value === value) &&
+    [digits(bytes, from, 4), digits(bytes, from + 5, 2), digits(bytes, from + 8, 2)].every(
+      (value) => value === value,
+    ) &&
     [digits(bytes, from + 11, 2), digits(bytes, from + 14, 2)].every((value) => value === value)
   );
 }

@@ -4,7 +4,15 @@
 //   const run = await recompute(manifest, { ports });   // impact-framework/recompute.ts says what comes back
 //   await writeImpactManifest(run.manifest, run.tree, "out.yml", "lightfoot footprint manifest pipeline.yml");
 import { readFile, stat } from "node:fs/promises";
-import { LineCounter, parseAllDocuments, parseDocument, stringify, type DocumentOptions, type ParseOptions, type SchemaOptions } from "yaml";
+import {
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  stringify,
+  type DocumentOptions,
+  type ParseOptions,
+  type SchemaOptions,
+} from "yaml";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openAtomicWriter } from "../../io/atomic-write.ts";
 import { fileError } from "../../io/file-range.ts";
@@ -42,7 +50,9 @@ export async function readImpactManifest(file: string): Promise<ImpactManifest> 
   try {
     const { size } = await stat(file);
     if (size > MAX_BYTES) {
-      throw new LightfootError("E_LIMIT", `the file has ${size} bytes, at most ${MAX_BYTES} are read`, { where: { file } });
+      throw new LightfootError("E_LIMIT", `the file has ${size} bytes, at most ${MAX_BYTES} are read`, {
+        where: { file },
+      });
     }
     bytes = await readFile(file);
   } catch (error) {
@@ -81,10 +91,14 @@ function parseYaml(text: string, file: string, lineOf: (line: number) => number 
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown;
   } catch (error) {
-    throw new LightfootError("E_LIMIT", `the file's aliases multiply too far: ${error instanceof Error ? error.message : String(error)}`, {
-      where: { file },
-      cause: error,
-    });
+    throw new LightfootError(
+      "E_LIMIT",
+      `the file's aliases multiply too far: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        where: { file },
+        cause: error,
+      },
+    );
   }
 }
 
@@ -177,32 +191,27 @@ function* rowsText(list: Observations, indent: string): Generator<string> {
   yield chunk;
 }
 
-const keyText = (name: string): string => (/^[A-Za-z][\w/.-]*$/.test(name) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name));
+const keyText = (name: string): string =>
+  /^[A-Za-z][\w/.-]*$/.test(name) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name);
 
 /** The text of a column's cells; undefined where an observation lacks the key. */
 function textOf(column: Column): (row: number) => string | undefined {
-  switch (column.kind) {
-    case "number":
-      return (row) => numberText(column.values[row]);
-    case "date":
-      return (row) => new Date(column.values[row]).toISOString();
-    case "constant": {
-      const text = cellText(column.value);
-      return () => text;
-    }
-    case "any": {
-      let last: unknown = ABSENT;
-      let lastText: string | undefined;
-      return (row) => {
-        const value = cellAt(column, row);
-        if (value !== last || typeof value === "object") {
-          last = value;
-          lastText = value === ABSENT ? undefined : cellText(value);
-        }
-        return lastText;
-      };
-    }
+  if (column.kind === "number") return (row) => numberText(column.values[row]);
+  if (column.kind === "date") return (row) => new Date(column.values[row]).toISOString();
+  if (column.kind === "constant") {
+    const text = cellText(column.value);
+    return () => text;
   }
+  let last: unknown = ABSENT;
+  let lastText: string | undefined;
+  return (row) => {
+    const value = cellAt(column, row);
+    if (value !== last || typeof value === "object") {
+      last = value;
+      lastText = value === ABSENT ? undefined : cellText(value);
+    }
+    return lastText;
+  };
 }
 
 /** Readers of YAML 1.1 want a point in a number with an exponent. */
@@ -219,7 +228,8 @@ function cellText(value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "null" : value.toISOString();
   if (typeof value === "string") {
-    const isPlain = /^[A-Za-z][A-Za-z0-9_./@()% -]*$/.test(value) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(value);
+    const isPlain =
+      /^[A-Za-z][A-Za-z0-9_./@()% -]*$/.test(value) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(value);
     return isPlain && !value.endsWith(" ") ? value : JSON.stringify(value);
   }
   return JSON.stringify(value);

@@ -2,13 +2,25 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { ratio, show, type Report } from "./findings.ts";
 import type { Aggregation, TreeNode } from "./manifest.ts";
-import { ABSENT, cellAt, columnOf, NO_OBSERVATIONS, numberColumn, type Column, type Observations, type Row } from "./observations.ts";
+import {
+  ABSENT,
+  cellAt,
+  columnOf,
+  NO_OBSERVATIONS,
+  numberColumn,
+  type Column,
+  type Observations,
+  type Row,
+} from "./observations.ts";
 import type { AggregationMethod, PluginInstance } from "./plugin.ts";
 
 type Direction = "time" | "component";
 type Method = (direction: Direction, parameter: string) => AggregationMethod;
 
-/** How each parameter is aggregated: the last plugin that declares it decides; undeclared ones are left out. */
+/** How each parameter is aggregated: the last plugin that declares it decides; of undeclared ones the last value is copied. */
+/** The framework warns "Omitting from the output", and copies. */
+const UNDECLARED: AggregationMethod = "copy";
+
 export function aggregationMethods(plugins: Iterable<PluginInstance>): Method {
   const declared = new Map<string, { time: AggregationMethod; component: AggregationMethod }>();
   for (const { metadata } of plugins) {
@@ -16,7 +28,7 @@ export function aggregationMethods(plugins: Iterable<PluginInstance>): Method {
       declared.set(name, parameter["aggregation-method"]);
     }
   }
-  return (direction, parameter) => declared.get(parameter)?.[direction] ?? "none";
+  return (direction, parameter) => declared.get(parameter)?.[direction] ?? UNDECLARED;
 }
 
 interface Context {
@@ -207,12 +219,18 @@ function sumOverComponents(children: readonly TreeNode[], context: Context): Obs
 }
 
 function takeFirst(column: Column | undefined, length: number): Column {
-  if (column?.kind === "number" || column?.kind === "date") return { ...column, values: column.values.subarray(0, length) };
+  if (column?.kind === "number" || column?.kind === "date")
+    return { ...column, values: column.values.subarray(0, length) };
   return columnOf(Array.from({ length }, (_, row) => cellAt(column, row)));
 }
 
 /** Outputs are added by their place in the list, whatever their time: the last component's timestamps are shown. */
-function tellGrid(lists: readonly Observations[], children: readonly TreeNode[], length: number, context: Context): void {
+function tellGrid(
+  lists: readonly Observations[],
+  children: readonly TreeNode[],
+  length: number,
+  context: Context,
+): void {
   const [first] = lists;
   for (const [index, list] of lists.entries()) {
     if (index === 0) continue;

@@ -2,7 +2,7 @@
 import { parseWritten, type WrittenQuantity } from "../exchange/written-quantity.ts";
 import { ratio, show, type Report } from "./findings.ts";
 import type { ImpactManifest, Pipeline, TreeNode } from "./manifest.ts";
-import { cellAt, type Observations } from "./observations.ts";
+import { cellAt } from "./observations.ts";
 import type { PluginInstance } from "./plugin.ts";
 
 const IS_PUE = /(^|[/_ -])pue($|[/_ -])|power[-_ ]usage[-_ ]effectiveness/i;
@@ -22,17 +22,21 @@ export function checkPipelines(
   report: Report,
 ): void {
   const seen = new Set<string>();
-  const walk = (node: TreeNode, inherited: Pipeline | undefined, sample: Observations | undefined): void => {
+  const walk = (node: TreeNode, inherited: Pipeline | undefined): void => {
     const pipeline = node.pipeline ?? inherited;
-    for (const child of node.children?.values() ?? []) walk(child, pipeline, sample);
+    for (const child of node.children?.values() ?? []) walk(child, pipeline);
     if (node.children !== undefined || pipeline === undefined) return;
     const names = [...(pipeline.observe ?? []), ...(pipeline.compute ?? [])];
     const key = names.join("\n");
     if (seen.has(key)) return;
     seen.add(key);
-    checkChain(names.flatMap((name) => plugins.get(name) ?? []), valuesOf(node, manifest), report);
+    checkChain(
+      names.flatMap((name) => plugins.get(name) ?? []),
+      valuesOf(node, manifest),
+      report,
+    );
   };
-  walk(manifest.tree, undefined, undefined);
+  walk(manifest.tree, undefined);
   checkDeclarations(plugins, report);
   for (const plugin of plugins.values()) checkDimensions(plugin, plugins, report);
 }
@@ -42,7 +46,8 @@ function valuesOf(node: TreeNode, manifest: ImpactManifest): (name: string) => n
   return (name) => {
     const value = node.inputs === undefined ? undefined : cellAt(node.inputs.columns.get(name), 0);
     if (typeof value === "number") return value;
-    const given = node.defaults?.[name] ?? (manifest.tree.own["defaults"] as Record<string, unknown> | undefined)?.[name];
+    const given =
+      node.defaults?.[name] ?? (manifest.tree.own["defaults"] as Record<string, unknown> | undefined)?.[name];
     return typeof given === "number" ? given : undefined;
   };
 }
@@ -59,7 +64,8 @@ function checkChain(
     const step = stepOf(plugin);
     if (step === undefined) continue;
     const parts = step.inputs.map(about);
-    const named = step.constant !== undefined && IS_PUE.test(`${plugin.name} ${step.output}`) && !parts.some(({ pue }) => pue > 0);
+    const named =
+      step.constant !== undefined && IS_PUE.test(`${plugin.name} ${step.output}`) && !parts.some(({ pue }) => pue > 0);
     const again = step.constant !== undefined && IS_PUE.test(plugin.name) && parts.some(({ pue }) => pue > 0);
     const multiplied = step.kind === "product";
     const pue =
@@ -196,17 +202,30 @@ function checkDimensions(plugin: PluginInstance, plugins: ReadonlyMap<string, Pl
   if (output === undefined || inputs.some((each) => each === undefined)) return;
   const parts = inputs as WrittenQuantity[];
   const tell = (says: string, right: string, factor: number | null, message: string) =>
-    report({ code: "unit-slip", severity: "error", message, where: { path: `initialize.plugins.${plugin.name}` }, says, right, factor });
+    report({
+      code: "unit-slip",
+      severity: "error",
+      message,
+      where: { path: `initialize.plugins.${plugin.name}` },
+      says,
+      right,
+      factor,
+    });
   if (step.kind === "sum") {
     for (const [index, part] of parts.entries()) {
       if (sameDimensions(part.units, output.units) && Math.abs(part.value / output.value - 1) > 1e-9) {
-        tell(`${inputUnits[index]} as ${outputUnit}`, `times ${show(part.value / output.value)}`, output.value / part.value, `'${step.inputs[index]}' is in ${inputUnits[index]} and is added as if it were ${outputUnit}`);
+        tell(
+          `${inputUnits[index]} as ${outputUnit}`,
+          `times ${show(part.value / output.value)}`,
+          output.value / part.value,
+          `'${step.inputs[index]}' is in ${inputUnits[index]} and is added as if it were ${outputUnit}`,
+        );
       }
     }
     return;
   }
   const product = new Map<string, number>();
-  let scale = step.kind === "product" ? 1 : 1;
+  let scale = 1;
   for (const [index, part] of parts.entries()) {
     const seconds = step.inputs[index] === "duration" && plugin.metadata.inputs?.["duration"] === undefined;
     scale *= seconds ? 1 / 3600 : part.value;

@@ -85,7 +85,12 @@ async function computeChildren(
   return done;
 }
 
-function runNamed(name: string, observations: Observations, path: string, context: ComputeContext): Promise<Observations> {
+function runNamed(
+  name: string,
+  observations: Observations,
+  path: string,
+  context: ComputeContext,
+): Promise<Observations> {
   const plugin = context.plugins.get(name);
   if (plugin === undefined) {
     const known = [...context.plugins.keys()];
@@ -122,7 +127,8 @@ function regroup(
   const rows = new Map<string, number[]>();
   for (let row = 0; row < observations.length; row++) {
     const value = cellAt(column, row);
-    const isUsable = (typeof value === "string" && value !== "") || (typeof value === "number" && value !== 0) || value === true;
+    const isUsable =
+      (typeof value === "string" && value !== "") || (typeof value === "number" && value !== 0) || value === true;
     if (!isUsable) {
       throw new LightfootError("E_IMPACT", `'${key}' has no value to group by`, {
         where: { file, path: `${path}.inputs[${row}]`, ...lineAt(observations, row) },

@@ -83,9 +83,13 @@ function tokenize(source: string, text: string): Token[] {
     const from = TOKEN.lastIndex;
     const match = TOKEN.exec(source);
     if (match === null) {
-      throw new LightfootError("E_IMPACT", `the expression '${text}' cannot be read at '${source.slice(from).trim()}'`, {
-        hint: "Expressions take numbers, names and the operators + - * /.",
-      });
+      throw new LightfootError(
+        "E_IMPACT",
+        `the expression '${text}' cannot be read at '${source.slice(from).trim()}'`,
+        {
+          hint: "Expressions take numbers, names and the operators + - * /.",
+        },
+      );
     }
     const [, number, name, double, single, sign] = match;
     if (number !== undefined) tokens.push({ kind: "number", text: number });
@@ -100,27 +104,19 @@ function tokenize(source: string, text: string): Token[] {
 
 /** The value of an expression, given the value of each name. */
 export function evaluate(expression: Expression, valueOf: (name: string) => number): number {
-  switch (expression.kind) {
-    case "number":
-      return expression.value;
-    case "name":
-      return valueOf(expression.name);
-    case "operation": {
-      const left = evaluate(expression.left, valueOf);
-      const right = evaluate(expression.right, valueOf);
-      switch (expression.operator) {
-        case "+":
-          return left + right;
-        case "-":
-          return left - right;
-        case "*":
-          return left * right;
-        case "/":
-          return left / right;
-      }
-    }
-  }
+  if (expression.kind === "number") return expression.value;
+  if (expression.kind === "name") return valueOf(expression.name);
+  const left = evaluate(expression.left, valueOf);
+  const right = evaluate(expression.right, valueOf);
+  return OPERATIONS[expression.operator](left, right);
 }
+
+const OPERATIONS: Readonly<Record<Operator, (left: number, right: number) => number>> = {
+  "+": (left, right) => left + right,
+  "-": (left, right) => left - right,
+  "*": (left, right) => left * right,
+  "/": (left, right) => left / right,
+};
 
 /** The names that an expression uses. */
 export function namesIn(expression: Expression): string[] {

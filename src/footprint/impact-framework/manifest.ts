@@ -97,10 +97,14 @@ export function checkManifest(
   listOf: (value: unknown) => Observations | undefined = () => undefined,
 ): ImpactManifest {
   if (data === null || typeof data !== "object" || Array.isArray(data)) {
-    throw new LightfootError("E_IMPACT", "the file holds no manifest: expected keys such as name, initialize and tree", {
-      where: { file },
-      hint: "A manifest of the Impact Framework is YAML with 'initialize.plugins' and 'tree'.",
-    });
+    throw new LightfootError(
+      "E_IMPACT",
+      "the file holds no manifest: expected keys such as name, initialize and tree",
+      {
+        where: { file },
+        hint: "A manifest of the Impact Framework is YAML with 'initialize.plugins' and 'tree'.",
+      },
+    );
   }
   const { tree, ...rest } = data as Record<string, unknown>;
   const findings: Finding[] = [];
@@ -139,7 +143,9 @@ export function checkManifest(
     const own = Object.fromEntries(Object.entries(fields).filter(([key]) => !TREE_KEYS.has(key)));
     const pipeline = pipelineSchema.safeParse(own["pipeline"] ?? {});
     if (!pipeline.success) {
-      findings.push(...pipeline.error.issues.map((issue) => findingOf(issue, own["pipeline"], file, [path, "pipeline"])));
+      findings.push(
+        ...pipeline.error.issues.map((issue) => findingOf(issue, own["pipeline"], file, [path, "pipeline"])),
+      );
     }
     const { defaults } = own;
     if (defaults !== undefined && defaults !== null && (typeof defaults !== "object" || Array.isArray(defaults))) {
@@ -177,24 +183,39 @@ export function checkManifest(
   const root = tree === undefined || tree === null ? { path: "tree", own: {} } : node(tree, "tree", 0);
   if (head.success && findings.length === 0) return { file, head: head.data, tree: root, observationCount };
   const [first] = findings;
-  throw new LightfootError("E_IMPACT", `the manifest has ${findings.length} mistake${findings.length === 1 ? "" : "s"}`, {
-    where: first?.where ?? { file },
-    findings,
-  });
+  throw new LightfootError(
+    "E_IMPACT",
+    `the manifest has ${findings.length} mistake${findings.length === 1 ? "" : "s"}`,
+    {
+      where: first?.where ?? { file },
+      findings,
+    },
+  );
 }
 
-const HEAD_KEYS = ["name", "description", "tags", "initialize", "aggregation", "explainer", "tree"];
+const HEAD_KEYS: ReadonlySet<string> = new Set([
+  "name",
+  "description",
+  "tags",
+  "initialize",
+  "aggregation",
+  "explainer",
+  "tree",
+]);
 
 function findingOf(issue: z.core.$ZodIssue, data: unknown, file: string, base: readonly string[]): Finding {
   const path = [...base, ...issue.path.map(String)].join(".");
   let value = data;
   for (const step of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step];
   const name = String(issue.path.at(-1) ?? "");
-  const message =
-    value === undefined ? `'${name}' is missing` : `found ${JSON.stringify(value) ?? String(value)}: ${issue.message}`;
+  const message = value === undefined ? `'${name}' is missing` : `found ${JSON.stringify(value)}: ${issue.message}`;
   const mistyped =
     value === undefined && data !== null && typeof data === "object" && issue.path.length === 1
-      ? Object.keys(data).find((key) => !HEAD_KEYS.includes(key) && closestName(key, [name]) === name)
+      ? Object.keys(data).find((key) => !HEAD_KEYS.has(key) && closestName(key, [name]) === name)
       : undefined;
-  return { message, where: { file, path }, ...(mistyped !== undefined && { hint: `Did '${mistyped}' mean '${name}'?` }) };
+  return {
+    message,
+    where: { file, path },
+    ...(mistyped !== undefined && { hint: `Did '${mistyped}' mean '${name}'?` }),
+  };
 }

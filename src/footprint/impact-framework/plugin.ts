@@ -112,7 +112,7 @@ export function textOf(call: PluginCall, key: string): string {
 
 export function namesOf(call: PluginCall, key: string): string[] {
   const value = call.config[key];
-  if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value as string[];
+  if (Array.isArray(value) && value.every((each) => typeof each === "string")) return value;
   throw configError(call, `'${key}' is ${JSON.stringify(value) ?? "missing"}, expected a list of names`);
 }
 
@@ -163,7 +163,10 @@ export function operandOf(call: PluginCall, key: string): Operand {
   const value = call.config[key];
   if (typeof value === "number" && !Number.isNaN(value)) return value;
   if (typeof value !== "string" || value === "") {
-    throw configError(call, `'${key}' is ${value === undefined ? "missing" : JSON.stringify(value)}, expected a parameter or a number`);
+    throw configError(
+      call,
+      `'${key}' is ${value === undefined ? "missing" : JSON.stringify(value)}, expected a parameter or a number`,
+    );
   }
   if (!isExpression(value)) return numbersOf(call, value);
   const expression = parseExpression(value);
@@ -195,7 +198,10 @@ export function writeNumbers(call: PluginCall, target: string, values: Float64Ar
   const expression = parseExpression(target);
   const [name, ...more] = namesIn(expression);
   if (name === undefined || more.length > 0) {
-    throw configError(call, `the output '${target}' names ${more.length + (name === undefined ? 0 : 1)} parameters, expected one`);
+    throw configError(
+      call,
+      `the output '${target}' names ${more.length + (name === undefined ? 0 : 1)} parameters, expected one`,
+    );
   }
   return withColumns(call.observations, [
     [name, numberColumn(values.map((value) => evaluate(expression, () => value)))],

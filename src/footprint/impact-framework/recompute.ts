@@ -132,7 +132,12 @@ export interface OutputDifference {
  *
  * @param limit differences listed; the rest is not looked at
  */
-export function compareOutputs(stated: TreeNode, recomputed: TreeNode, tolerance = 1e-9, limit = 100): OutputDifference[] {
+export function compareOutputs(
+  stated: TreeNode,
+  recomputed: TreeNode,
+  tolerance = 1e-9,
+  limit = 100,
+): OutputDifference[] {
   const differences: OutputDifference[] = [];
   const compare = (path: string, left: unknown, right: unknown): void => {
     if (differences.length >= limit || isSame(left, right, tolerance)) return;
@@ -166,7 +171,11 @@ export function compareOutputs(stated: TreeNode, recomputed: TreeNode, tolerance
 }
 
 const text = (value: unknown): string =>
-  typeof value === "number" ? show(value) : typeof value === "symbol" || value === undefined ? "missing" : JSON.stringify(plain(value));
+  typeof value === "number"
+    ? show(value)
+    : typeof value === "symbol" || value === undefined
+      ? "missing"
+      : JSON.stringify(plain(value));
 
 /** A date and its text are one moment: YAML writers differ in the quotes. */
 const plain = (value: unknown): unknown => (value instanceof Date ? value.toISOString() : value);

@@ -12,8 +12,20 @@ const PATTERN =
 export function parseTimestamp(text: string): number | undefined {
   const parts = PATTERN.exec(text);
   if (parts === null) return undefined;
-  const [, year, month, day, hour = "0", minute = "0", second = "0", fraction = "", , sign, zoneHour, zoneMinute = "0"] =
-    parts;
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour = "0",
+    minute = "0",
+    second = "0",
+    fraction = "",
+    ,
+    sign,
+    zoneHour,
+    zoneMinute = "0",
+  ] = parts;
   const [m, d, h, min, s] = [month, day, hour, minute, second].map(Number);
   if (m < 1 || m > 12 || d < 1 || h > 24 || min > 59 || s > 60) return undefined;
   const milliseconds = fraction === "" ? 0 : Math.trunc(Number(`0.${fraction}`) * 1000 + 1e-6);

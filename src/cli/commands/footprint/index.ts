@@ -6,10 +6,11 @@ import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import type { FootprintFlags } from "./input.ts";
 import { registerFootprintLlm } from "./llm.ts";
+import { registerManifest } from "./manifest.ts";
 import { registerSci } from "./sci.ts";
 
 /** Sub-verbs, each from a file of its own: `(footprint) => void footprint.command("llm")…`. */
-const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci, registerFootprintLlm];
+const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci, registerFootprintLlm, registerManifest];
 
 // Written out, because their module loads what `--help` must not.
 const BOUNDARIES = ["accelerator", "node", "IT", "facility"];

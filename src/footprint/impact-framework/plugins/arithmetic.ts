@@ -1,5 +1,15 @@
 // Coefficient, Divide, Exponent, Multiply, Subtract, Sum and Copy; may depend on its room.
-import { findingPlace, at, namesOf, numbersOf, operandOf, placeOf, textOf, writeNumbers, configError } from "../plugin.ts";
+import {
+  findingPlace,
+  at,
+  namesOf,
+  numbersOf,
+  operandOf,
+  placeOf,
+  textOf,
+  writeNumbers,
+  configError,
+} from "../plugin.ts";
 import type { PluginCall, PluginKind } from "../plugin.ts";
 import { ABSENT, cellAt, columnOf, withColumns, type Column, type Observations } from "../observations.ts";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
@@ -55,7 +65,11 @@ export const exponent: PluginKind = {
   run(call) {
     const base = operandOf(call, "input-parameter");
     const power = operandOf(call, "exponent");
-    return writeFinite(call, textOf(call, "output-parameter"), fill(call, (row) => at(base, row) ** at(power, row)));
+    return writeFinite(
+      call,
+      textOf(call, "output-parameter"),
+      fill(call, (row) => at(base, row) ** at(power, row)),
+    );
   },
 };
 
@@ -74,10 +88,14 @@ export const divide: PluginKind = {
       const divisor = at(under, row);
       if (divisor !== 0) return at(over, row) / divisor;
       if (isNamed) {
-        throw new LightfootError("E_IMPACT", `${call.name}: the denominator '${String(call.config["denominator"])}' is 0`, {
-          where: placeOf(call, row, String(call.config["denominator"])),
-          hint: "A share of nothing is undefined: leave the observation out, or give what it is divided by.",
-        });
+        throw new LightfootError(
+          "E_IMPACT",
+          `${call.name}: the denominator '${String(call.config["denominator"])}' is 0`,
+          {
+            where: placeOf(call, row, String(call.config["denominator"])),
+            hint: "A share of nothing is undefined: leave the observation out, or give what it is divided by.",
+          },
+        );
       }
       call.report({
         code: "divide-by-zero",

@@ -2,7 +2,17 @@
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { ratio, show } from "../findings.ts";
 import { cellAt, columnOf, withColumns } from "../observations.ts";
-import { at, configError, operandOf, placeOf, textOf, writeNumbers, type PluginCall, type PluginKind } from "../plugin.ts";
+import {
+  at,
+  configError,
+  numbersOf,
+  operandOf,
+  placeOf,
+  textOf,
+  writeNumbers,
+  type PluginCall,
+  type PluginKind,
+} from "../plugin.ts";
 
 export const INTERPOLATION_METHODS = ["linear", "spline", "polynomial"] as const;
 type Method = (typeof INTERPOLATION_METHODS)[number];
@@ -30,6 +40,7 @@ export const interpolation: PluginKind = {
     const apart = ys.toSorted((a, b) => a - b);
     if (x.some((value, index) => index > 0 && value === x[index - 1])) throw configError(call, "x holds a point twice");
     const curves = { written: curveOf(method, x, apart), right: curveOf(method, x, together) };
+    numbersOf(call, "duration");
     const { call: asked, input } = switchedOff(call);
     const curve = call.arithmetic === "corrected" ? curves.right : curves.written;
     const output = new Float64Array(call.observations.length);
@@ -41,7 +52,10 @@ export const interpolation: PluginKind = {
         throw new LightfootError(
           "E_IMPACT",
           `${call.name}: '${String(call.config["input-parameter"])}' is ${value}, outside of x ${x[0]}…${x[x.length - 1]}`,
-          { where: placeOf(call, row, String(call.config["input-parameter"])), hint: "Give points that span every value." },
+          {
+            where: placeOf(call, row, String(call.config["input-parameter"])),
+            hint: "Give points that span every value.",
+          },
         );
       }
       output[row] = curve(value);
@@ -98,14 +112,8 @@ function switchedOff(call: PluginCall): { call: PluginCall; input: (row: number)
 }
 
 export function curveOf(method: Method, x: readonly number[], y: readonly number[]): Curve {
-  switch (method) {
-    case "linear":
-      return linear(x, y);
-    case "spline":
-      return naturalSpline(x, y);
-    case "polynomial":
-      return lagrange(x, y);
-  }
+  if (method === "linear") return linear(x, y);
+  return method === "spline" ? naturalSpline(x, y) : lagrange(x, y);
 }
 
 /** Index of the last point at or before `value`. */
@@ -125,9 +133,9 @@ const linear =
   (value) => {
     const last = x.length - 1;
     if (value === x[last]) return y[last];
-    const at = segmentOf(x, value);
-    if (value === x[at]) return y[at];
-    return y[at] + (value - x[at]) * ((y[at + 1] - y[at]) / (x[at + 1] - x[at]));
+    const left = segmentOf(x, value);
+    if (value === x[left]) return y[left];
+    return y[left] + (value - x[left]) * ((y[left + 1] - y[left]) / (x[left + 1] - x[left]));
   };
 
 /** Lagrange's polynomial through all points. */
@@ -168,13 +176,12 @@ function naturalSpline(x: readonly number[], y: readonly number[]): Curve {
   const slope = new Float64Array(n + 1);
   for (let i = n; i >= 0; i--) slope[i] = (right[i] - (i < n ? upper[i] * slope[i + 1] : 0)) / diagonal[i];
   return (value) => {
-    const at = segmentOf(x, value);
-    const width = x[at + 1] - x[at];
-    const rise = y[at + 1] - y[at];
-    const t = (value - x[at]) / width;
-    const a = slope[at] * width - rise;
-    const b = -slope[at + 1] * width + rise;
-    return (1 - t) * y[at] + t * y[at + 1] + t * (1 - t) * (a * (1 - t) + b * t);
+    const left = segmentOf(x, value);
+    const width = x[left + 1] - x[left];
+    const rise = y[left + 1] - y[left];
+    const t = (value - x[left]) / width;
+    const a = slope[left] * width - rise;
+    const b = -slope[left + 1] * width + rise;
+    return (1 - t) * y[left] + t * y[left + 1] + t * (1 - t) * (a * (1 - t) + b * t);
   };
 }
-

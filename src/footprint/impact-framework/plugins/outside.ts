@@ -19,7 +19,9 @@ export const regex: PluginKind = {
     const find = (row: number): string => {
       const value = cellAt(column, row);
       if (typeof value !== "string" || value === "") {
-        throw new LightfootError("E_IMPACT", `${call.name}: '${name}' is not text`, { where: placeOf(call, row, name) });
+        throw new LightfootError("E_IMPACT", `${call.name}: '${name}' is not text`, {
+          where: placeOf(call, row, name),
+        });
       }
       const before = known.get(value);
       if (before !== undefined) return before;
@@ -51,11 +53,12 @@ export const regex: PluginKind = {
 function patternOf(call: PluginCall, pattern: string): RegExp {
   const parts = /^\/(.*)\/([gimsuy]*)$/s.exec(pattern);
   try {
-    return parts === null
-      ? new RegExp(pattern.replace(/^\//, "").replace(/\/$/, ""))
-      : new RegExp(parts[1], parts[2]);
+    return parts === null ? new RegExp(pattern.replace(/^\//, "").replace(/\/$/, "")) : new RegExp(parts[1], parts[2]);
   } catch (error) {
-    throw configError(call, `'match' is no regular expression: ${error instanceof Error ? error.message : String(error)}`);
+    throw configError(
+      call,
+      `'match' is no regular expression: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -74,9 +77,13 @@ async function readTable(call: PluginCall): Promise<CsvTable> {
   if (head === undefined) throw configError(call, `'${path}' has no header line`);
   for (const row of rows) {
     if (row.cells.length !== head.cells.length) {
-      throw new LightfootError("E_IMPACT", `${call.name}: a row has ${row.cells.length} cells, the header has ${head.cells.length}`, {
-        where: { file: path, line: row.line },
-      });
+      throw new LightfootError(
+        "E_IMPACT",
+        `${call.name}: a row has ${row.cells.length} cells, the header has ${head.cells.length}`,
+        {
+          where: { file: path, line: row.line },
+        },
+      );
     }
   }
   return { header: head.cells, rows: rows.map(({ cells }) => cells.map(castCell)) };
@@ -97,7 +104,11 @@ function wantedOf(call: PluginCall, table: CsvTable, without: readonly string[])
     const [name, title] = names.map(String);
     const index = table.header.indexOf(name);
     if (index < 0) {
-      throw configError(call, `the table has no column '${name}'`, `Its columns: ${table.header.slice(0, 20).join(", ")}.`);
+      throw configError(
+        call,
+        `the table has no column '${name}'`,
+        `Its columns: ${table.header.slice(0, 20).join(", ")}.`,
+      );
     }
     return [index, title === undefined || title === "" ? name : title];
   };
@@ -130,7 +141,11 @@ export const csvLookup: PluginKind = {
     if (query === null || typeof query !== "object") throw configError(call, "'query' is missing");
     const keys = Object.entries(query as Record<string, string>);
     const indexes = keys.map(([column]) => table.header.indexOf(column));
-    const wanted = wantedOf(call, table, keys.map(([column]) => column));
+    const wanted = wantedOf(
+      call,
+      table,
+      keys.map(([column]) => column),
+    );
     const index = new Map<string, number>();
     for (const [row, cells] of table.rows.entries()) {
       const key = JSON.stringify(indexes.map((at) => String(cells[at])));
@@ -172,17 +187,21 @@ export const mockObservations: PluginKind = {
     const from = parseTimestamp(textOf(call, "timestamp-from"));
     const to = parseTimestamp(textOf(call, "timestamp-to"));
     const { duration, components } = call.config;
-    if (from === undefined || to === undefined) throw configError(call, "'timestamp-from' and 'timestamp-to' must be dates");
+    if (from === undefined || to === undefined)
+      throw configError(call, "'timestamp-from' and 'timestamp-to' must be dates");
     if (typeof duration !== "number" || !(duration > 0)) throw configError(call, "'duration' must be more than 0");
-    const parts = (Array.isArray(components) ? components : Object.values((components ?? {}) as object)) as Row[];
+    const parts = (Array.isArray(components) ? components : Object.values(components ?? {})) as Row[];
     const buckets = Math.max(0, Math.ceil((to - from) / (duration * 1000)));
     const length = buckets * parts.length;
-    if (length > MAX_OBSERVATIONS) throw configError(call, `${length} observations, at most ${MAX_OBSERVATIONS} are made`);
+    if (length > MAX_OBSERVATIONS)
+      throw configError(call, `${length} observations, at most ${MAX_OBSERVATIONS} are made`);
     const generators = (call.config["generators"] ?? {}) as { common?: Row; randint?: Record<string, unknown> };
     const columns = new Map<string, Column>();
     const first = call.observations.length > 0 ? rowsOf({ ...call.observations, length: 1 })[0] : {};
     for (const [key, value] of Object.entries(first)) columns.set(key, { kind: "constant", value });
-    const text = Array.from({ length: buckets }, (_, bucket) => new Date(from + bucket * duration * 1000).toISOString());
+    const text = Array.from({ length: buckets }, (_, bucket) =>
+      new Date(from + bucket * duration * 1000).toISOString(),
+    );
     columns.set("timestamp", columnOf(parts.flatMap(() => text)));
     columns.set("duration", { kind: "constant", value: duration });
     const perPart = fromRows(parts);
@@ -227,4 +246,3 @@ export const shell: PluginKind = {
     return withColumns(call.observations, outputs.columns);
   },
 };
-

@@ -34,24 +34,31 @@ export const sci: PluginKind = {
     atLeast(call, "duration", numbersOf(call, "duration"), 1);
     if (typeof unit !== "number") atLeast(call, String(call.config["functional-unit"]), unit, 0);
     const values = new Float64Array(carbon.length);
+    const zeros: number[] = [];
     for (let row = 0; row < values.length; row++) {
       const divisor = at(unit, row);
-      if (divisor === 0) {
-        call.report({
-          code: "sci-functional-unit-zero",
-          severity: "error",
-          message: `R is 0 (${String(call.config["functional-unit"])}): SCI is undefined, and the carbon itself is given for it`,
-          where: findingPlace(call, row, "sci"),
-          says: show(carbon[row], "gCO2e"),
-          right: "undefined: R > 0 is required (ISO/IEC 21031)",
-        });
-      }
+      if (divisor === 0) zeros.push(row);
       values[row] = divisor === 0 && call.arithmetic === "as-written" ? carbon[row] : carbon[row] / divisor;
     }
+    if (zeros.length > 0) tellZero(call, carbon, zeros);
     // The zero was reported above; its NaN must not be told a second time.
     return writeNumbers(call, "sci", values);
   },
 };
+
+function tellZero(call: PluginCall, carbon: Float64Array, zeros: readonly number[]): void {
+  // Shown where it matters: carbon of 0 over 0 looks harmless.
+  const row = zeros.find((each) => carbon[each] !== 0) ?? zeros[0];
+  call.report({
+    code: "sci-functional-unit-zero",
+    severity: "error",
+    message: `R is 0 (${String(call.config["functional-unit"])}): SCI is undefined, and the carbon itself is given for it`,
+    where: findingPlace(call, row, "sci"),
+    says: show(carbon[row], "gCO2e"),
+    right: "undefined: R > 0 is required (ISO/IEC 21031)",
+    count: zeros.length,
+  });
+}
 
 function atLeast(call: PluginCall, name: string, values: Float64Array, least: number): void {
   const bad = values.findIndex((value) => !(value >= least));
@@ -79,7 +86,7 @@ type Constant = keyof typeof DEFAULTS;
 
 const INPUT_DEFAULTS = { vCPUs: 1, memory: 16, ssd: 0, hdd: 0, gpu: 0, "usage-ratio": 1 } as const;
 type Input = keyof typeof INPUT_DEFAULTS;
-const MUST_BE_POSITIVE: readonly Input[] = ["vCPUs", "memory", "usage-ratio"];
+const MUST_BE_POSITIVE: ReadonlySet<Input> = new Set(["vCPUs", "memory", "usage-ratio"]);
 
 // Teads' data set, from which the constants come: an additional SSD 100 kg, an additional HDD 50 kg.
 const SSD_GRAMS = 100_000;
@@ -117,7 +124,7 @@ export const sciEmbodied: PluginKind = {
     atLeast(filled, "time", time, Number.MIN_VALUE);
     const [cpus, memory, ssd, hdd, gpu, usage] = (Object.keys(INPUT_DEFAULTS) as Input[]).map((name) => {
       const values = numbersOf(filled, name);
-      atLeast(filled, name, values, MUST_BE_POSITIVE.includes(name) ? Number.MIN_VALUE : 0);
+      atLeast(filled, name, values, MUST_BE_POSITIVE.has(name) ? Number.MIN_VALUE : 0);
       return values;
     });
     const perGigabyte = memoryGramsPerGigabyte(c);
@@ -186,7 +193,10 @@ interface Mistakes {
   readonly storageMatters: boolean;
 }
 
-function tellMistakes(call: PluginCall, { c, written, right, memory, cpus, perGigabyte, storageMatters }: Mistakes): void {
+function tellMistakes(
+  call: PluginCall,
+  { c, written, right, memory, cpus, perGigabyte, storageMatters }: Mistakes,
+): void {
   const path = `initialize.plugins.${call.name}`;
   const row = written.findIndex((value, index) => value !== right[index]);
   const amounts = {
@@ -198,7 +208,8 @@ function tellMistakes(call: PluginCall, { c, written, right, memory, cpus, perGi
     call.report({
       code: "embodied-storage-swapped",
       severity: "error",
-      message: "an SSD is counted with 50 kg and an HDD with 100 kg; in the source of the constants it is the other way round",
+      message:
+        "an SSD is counted with 50 kg and an HDD with 100 kg; in the source of the constants it is the other way round",
       where: { path: `${path}.config` },
       ...amounts,
     });

@@ -9,7 +9,8 @@ const YEAR_SECONDS = 31_556_952;
 /** The framework's month: 30.42 days, 12 of which are 16,920 s short of its year. `m` is a month, not a minute. */
 const MONTH_SECONDS = 2_628_336;
 
-const names = (seconds: number, ...words: readonly string[]): [string, number][] => words.map((word) => [word, seconds]);
+const names = (seconds: number, ...words: readonly string[]): [string, number][] =>
+  words.map((word) => [word, seconds]);
 
 export const TIME_UNITS: ReadonlyMap<string, number> = new Map([
   ...names(1, "s", "second", "sec", "secs", "seconds"),

@@ -64,7 +64,8 @@ function gridOf(call: PluginCall): Grid {
   });
   if (!(start < end)) throw configError(call, "'start-time' must be before 'end-time'");
   const { interval, "allow-padding": allowPadding, "upsampling-resolution": resolution = 1 } = call.config;
-  if (typeof interval !== "number" || !(interval > 0)) throw configError(call, "'interval' must be more than 0 seconds");
+  if (typeof interval !== "number" || !(interval > 0))
+    throw configError(call, "'interval' must be more than 0 seconds");
   if (typeof allowPadding !== "boolean") throw configError(call, "'allow-padding' must be true or false");
   if (typeof resolution !== "number" || !(resolution >= 1)) {
     throw configError(call, "'upsampling-resolution' must be at least 1 second");
@@ -94,9 +95,13 @@ function runsOf(call: PluginCall, grid: Grid, duration: Float64Array): Run[] {
   const pads = { start: times[0] > grid.start, end: lastEnd < grid.end };
   if (!grid.allowPadding && (pads.start || pads.end)) {
     const where = pads.start && pads.end ? "start and end" : pads.start ? "start" : "end";
-    throw new LightfootError("E_IMPACT", `${call.name}: padding is needed at the ${where}, and 'allow-padding' is false`, {
-      where: placeOf(call, pads.start ? 0 : rows - 1, "timestamp"),
-    });
+    throw new LightfootError(
+      "E_IMPACT",
+      `${call.name}: padding is needed at the ${where}, and 'allow-padding' is false`,
+      {
+        where: placeOf(call, pads.start ? 0 : rows - 1, "timestamp"),
+      },
+    );
   }
   if (pads.start) fill(grid.start, times[0], 0);
   for (let row = 0; row < rows; row++) {
@@ -203,7 +208,7 @@ function resample(call: PluginCall, grid: Grid, duration: Float64Array, runs: re
   const columns = new Map<string, Column>();
   for (const [name, column] of call.observations.columns) {
     if (name === "timestamp") {
-      const texts = new Array<string>(slots);
+      const texts = Array.from<string>({ length: slots });
       const seen = new Uint8Array(slots);
       walk((slot, _count, run, _isLast, offset) => {
         if (seen[slot] === 1) return;
@@ -215,19 +220,29 @@ function resample(call: PluginCall, grid: Grid, duration: Float64Array, runs: re
       continue;
     }
     if (name === "duration") {
-      columns.set(name, numberColumn(Float64Array.from({ length: slots }, (_, k) => sizeOf(k) * grid.resolutionSeconds)));
+      columns.set(
+        name,
+        numberColumn(Float64Array.from({ length: slots }, (_, k) => sizeOf(k) * grid.resolutionSeconds)),
+      );
       continue;
     }
     const method = call.methodOf(name);
     if (method === "none") columns.set(name, { kind: "constant", value: null });
     else if (method === "copy") {
-      const values = new Array<unknown>(slots);
-      walk((slot, _count, run) => (values[slot] = cellAt(column, run.row)));
+      const values = Array.from<unknown>({ length: slots });
+      const empty = emptyValue(call, name, grid);
+      walk((slot, _count, run) => {
+        values[slot] = run.isEmpty && empty !== 0 ? empty : cellAt(column, run.row);
+      });
       columns.set(name, columnOf(values));
     } else columns.set(name, numberColumn(sumUp(call, name, method, { slots, sizeOf, walk, duration, grid })));
   }
   return { length: slots, columns };
 }
+
+/** What a cell without an observation holds: nothing, but time is reserved even then. */
+const emptyValue = (call: PluginCall, name: string, grid: Grid): number =>
+  name === (call.mapping["time-reserved"] ?? "time-reserved") ? grid.resolutionSeconds : 0;
 
 interface Slots {
   readonly slots: number;
@@ -237,12 +252,18 @@ interface Slots {
   readonly grid: Grid;
 }
 
-function sumUp(call: PluginCall, name: string, method: "sum" | "avg", { slots, sizeOf, walk, duration, grid }: Slots): Float64Array {
+function sumUp(
+  call: PluginCall,
+  name: string,
+  method: "sum" | "avg",
+  { slots, sizeOf, walk, duration, grid }: Slots,
+): Float64Array {
   const values = numbersOf(call, name);
+  const empty = emptyValue(call, name, grid);
   const sums = new Float64Array(slots);
   const lastCells = new Float64Array(slots);
   walk((slot, count, run, isLast) => {
-    const whole = run.isEmpty ? 0 : values[run.row];
+    const whole = run.isEmpty ? empty : values[run.row];
     const cell = method === "sum" && !run.isEmpty ? whole / (duration[run.row] / grid.resolutionSeconds) : whole;
     sums[slot] += cell * count;
     if (isLast) lastCells[slot] = cell;
@@ -257,7 +278,7 @@ function sumUp(call: PluginCall, name: string, method: "sum" | "avg", { slots, s
         code: "time-sync-average",
         severity: "error",
         message: `the mean of '${name}' leaves the slot's last cell out of the sum and counts it in the divisor`,
-        where: { path: `${call.path}[]["${name}"]` },
+        where: { path: `initialize.plugins.${call.name} (${name})` },
         says: show(written),
         right: show(right),
         factor: ratio(written, right),
