@@ -42,6 +42,8 @@ export interface FootprintInput {
   /** Devices and for how long, s: what device-hour prices are multiplied with. */
   readonly devices?: { readonly count: number; readonly seconds: number };
   readonly prices?: { readonly electricity?: PriceOf; readonly deviceHour?: PriceOf; readonly carbon?: PriceOf };
+  /** Why something is missing, where the caller knows better than "not given". */
+  readonly unknown?: Footprint["unknown"];
   /** Calendar year of the assessment, for the age of prices. */
   readonly thisYear: number;
 }
@@ -194,7 +196,8 @@ function unknownParts(input: FootprintInput, electricityPrice: PriceOf | undefin
   if (electricityPrice === undefined) {
     missing.push({ what: "electricity cost", why: "no electricity price is known for this place" });
   }
-  return missing;
+  const known = new Map((input.unknown ?? []).map(({ what, why }) => [what, why]));
+  return missing.map(({ what, why }) => ({ what, why: known.get(what) ?? why }));
 }
 
 function assumptionsIn(draft: Omit<Footprint, "assumptions">): Assumption[] {

@@ -4,6 +4,7 @@ import { closestName } from "../../../errors/closest-name.ts";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
+import { addIntensityOptions } from "../../intensity-options.ts";
 import type { FootprintFlags } from "./input.ts";
 import { registerFootprintLlm } from "./llm.ts";
 import { registerManifest } from "./manifest.ts";
@@ -38,7 +39,12 @@ export function registerFootprint(program: Command): void {
   const own = verb.createHelp();
   verb.configureHelp({ showGlobalOptions: true, visibleOptions: () => own.visibleOptions(assess) });
   withExamples(verb, [
-    ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2", "with factors of your own"],
+    ["lightfoot footprint --energy 12.5kWh --where DE", "a metered energy in Germany"],
+    [
+      "lightfoot footprint --hardware nvidia-h100-sxm5-80gb:8 --hours 3 --where aws:eu-central-1",
+      "a job before it runs",
+    ],
+    ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2 --json", "with factors of your own"],
   ]);
   for (const register of SUB_VERBS) register(verb);
 }
@@ -55,22 +61,28 @@ function addOptions(command: Command): void {
   command
     .option("--energy <quantity>", "energy used, e.g. 12.5kWh, 3MWh, 900J")
     .addOption(new Option("--boundary <what>", "what --energy covers; left out, IT is assumed").choices(BOUNDARIES))
+    .option("--where <place>", "country, grid zone or cloud region: DE, US-CAL-CISO, aws:eu-central-1")
+    .option("--hardware <id>", "devices of the catalogue, e.g. nvidia-h100-sxm5-80gb:8")
+    .option("--hours <hours>", "how long the hardware was reserved; left out, from --from to --to")
     .option("--intensity <rate>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
-    .addOption(new Option("--intensity-kind <kind>", "what --intensity is").choices(["average", "marginal"]))
     .option("--market-intensity <rate>", "intensity by contract or certificate, for the market-based figure")
     .option("--market-share <share>", "share of the energy that the contract covers, e.g. 60%")
     .option("--residual-mix <rate>", "intensity of what the contract does not cover")
     .option("--pue <ratio>", "power usage effectiveness: facility over IT energy, from 1")
     .option("--wue <rate>", "water consumed on the site, L per kWh of IT energy")
     .option("--price <price>", "of electricity, e.g. 0.12EUR/kWh")
-    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e");
+    .option("--gpu-hour-price <price>", "of one device for an hour, e.g. 2.50USD/h")
+    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e")
+    .option("--life <duration>", "life of the hardware, e.g. 4y")
+    .option("--use <share>", "share of its life for which the hardware is of use to anyone, e.g. 60%");
+  addIntensityOptions(command);
 }
 
 async function footprint(context: ActionContext, flags: FootprintFlags): Promise<void> {
   const { footprintInput } = await import("./input.ts");
   const { describeFootprint } = await import("./describe.ts");
   const { assessFootprint } = await import("../../../footprint/assess.ts");
-  const input = footprintInput(flags, new Date().getUTCFullYear());
+  const input = await footprintInput(flags, { thisYear: new Date().getUTCFullYear(), signal: context.signal });
   const found = assessFootprint(input);
   context.result(found, () => describeFootprint(found, context.columns), found.assumptions);
 }
