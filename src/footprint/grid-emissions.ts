@@ -6,7 +6,7 @@ import { bounded, type BoundedEnergy } from "./boundary.ts";
 import type { GridEmissions, MarketEmissions } from "./footprint-schema.ts";
 import { inKwh, integrateEmissions, type EnergyOverTime, type IntegralOptions } from "./intensity-integral.ts";
 import { reportBoth, type MarketInput } from "./intensity-market.ts";
-import { requireIntensity, type IntensitySeries } from "./intensity-series.ts";
+import { MOST_GRAMS_PER_KWH, requireIntensity, type IntensitySeries } from "./intensity-series.ts";
 
 /** A grid's (or a contract's) gCO2e/kWh with everything that must agree before two of them are compared. */
 export interface GridFactor extends Pick<
@@ -25,13 +25,14 @@ export function factorOf({ figure, year, kind, scope, basis, dataset, licence }:
  * C = E · I for an intensity that holds all the time.
  *
  * @param energy of the facility: the meter that the grid feeds
- * @throws LightfootError E_UNIT unless the factor is in gCO2e/kWh, E_RANGE for a negative one
+ * @throws LightfootError E_UNIT unless the factor is in gCO2e/kWh, E_RANGE for one that no grid has
  */
 export function constantEmissions(energy: BoundedEnergy, factor: GridFactor): GridEmissions {
   const { figure: intensity, ...basis } = factor;
   requireIntensity(intensity);
-  if (intensity.low < 0) {
-    throw new LightfootError("E_RANGE", `a carbon intensity is 0 or more, found ${intensity.low} gCO2e/kWh`);
+  if (intensity.low < 0 || intensity.value > MOST_GRAMS_PER_KWH) {
+    const message = `a carbon intensity is 0 to ${MOST_GRAMS_PER_KWH} gCO2e/kWh, found ${intensity.value}`;
+    throw new LightfootError("E_RANGE", message, { hint: "Check its unit: no grid comes near 2,000 gCO2e/kWh." });
   }
   const emissions = multiply(inKwh(energy), intensity, "gCO2e");
   return { ...bounded(emissions, energy.boundary), intensity, ...basis, coveredFraction: null };

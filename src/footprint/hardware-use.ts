@@ -56,7 +56,7 @@ export function energyOfHardware({ device, count, seconds }: HardwareUse): Bound
     low,
     high,
     unit: "1",
-    method: "modelled",
+    method: "assumed",
     sources: ["mean power of published training and serving runs over board power"],
     assumptions: [
       {
@@ -80,7 +80,7 @@ export function embodiedPartsOf({ device, count }: HardwareUse): EmbodiedPart[] 
   const devices: EmbodiedPart = { name: device.id, count, perUnit };
   if (embodiedIncludesHost(device.id)) return [devices];
   const memoryGigabytes = (DEVICES_A_SERVER * HOST_MEMORY_RATIO * (device.memoryCapacity?.value ?? 0)) / 1e9;
-  const server = embodiedOfServer({ cpus: 2, memoryGigabytes, ssds: HOST_SSDS });
+  const server = embodiedOfServer({ cpus: 2, memoryGigabytes, ssds: HOST_SSDS, hdds: 0 });
   const shared: Assumption = {
     key: "embodied.server-share",
     text: `Each ${device.id} is taken to have an eighth of a server with 2 processors, ${Math.round(memoryGigabytes)} GB and ${HOST_SSDS} SSDs.`,

@@ -48,7 +48,7 @@ export interface IntensitySeriesInput extends Omit<
 }
 
 /** Coal burnt in the worst plants stays below 2,000 gCO2e/kWh, marginal rates too: beyond this a unit is wrong. */
-const MOST_GRAMS_PER_KWH = 5_000;
+export const MOST_GRAMS_PER_KWH = 5_000;
 
 /**
  * A checked series.

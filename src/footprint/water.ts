@@ -50,7 +50,7 @@ const ASSUMED_GRID_WATER = figure({
  *
  * Source: Li et al. 2023, arXiv 2304.03271. WUE is per kWh of IT energy by definition (ISO/IEC 30134-9); multiplying it
  * by the facility's energy counts PUE twice.
- * @throws LightfootError E_UNIT for factors that are not in L/kWh, E_RANGE for negative ones
+ * @throws LightfootError E_UNIT for factors that are not in L/kWh, E_RANGE for those that no site has
  */
 export function waterOf(chain: readonly BoundedEnergy[], factors: WaterFactors): WaterUse {
   const effectiveness = requireWater(factors.waterUsageEffectiveness ?? ASSUMED_WUE);
@@ -70,10 +70,16 @@ export function waterOf(chain: readonly BoundedEnergy[], factors: WaterFactors):
   };
 }
 
+/** Reservoirs in deserts and once-through cooling stay below; beyond it a unit is wrong. */
+const MOST_LITRES_PER_KWH = 500;
+
 function requireWater(part: Figure): Figure {
   if (part.unit !== "L/kWh") {
     throw new LightfootError("E_UNIT", `water per energy is in L/kWh, found ${part.value} ${part.unit}`);
   }
-  if (part.low < 0) throw new LightfootError("E_RANGE", `water per energy is 0 or more, found ${part.low} L/kWh`);
+  if (part.low < 0 || part.value > MOST_LITRES_PER_KWH) {
+    const message = `water per energy is 0 to ${MOST_LITRES_PER_KWH} L/kWh, found ${part.value}`;
+    throw new LightfootError("E_RANGE", message, { hint: "Check its unit: L/kWh and L/MWh differ by 1,000." });
+  }
   return part;
 }

@@ -1,5 +1,4 @@
 // Rates as people type them ("350gCO2e/kWh", "0.12EUR/kWh", "1.2") as numbers in base units, strictly; may depend on errors.
-import { closestName } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 
 /** Unit as written, in its case -> factor to the base unit. */
@@ -57,7 +56,7 @@ function parseWith(text: string, units: Units, kind: Kind): number {
       hint: `Write it as e.g. ${kind.example}; known are ${known.join(", ")}.`,
     });
   }
-  const near = closestName(unit, known);
+  const near = known.find((name) => name.toLowerCase() === unit.toLowerCase());
   throw new LightfootError("E_UNIT", `'${text}' has the unit '${unit}', which is none of ${kind.name}`, {
     hint: near === undefined ? `Known are ${known.join(", ")}.` : `Did you mean ${near}? Upper and lower case differ.`,
   });

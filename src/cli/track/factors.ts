@@ -7,7 +7,7 @@ import { JOULES_PER_KWH } from "../../quantity/convert.ts";
 import { exact, figure, type Figure } from "../../quantity/figure.ts";
 import type { Stretch } from "../../pipeline/track/power-curve.ts";
 import type { Rates } from "../../pipeline/track/session.ts";
-import { footprintInput } from "../commands/footprint/input.ts";
+import { givenFactors } from "../commands/footprint/input.ts";
 import type { TrackFlags } from "./flags.ts";
 
 export interface Factors {
@@ -35,10 +35,7 @@ export interface RunTime {
  */
 export async function prepareFactors(flags: TrackFlags, thisYear: number): Promise<Factors | undefined> {
   const { intensity, price, pue, wue, intensitySeries } = flags;
-  const { energy: _, ...given } = footprintInput(
-    { energy: "1kWh", boundary: "node", intensity, price, pue, wue },
-    thisYear,
-  );
+  const given = givenFactors({ intensity, price, pue, wue });
   if (intensity === undefined && intensitySeries === undefined) return undefined;
   const series = intensitySeries === undefined ? undefined : await readSeries(intensitySeries);
   const base = { ...given, thisYear };

@@ -79,10 +79,10 @@ function addOptions(command: Command): void {
 }
 
 async function footprint(context: ActionContext, flags: FootprintFlags): Promise<void> {
-  const { footprintInput } = await import("./input.ts");
+  const { footprintRequest } = await import("./request.ts");
   const { describeFootprint } = await import("./describe.ts");
   const { assessFootprint } = await import("../../../footprint/assess.ts");
-  const input = await footprintInput(flags, { thisYear: new Date().getUTCFullYear(), signal: context.signal });
+  const input = await footprintRequest(flags, { thisYear: new Date().getUTCFullYear(), signal: context.signal });
   const found = assessFootprint(input);
   context.result(found, () => describeFootprint(found, context.columns), found.assumptions);
 }

@@ -1,26 +1,14 @@
-// The options of `lightfoot footprint` as the input of an assessment; may depend on this room, facts, footprint, quantity and errors.
+// The options of an assessment that are factors of the user's own: energy, intensities, ratios, prices; may depend on this room, footprint, quantity and errors.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
-import { intensityMethod, type GridIntensity } from "../../../facts/grid-intensity.ts";
-import { hourlyShape } from "../../../facts/intensity-shape.ts";
-import { findPlace, type Place } from "../../../facts/place.ts";
 import type { FootprintInput } from "../../../footprint/assess.ts";
 import { bounded, type EnergyBoundary } from "../../../footprint/boundary.ts";
 import type { GridFactor } from "../../../footprint/grid-emissions.ts";
-import {
-  deviceHourPrice,
-  embodiedPartsOf,
-  energyOfHardware,
-  hardwareUse,
-  type HardwareUse,
-} from "../../../footprint/hardware-use.ts";
 import type { MarketInput } from "../../../footprint/intensity-market.ts";
-import { resolveIntensity, type PlaceIntensities } from "../../../footprint/intensity-resolve.ts";
 import type { PriceOf } from "../../../footprint/money.ts";
-import { SECONDS_PER_HOUR } from "../../../quantity/convert.ts";
 import { figure, type Assumption, type Figure } from "../../../quantity/figure.ts";
-import { declaredQuantity, parseQuantity } from "../../../quantity/parse-quantity.ts";
+import { declaredQuantity } from "../../../quantity/parse-quantity.ts";
 import { parseIntensity, parsePrice, parseRatio, parseWaterPerEnergy } from "../../../quantity/parse-rate.ts";
-import { asksForSeries, intensityPorts, periodOf, sourceOf, type IntensityFlags } from "../../intensity-options.ts";
+import type { IntensityFlags } from "../../intensity-options.ts";
 
 export interface FootprintFlags extends IntensityFlags {
   readonly energy?: string;
@@ -42,157 +30,47 @@ export interface FootprintFlags extends IntensityFlags {
 }
 
 /**
- * What the options ask to assess.
+ * What the user gave; nothing is looked up.
  *
- * @throws LightfootError E_USAGE for options that are missing, malformed or pointless; what places, hardware and series throw
+ * @throws LightfootError E_USAGE for options that are malformed or pointless
  */
-export async function footprintInput(
-  flags: FootprintFlags,
-  world: { readonly thisYear: number; readonly signal: AbortSignal },
-): Promise<FootprintInput> {
-  const period = periodOf(flags);
-  const hardware = givenHardware(flags, period);
-  const energy = givenEnergy(flags) ?? (hardware === undefined ? undefined : energyOfHardware(hardware));
-  if (energy === undefined) {
-    throw new LightfootError("E_USAGE", "no energy was given, and no hardware whose energy could be modelled", {
-      hint: "Add --energy 12.5kWh, or --hardware nvidia-h100-sxm5-80gb:8 --hours 3.",
-    });
-  }
-  const place = flags.where === undefined ? undefined : placeOf(flags.where, flags);
-  const parts = hardware === undefined ? undefined : embodiedPartsOf(hardware);
+export function givenFactors(flags: FootprintFlags): Omit<FootprintInput, "energy" | "thisYear"> {
   return {
-    energy,
-    place,
     intensity: givenIntensity(flags),
-    over: await intensityOver(flags, period, place, world.signal),
     market: givenMarket(flags),
-    period,
     factors: {
       powerUsageEffectiveness: ratio("--pue", flags.pue),
       waterUsageEffectiveness: given(flags.wue, "--wue", parseWaterPerEnergy, "L/kWh"),
     },
-    embodied:
-      hardware === undefined || parts === undefined
-        ? undefined
-        : { parts, usedSeconds: hardware.seconds, lifetime: givenLife(flags), useFraction: givenUse(flags) },
-    unknown:
-      hardware === undefined || parts !== undefined
-        ? []
-        : [{ what: "embodied", why: `nobody published what making ${hardware.device.id} emits, nor its parts` }],
-    devices: hardware === undefined ? undefined : { count: hardware.count, seconds: hardware.seconds },
     prices: {
       electricity: givenPrice("--price", flags.price, "kWh"),
-      deviceHour:
-        givenPrice("--gpu-hour-price", flags.gpuHourPrice, "h") ??
-        (hardware === undefined ? undefined : deviceHourPrice(hardware.device.id, place?.provider, world.thisYear)),
+      deviceHour: givenPrice("--gpu-hour-price", flags.gpuHourPrice, "h"),
       carbon: givenPrice("--carbon-price", flags.carbonPrice, "tCO2e"),
     },
-    thisYear: world.thisYear,
   };
 }
 
-/** The place, with the intensities that `--kind` and `--scope` ask for first. */
-function placeOf(where: string, { kind, scope }: FootprintFlags): Place {
-  const place = findPlace(where);
-  const fits = (entry: GridIntensity): boolean =>
-    (kind === undefined || entry.kind === kind) && (scope === undefined || entry.scope === scope);
-  const wanted = place.intensities.filter(fits);
-  if (wanted.length > 0 || (kind === undefined && scope === undefined)) {
-    return { ...place, intensities: [...wanted, ...place.intensities.filter((entry) => !fits(entry))] };
-  }
-  const known = place.intensities.map(intensityMethod).join("; ");
-  throw new LightfootError(
-    "E_USAGE",
-    `no intensity of ${place.name} is ${[kind, scope].filter((word) => word !== undefined).join(" and ")}`,
-    { hint: known === "" ? "None is known: give --intensity." : `Known are ${known}.` },
-  );
-}
-
-type Period = NonNullable<FootprintInput["period"]>;
-
-/** A file's or a publisher's series, or the place's own average shaped by month and hour, where the time is known. */
-async function intensityOver(
-  flags: FootprintFlags,
-  period: Period | undefined,
-  place: Place | undefined,
-  signal: AbortSignal,
-): Promise<FootprintInput["over"]> {
-  if (asksForSeries(flags)) {
-    if (flags.intensity !== undefined) {
-      throw new LightfootError("E_USAGE", "--intensity and a series were given, expected one of them");
-    }
-    if (period === undefined) {
-      throw new LightfootError("E_USAGE", "an intensity series needs the time when the energy was used", {
-        hint: "Add --from 2026-11-24T08:00Z --to 2026-11-24T20:00Z.",
-      });
-    }
-  }
-  // Without a place the world's average holds at any hour: no shape would be that of the unknown grid.
-  if (period === undefined || flags.intensity !== undefined || (place === undefined && !asksForSeries(flags))) {
-    return undefined;
-  }
-  const source = await sourceOf(flags, place?.zone);
-  const { series, fallback } = await resolveIntensity(
-    { ...period, ...source, place: place === undefined ? undefined : intensitiesOf(place) },
-    await intensityPorts(signal),
-  );
-  const isPlaces = source.file === undefined && source.publisher === undefined;
-  const [first] = isPlaces ? (place?.intensities ?? []) : [];
-  return { series, fallback, basis: first?.basis, licence: first?.licence };
-}
-
-function intensitiesOf(place: Place): PlaceIntensities {
-  const yearly = place.intensities.map(({ figure: intensity, kind, scope, year }) => ({
-    figure: intensity,
-    kind,
-    scope,
-    zone: place.zone ?? place.id,
-    vintage: String(year),
-  }));
-  const shape = place.zone === undefined ? undefined : hourlyShape(place.zone);
-  return { yearly, ...(shape === undefined ? {} : { shape }) };
-}
-
-function givenHardware({ hardware, hours }: FootprintFlags, period: Period | undefined): HardwareUse | undefined {
-  if (hardware === undefined) {
-    if (hours === undefined) return undefined;
-    throw new LightfootError("E_USAGE", "--hours says how long --hardware was used, which is missing");
-  }
-  if (hours !== undefined) {
-    const value = fromOption("--hours", () => parseHours(hours));
-    return hardwareUse(hardware, value * SECONDS_PER_HOUR);
-  }
-  if (period !== undefined) return hardwareUse(hardware, period.toSeconds - period.fromSeconds);
-  // The device is looked up first: an unknown one is the better complaint.
-  hardwareUse(hardware, 0);
-  throw new LightfootError("E_USAGE", "how long the hardware was used is missing", {
-    hint: "Add --hours 3, or --from and --to.",
-  });
-}
-
-/** `3`, `3h`, `90min`: the option's name says hours, so that a bare number has its unit. */
-function parseHours(text: string): number {
-  const isBare = /^[\d.]+(e[+-]?\d+)?$/i.test(text.trim());
-  return parseQuantity(isBare ? `${text.trim()}h` : text, "duration", "--hours") / SECONDS_PER_HOUR;
-}
-
-const givenLife = ({ life }: FootprintFlags): Figure | undefined =>
+export const givenLife = ({ life }: FootprintFlags): Figure | undefined =>
   life === undefined ? undefined : fromOption("--life", () => declaredQuantity(life, "duration", "--life"));
 
-function givenUse({ use }: FootprintFlags): Figure | undefined {
+export function givenUse({ use }: FootprintFlags): Figure | undefined {
   const found = given(use, "--use", (text) => parseRatio(text, "a share"), "1");
   if (found === undefined || (found.value > 0 && found.value <= 1)) return found;
   throw new LightfootError("E_USAGE", `--use is ${use}, expected above 0 and at most 100 %`);
 }
 
+const EXAMPLES: Readonly<Record<string, string>> = { "--energy": "12.5kWh", "--hours": "3", "--life": "4y" };
+const example = (option: string): string | undefined =>
+  EXAMPLES[option] === undefined ? undefined : `Write it as e.g. ${option} ${EXAMPLES[option]}.`;
+
 /** Runs a parser; what it finds wrong with an option's value is a mistake in the command line. */
-function fromOption<T>(option: string, parse: () => T): T {
+export function fromOption<T>(option: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
     if (!(error instanceof LightfootError)) throw error;
     const message = error.message.includes(option) ? error.message : `${option}: ${error.message}`;
-    throw new LightfootError("E_USAGE", message, { hint: error.hint, cause: error });
+    throw new LightfootError("E_USAGE", message, { hint: error.hint ?? example(option), cause: error });
   }
 }
 
@@ -222,7 +100,7 @@ const BOUNDARY_UNSAID: Assumption = {
   text: "What the energy covers was not said: all IT equipment is assumed, without cooling and losses (--boundary).",
 };
 
-function givenEnergy({ energy, boundary }: FootprintFlags): FootprintInput["energy"] | undefined {
+export function givenEnergy({ energy, boundary }: FootprintFlags): FootprintInput["energy"] | undefined {
   if (energy === undefined) {
     if (boundary === undefined) return undefined;
     throw new LightfootError("E_USAGE", "--boundary says what --energy covers, which is missing");
