@@ -18,10 +18,10 @@ export function describeFootprint(found: Footprint, columns: number): string {
   const rows = [...energyRows(found), ...carbonRows(found), ...waterRows(found), ...moneyRows(found)];
   const isWide = columns >= WIDE_COLUMNS;
   const head: Column[] = [{ title: "" }, { title: "figure", align: "right" }, { title: "covers" }, { title: "known" }];
-  const cells = rows.map(([name, part, boundary, from]) => [
-    ...[name, formatFigure(part), boundary, part.method],
-    ...(isWide ? [from] : []),
-  ]);
+  const cells = rows.map(([name, part, boundary, from]) => {
+    const shown = [name, formatFigure(part), boundary, part.method];
+    return isWide ? [...shown, from] : shown;
+  });
   const table = formatTable(isWide ? [...head, { title: "from" }] : head, cells, columns);
   const factors = rows.flatMap(([name, , boundary, from]) =>
     from === "" ? [] : [`${name.trim()}${name === "energy" ? ` of the ${boundary}` : ""}: ${from}`],
