@@ -6,7 +6,7 @@ import { formatFigure } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { onStdout } from "../output.ts";
-import { formatTable } from "../terminal-table.ts";
+import { formatTable, type Column } from "../terminal-table.ts";
 import { wrapText } from "../wrap-text.ts";
 
 interface SearchFlags {
@@ -55,13 +55,18 @@ function positive(text: string): number {
 async function searchAction(context: ActionContext, words: readonly string[], flags: SearchFlags): Promise<void> {
   const { searchFacts } = await import("../../facts/search.ts");
   const found = searchFacts(words.join(" "), { kind: flags.kind, limit: flags.top });
-  context.result(found, () => describe(found, context.columns));
+  printFacts(context, found);
 }
 
 async function showAction(context: ActionContext, id: string): Promise<void> {
   const { showFact } = await import("../../facts/search.ts");
-  const found = showFact(id);
-  context.result(found, () => describe(found, context.columns));
+  printFacts(context, showFact(id));
+}
+
+/** What was assumed stands below its subject; only `--strict` needs it told once more. */
+function printFacts(context: ActionContext, found: FactsDocument): void {
+  const assumptions = found.subjects.flatMap(({ facts }) => facts.flatMap(({ figure }) => figure.assumptions));
+  context.result(found, () => describe(found, context.columns), context.strict ? assumptions : []);
 }
 
 function describe({ query, found, subjects, notComparable }: FactsDocument, columns: number): string {
@@ -75,33 +80,33 @@ function describe({ query, found, subjects, notComparable }: FactsDocument, colu
 
 function describeSubject({ id, name, kind, facts }: FactSubject, columns: number): string {
   const title = `${onStdout("bold", id)}  ${name}  ${onStdout("dim", `(${kind})`)}`;
+  // On a narrow terminal what exactly a number means goes into its note.
+  const inTable = columns >= WIDE;
   const notes = new Map<string, number>();
   // The same source stands behind many lines: each is printed once, below the table.
   const note = (fact: FactProperty): string => {
-    const basis = short(fact.basis) === fact.basis ? "" : `${fact.basis}. `;
-    const text = `${basis}${fact.figure.sources.join("; ")}. Licence: ${fact.licence}`;
+    const told = inTable && short(fact.basis) === fact.basis;
+    const text = `${told ? "" : `${fact.basis}. `}${fact.figure.sources.join("; ")}. Licence: ${fact.licence}`;
     if (!notes.has(text)) notes.set(text, notes.size + 1);
     return `[${notes.get(text)}]`;
   };
-  const table = formatTable(
-    [
-      { title: "fact" },
-      { title: "value", align: "right" },
-      { title: "year" },
-      { title: "how" },
-      { title: "what exactly" },
-      { title: "source" },
-    ],
-    facts.map((fact) => [
-      fact.name,
-      formatFigure(fact.figure),
-      fact.year === null ? "" : String(fact.year),
-      fact.figure.method,
-      short(fact.basis),
-      note(fact),
-    ]),
-    columns,
-  );
+  const head: Column[] = [
+    { title: "fact" },
+    { title: "value", align: "right" },
+    { title: "year" },
+    { title: "how" },
+    ...(inTable ? [{ title: "what exactly" }] : []),
+    { title: "source" },
+  ];
+  const rows = facts.map((fact) => [
+    fact.name,
+    formatFigure(fact.figure),
+    fact.year === null ? "" : String(fact.year),
+    fact.figure.method,
+    ...(inTable ? [short(fact.basis)] : []),
+    note(fact),
+  ]);
+  const table = formatTable(head, rows, columns);
   const assumed = new Map(facts.flatMap(({ figure }) => figure.assumptions).map(({ key, text }) => [key, text]));
   const lines = [...notes].flatMap(([text, number]) => wrapText(`[${number}] ${text}`, columns, "    "));
   const assumptions = [...assumed.values()].flatMap((text) => wrapText(`○ ${text}`, columns, "  "));
@@ -109,6 +114,9 @@ function describeSubject({ id, name, kind, facts }: FactSubject, columns: number
 }
 
 const LONGEST_BASIS = 64;
+
+/** Columns from which the table has room for a basis. */
+const WIDE = 150;
 
 /** A basis that fits the table, cut between its parts; the whole of it then stands in the note. */
 function short(basis: string): string {
