@@ -123,7 +123,11 @@ describe("lightfoot footprint sci", () => {
       "DE",
       "--json",
     ]);
-    expect(document(year)).toMatchObject({ intensityKind: "average", intensityScope: "life-cycle" });
+    expect(document(year)).toMatchObject({
+      intensityKind: "average",
+      intensityScope: "life-cycle",
+      intensityVintage: expect.stringMatching(/^20\d\d$/) as string,
+    });
     expect(keys(year)).toEqual(["sci.yearly-average"]);
     const hours = ["--from", "2026-06-21T10:00Z", "--to", "2026-06-21T14:00Z", "--json"];
     const noon = await sci([...BASIC, "--pue", "1", "--boundary", "x", "--where", "DE", ...hours]);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LightfootError } from "../errors/lightfoot-error.ts";
 import { readIntensityCsv, type SeriesFile, type SeriesFileOptions } from "./intensity-csv.ts";
 
 let folder = "";
@@ -217,6 +218,34 @@ describe("any other file", () => {
         },
       ),
       { numRuns: 40 },
+    );
+  });
+
+  it("ends in a series or in an error with a code, whatever bytes it holds", async () => {
+    const sound = "timestamp,gCO2e/kWh,unit,zone\n2026-01-01T00:00Z,300,g/kWh,DE\n2026-01-01T01:00Z,310,g/kWh,DE\n";
+    const damaged = fc
+      .array(
+        fc.tuple(
+          fc.nat(sound.length),
+          fc.constantFrom("", ",", ";", '"', "\n", "\u0000", "9", "-", "e", "Z", "₂", "\t"),
+        ),
+        {
+          minLength: 1,
+          maxLength: 6,
+        },
+      )
+      .map((edits) => edits.reduce((text, [at, piece]) => text.slice(0, at) + piece + text.slice(at + 1), sound));
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(damaged, fc.string({ unit: "binary", maxLength: 200 })), async (text) => {
+        try {
+          const { series } = await read(text);
+          expect(series.gramsPerKwh.every((value) => value >= 0 && value <= 5000)).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(LightfootError);
+          expect((error as LightfootError).code).not.toBe("E_INTERNAL");
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 });

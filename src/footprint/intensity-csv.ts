@@ -92,7 +92,7 @@ class RowReader {
     const { time, end, value, zone, unit, estimated } = this.#layout;
     const where = { file: this.#file, line };
     if (this.#rows.length >= MOST_ROWS) throw new LightfootError("E_LIMIT", `more than ${MOST_ROWS} rows`, { where });
-    if (cells.length <= Math.max(time, value)) {
+    if (cells.length <= Math.max(time, value, zone ?? 0, unit ?? 0, end ?? 0)) {
       throw new LightfootError("E_DATA", `the row has ${cells.length} cells, the first row has ${this.#layout.width}`, {
         where,
       });

@@ -2,8 +2,8 @@
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { JsonCache } from "../io/cache-folder.ts";
 import type { Assumption } from "../quantity/figure.ts";
-import type { IntensityPublisher, PublishedPoint } from "./intensity-publisher.ts";
-import { intensitySeries, type IntensitySeries } from "./intensity-series.ts";
+import { unexpected, type IntensityPublisher, type PublishedPoint } from "./intensity-publisher.ts";
+import { intensitySeries, MOST_GRAMS_PER_KWH, type IntensitySeries } from "./intensity-series.ts";
 import { makeSteps } from "./intensity-steps.ts";
 
 export interface ObtainOptions {
@@ -158,8 +158,14 @@ async function fetchDays(
   { cache, nowSeconds, signal }: ObtainOptions,
 ): Promise<void> {
   const range = await publisher.range(days[0] * DAY, (days[days.length - 1] + 1) * DAY, signal);
+  const impossible = range.points.find(({ gramsPerKwh }) => !(gramsPerKwh >= 0 && gramsPerKwh <= MOST_GRAMS_PER_KWH));
+  if (impossible !== undefined) {
+    throw unexpected(publisher.source, `intensities of 0 to ${MOST_GRAMS_PER_KWH} gCO2e/kWh`, impossible.gramsPerKwh);
+  }
+  // Where an answer names an instant twice, the later entry is the newer.
+  const unique = [...new Map(range.points.map((point) => [point.startSeconds, point])).values()];
   for (const day of days) {
-    const points = range.points
+    const points = unique
       .filter(({ startSeconds }) => Math.floor(startSeconds / DAY) === day)
       .map(({ startSeconds, gramsPerKwh, estimated }) => [startSeconds, gramsPerKwh, estimated ? 1 : 0] as const);
     const { stepSeconds, edition } = range;
@@ -184,7 +190,7 @@ function asDayRecord(document: unknown, day: number): DayRecord | undefined {
     record.stepSeconds > 0 &&
     record.points.every(
       (point) =>
-        Array.isArray(point) && Math.floor(point[0] / DAY) === day && Number.isFinite(point[1]) && point[1] >= 0,
+        Array.isArray(point) && Math.floor(point[0] / DAY) === day && point[1] >= 0 && point[1] <= MOST_GRAMS_PER_KWH,
     );
   return isSound ? record : undefined;
 }

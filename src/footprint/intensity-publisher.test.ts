@@ -1,5 +1,7 @@
 // Electricity Maps and WattTime through a stubbed fetch: what is sent, what is kept, what happens without network, and what is refused.
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { HttpPort } from "../io/http-json.ts";
 import type { JsonCache } from "../io/cache-folder.ts";
 import { figure } from "../quantity/figure.ts";
@@ -192,12 +194,39 @@ describe("Electricity Maps", () => {
     [{ data: {} }, "a list"],
     [{ data: [{ carbonIntensity: "302", datetime: "2026-05-01T00:00:00Z" }] }, "a number"],
     [{ data: [{ carbonIntensity: 302, datetime: "2026-05-01T00:00:00" }] }, "a time with an offset"],
+    [{ data: [{ carbonIntensity: -1, datetime: "2026-05-01T00:00:00Z" }] }, "0 to 5000"],
+    [{ data: [{ carbonIntensity: 302_000, datetime: "2026-05-01T00:00:00Z" }] }, "0 to 5000"],
     [{ data: [{ carbonIntensity: 302, datetime: "2026-05-01T00:00:00Z", emissionFactorType: "direct" }] }, "lifecycle"],
   ])("with an answer of another form, %j, is said to have changed", async (answer, wanted) => {
     const { http } = service({ "/v3/carbon-intensity/past-range": () => answer });
     const { failure, series } = await obtainIntensity(germany(http), period(1));
     expect(series).toBeUndefined();
     expect(failure?.message).toContain(wanted);
+    expect(cache.kept.size).toBe(0);
+  });
+
+  it("ends in a series or in an error with a code, whatever it answers", async () => {
+    const value = fc.anything({ maxDepth: 1, withDate: false, withBigInt: false });
+    const entry = fc.record(
+      {
+        carbonIntensity: fc.oneof(fc.double(), value),
+        datetime: fc.oneof(fc.constant("2026-05-01T00:00:00.000Z"), value),
+        isEstimated: value,
+      },
+      { requiredKeys: [] },
+    );
+    const answer = fc.oneof(value, fc.record({ data: fc.oneof(fc.array(fc.oneof(entry, value)), value) }));
+    await fc.assert(
+      fc.asyncProperty(answer, async (body) => {
+        const odd = service({ "/v3/carbon-intensity/past-range": () => (body === undefined ? null : body) });
+        try {
+          await obtainIntensity(germany(odd.http), { ...period(1), cache: memoryCache() });
+        } catch (error) {
+          expect(error).toBeInstanceOf(LightfootError);
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it("gives its newest value, asked for once an hour", async () => {

@@ -17,6 +17,8 @@ export interface SciRequest {
   readonly intensityBasis?: "location-based" | "market-based";
   readonly intensityKind: IntensityKind;
   readonly intensityScope: IntensityScope;
+  /** Year, version or day of retrieval of the intensity. */
+  readonly intensityVintage?: string;
   readonly embodied: Figure;
   readonly units: { readonly name: string; readonly count: number };
   readonly subject?: string;
@@ -54,6 +56,7 @@ export function sciDocument(request: SciRequest): SciDocument {
     intensityBasis: "location-based",
     intensityKind: result.intensityKind,
     intensityScope: request.intensityScope,
+    intensityVintage: request.intensityVintage ?? null,
     operational: result.operational,
     embodied: result.embodied,
     total: result.total,
@@ -158,10 +161,11 @@ function statementOf(told: Told): string {
   const who = told.subject ?? "the software";
   const when = told.period === null ? "" : ` (${told.period})`;
   const scope = told.intensityScope === "undeclared" ? "" : `, ${told.intensityScope}`;
+  const vintage = told.intensityVintage === null ? "" : `, ${told.intensityVintage}`;
   const sentences = [
     `The Software Carbon Intensity of ${who}${when} is ${formatFigure(readable.figure)} per ${perWhat(functionalUnit, readable.multiple)}.`,
     `ISO/IEC 21031:2024, SCI = ((E · I) + M) / R, with E = ${formatFigure(told.energy)} (${told.energy.method}), I = ${formatFigure(told.intensity)}` +
-      ` (${told.intensity.method}; location-based, ${told.intensityKind}${scope}), M = ${formatFigure(told.embodied)} (${told.embodied.method}) and R = ${formatAmount(told.units)} ${told.units === 1 ? shownUnit(functionalUnit) : plural(functionalUnit)}.`,
+      ` (${told.intensity.method}; location-based, ${told.intensityKind}${scope}${vintage}), M = ${formatFigure(told.embodied)} (${told.embodied.method}) and R = ${formatAmount(told.units)} ${told.units === 1 ? shownUnit(functionalUnit) : plural(functionalUnit)}.`,
     "No certificate, power purchase agreement or offset lowers it.",
   ];
   if (told.boundary !== null) sentences.push(`Boundary: ${told.boundary}.`);

@@ -40,6 +40,7 @@ export const sciSchema = z
     intensityBasis: z.literal("location-based"),
     intensityKind: z.enum(["average", "marginal"]),
     intensityScope: z.enum(["life-cycle", "direct", "direct CO2 only", "undeclared"]),
+    intensityVintage: z.string().nullable().meta({ description: "year, version or day of retrieval of the intensity" }),
     operational: figureSchema.meta({ description: "O = E · I, gCO2e" }),
     embodied: figureSchema.meta({ description: "M, gCO2e" }),
     total: figureSchema.meta({ description: "C = O + M, gCO2e" }),

@@ -192,7 +192,7 @@ async function embodiedOf(flags: SciFlags): Promise<Figure> {
 
 type Intensity = Pick<
   Parameters<typeof import("../../../footprint/sci-document.ts").sciDocument>[0],
-  "intensity" | "intensityKind" | "intensityScope"
+  "intensity" | "intensityKind" | "intensityScope" | "intensityVintage"
 >;
 
 async function intensityOf(context: ActionContext, flags: SciFlags, energy: Figure): Promise<Intensity> {
@@ -230,6 +230,7 @@ async function intensityOf(context: ActionContext, flags: SciFlags, energy: Figu
     intensity: { ...integrated.intensity, assumptions: [...integrated.intensity.assumptions, spread] },
     intensityKind: integrated.kind,
     intensityScope: integrated.scope,
+    intensityVintage: integrated.vintage,
   };
 }
 
@@ -267,7 +268,7 @@ function yearlyIntensity(flags: SciFlags, place: FoundPlace | undefined): Intens
     text: `the grid is counted with its average of ${best.vintage}; --from and --to count the hours of use`,
   };
   const intensity = { ...best.figure, assumptions: [...best.figure.assumptions, assumption] };
-  return { intensity, intensityKind: best.kind, intensityScope: best.scope };
+  return { intensity, intensityKind: best.kind, intensityScope: best.scope, intensityVintage: best.vintage };
 }
 
 async function declaredIntensity(text: string, kind: IntensityFlags["kind"]): Promise<Figure> {
@@ -296,10 +297,11 @@ const formatAmount = ({ units }: SciDocument): string => (units < 1e15 ? formatN
 function describe(document: SciDocument, per: string, columns: number): string {
   const { readableScore, ai } = document;
   const scope = document.intensityScope === "undeclared" ? "" : `, ${document.intensityScope}`;
+  const vintage = document.intensityVintage === null ? "" : `, ${document.intensityVintage}`;
   const rows: [name: string, part: Figure, from: string][] = [
     [`SCI per ${per}`, readableScore.figure, "C / R"],
     ["E  energy", document.energy, ""],
-    ["I  intensity", document.intensity, `location-based, ${document.intensityKind}${scope}`],
+    ["I  intensity", document.intensity, `location-based, ${document.intensityKind}${scope}${vintage}`],
     ["O  operational", document.operational, "E · I"],
     ["M  embodied", document.embodied, ""],
     ["C  carbon", document.total, "O + M"],
