@@ -12,10 +12,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const llm = (...flags: string[]) =>
   spawnSync(process.execPath, ["dist/cli/main.js", "footprint", "llm", ...flags], { encoding: "utf8" });
 
-const LLAMA = [
-  ...["--params", "70.6e9", "--weights", "bf16", "--hardware", "nvidia-h100-sxm5-80gb:4"],
-  ...["--batch", "64", "--tokens-in", "512", "--tokens-out", "600"],
-];
+const LLAMA =
+  "--params 70.6e9 --weights bf16 --hardware nvidia-h100-sxm5-80gb:4 --batch 64 --tokens-in 512 --tokens-out 600".split(
+    " ",
+  );
 
 const document = (...flags: string[]) => {
   const { status, stdout, stderr } = llm(...flags, "--json");
