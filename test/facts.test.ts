@@ -29,7 +29,7 @@ it("exits 2 with a hint for what it does not know, 1 under --strict for what was
   const unknown = lightfoot("show", "nvida-h100");
   expect([unknown.status, unknown.stdout]).toEqual([2, ""]);
   expect(unknown.stderr).toContain("nvidia-h100-sxm5-80gb");
-  expect(lightfoot("show", "Georgia").stderr).toContain("GE, US-SE-SOCO");
+  expect(lightfoot("show", "Georgia").stderr).toContain("GE, egrid:SRSO");
   expect(lightfoot("search", "--", "").status).toBe(2);
   expect(lightfoot("search", "azure", "polandcentral", "--strict").status).toBe(1);
 });

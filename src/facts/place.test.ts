@@ -216,6 +216,24 @@ describe("cloud regions", () => {
   });
 });
 
+describe("electricity prices", () => {
+  const keysAt = (where: string) => findPlace(where).electricityPrice?.figure.assumptions.map(({ key }) => key);
+
+  it("are the state's where region or zone lie in one, else the country's, which is then said", () => {
+    expect(findPlace("aws:us-east-1").electricityPrice?.figure).toMatchObject({ value: 0.0899, unit: "USD/kWh" });
+    expect(keysAt("aws:us-east-1")).toEqual([]);
+    expect(findPlace("US-CAL-CISO").electricityPrice?.figure.value).toBe(0.2153);
+    expect(keysAt("US-CAL-CISO")).toEqual([]);
+    expect(keysAt("egrid:CAMX")).toEqual(["place.national-price"]);
+    expect(keysAt("aws:eu-central-1")).toEqual(["place.national-price"]);
+    expect(keysAt("DE")).toEqual([]);
+  });
+
+  it("are unknown where nobody published one that may be passed on", () => {
+    expect(findPlace("GB").electricityPrice).toBeUndefined();
+  });
+});
+
 describe("shapes", () => {
   it("have 12 months of 24 hours above zero, and levels near the grid's own", () => {
     expect(zonesWithShape().length).toBe(11);

@@ -182,12 +182,16 @@ function buildPlace(entry: PlaceEntry): Place {
   if (id.startsWith("cn:")) return { ...base, intensities: [china(entry)], ...national };
   if (kind === "cloud-region") return { ...base, ...national, ...cloud(id) };
   const share = zoneCarbonFreeShare(id);
+  // A zone that is the grid of one state has that state's price, which is nearer than the country's.
+  const state = usStates().rows.find(({ zones }) => zones.includes(id));
+  const local = state === undefined ? undefined : electricityPrice(state.code);
   const years = electricityMapsYears(id);
   return {
     ...base,
     ...(years.length === 0 ? {} : { zone: id }),
     intensities: compact([years[0], ...(kind === "country" ? nationalAverages(id) : [])]),
     ...national,
+    ...(local === undefined ? {} : { electricityPrice: local }),
     ...(share === undefined ? {} : { carbonFreeShare: { ...share, kind: "grid" as const } }),
   };
 }
