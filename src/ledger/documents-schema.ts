@@ -11,6 +11,9 @@ const runSchema = z.object({
   command: z.array(z.string()),
   model: z.string().nullable(),
   inputs: z.array(z.object({ name: z.string(), digest: z.string() })),
+  outputs: z.array(z.object({ name: z.string(), digest: z.string() })),
+  /** Digest of the result document as compact JSON. */
+  document: z.string().nullable(),
   host: z.string(),
   version: z.string(),
   /** `cut off`: the run has no end, because it goes on or its process was killed. */

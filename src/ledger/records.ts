@@ -8,6 +8,9 @@ export interface RunInput {
   readonly digest: string;
 }
 
+/** Verbs that use the energy they report; the figures of others, such as `footprint`, are about somebody else's. */
+export const WORKING_VERBS: readonly string[] = ["run", "track"];
+
 /** What a run's samples are about: one counter, sensor or model of a part of the machine. */
 export interface RunDomain {
   readonly id: string;
@@ -68,7 +71,10 @@ export interface FigureRecord {
   readonly at: string;
   /** What the figure describes, e.g. `compressed`; null for the run itself. */
   readonly subject: string | null;
-  /** `energy`, `emissions`, `accuracy` … */
+  /**
+   * Path of the figure in its result document: `energy`, `emissions.locationBased`, `models.accuracy` … Exporters take
+   * `energy` (J), `emissions` (gCO2e), `water` (L) and `money` of the run itself.
+   */
   readonly name: string;
   readonly figure: Figure;
 }
@@ -82,6 +88,11 @@ export interface EndRecord {
   readonly outcome: "completed" | "failed" | "interrupted";
   /** Exit code of a tracked command; null for none. */
   readonly exitCode: number | null;
+  /** What only the end knows: the model, what else went in, what came out, the digest of the result document. */
+  readonly model?: string | null;
+  readonly inputs?: readonly RunInput[];
+  readonly outputs?: readonly RunInput[];
+  readonly document?: string | null;
 }
 
 export type LedgerRecord = RunRecord | SampleRecord | FigureRecord | EndRecord;

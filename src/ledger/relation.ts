@@ -32,6 +32,8 @@ const COLUMNS: Readonly<Record<string, string>> = {
   subject: "VARCHAR",
   name: "VARCHAR",
   figure: FIGURE,
+  outputs: "STRUCT(name VARCHAR, digest VARCHAR)[]",
+  document: "VARCHAR",
   outcome: "VARCHAR",
   exitCode: "INTEGER",
 };
@@ -106,7 +108,7 @@ function recordsSql({ whole, torn, parquet }: LedgerFiles): string {
 
 /** What a query may name, with a line on each for help and errors. */
 export const VIEWS = {
-  runs: "one row a run: run, time, verb, title, command, model, inputs, host, version, outcome, exitCode, elapsedSeconds",
+  runs: "one row a run: run, time, verb, title, command, model, inputs, outputs, document, host, version, outcome, exitCode, elapsedSeconds",
   samples: "one row a sample: run, time, elapsedSeconds, domain, energyJoules, powerWatts, gapSeconds, gap",
   figures: "one row a figure: run, time, subject, name, value, unit, low, high, method, sources, assumptions",
   domains: "one row a domain of a run: run, domain, label, kind, device, method, countsTowardsTotal",
@@ -117,8 +119,10 @@ export function viewStatements(files: LedgerFiles): string[] {
   return [
     `CREATE VIEW records AS ${recordsSql(files)}`,
     `CREATE VIEW runs AS
-       SELECT head.run, TRY_CAST(head."at" AS TIMESTAMP) AS time, head.verb, head.title, head.command, head.model,
-         head.inputs, head.host, head.tool.version AS version, tail.outcome, tail.exitCode, tail.elapsedSeconds
+       SELECT head.run, TRY_CAST(head."at" AS TIMESTAMP) AS time, head.verb, head.title, head.command,
+         coalesce(head.model, tail.model) AS model, list_concat(head.inputs, coalesce(tail.inputs, [])) AS inputs,
+         coalesce(tail.outputs, []) AS outputs, tail.document, head.host, head.tool.version AS version, tail.outcome,
+         tail.exitCode, tail.elapsedSeconds
        FROM (SELECT * FROM records WHERE record = 'run') AS head
        LEFT JOIN (SELECT * FROM records WHERE record = 'end') AS tail USING (run)`,
     `CREATE VIEW samples AS

@@ -1,8 +1,9 @@
-// The runs of a ledger, and one run in full; may depend on errors, quantity and this room.
+// The runs of a ledger, and one run in full; may depend on errors and this room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { LedgerList, LedgerRunDetail } from "./documents-schema.ts";
 import { ledgerListSchema, ledgerRunSchema } from "./documents-schema.ts";
 import type { Cell, LedgerQuery } from "./query.ts";
+import { WORKING_VERBS } from "./records.ts";
 
 const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
@@ -15,6 +16,8 @@ async function rowsOf(query: LedgerQuery, sql: string, signal?: AbortSignal): Pr
 const FIGURE =
   "{value: value, unit: unit, low: low, high: high, method: method, sources: sources, assumptions: assumptions}";
 
+const WORKING = WORKING_VERBS.map(quote).join(", ");
+
 // Samples of a domain that the run's head does not name count: nothing says that another contains them.
 const SAMPLED = `
   SELECT samples.run, max(samples.elapsedSeconds) AS lastSeconds,
@@ -24,8 +27,10 @@ const SAMPLED = `
 
 const runsSql = (condition: string): string => `
   WITH sampled AS (${SAMPLED}),
-    energy AS (SELECT run, any_value(${FIGURE}) AS figure FROM figures WHERE name = 'energy' AND subject IS NULL GROUP BY run)
-  SELECT runs.run, runs.time AS "at", verb, title, command, model, inputs, host, version, coalesce(outcome, 'cut off') AS outcome,
+    energy AS (
+      SELECT run, any_value(${FIGURE}) AS figure FROM figures SEMI JOIN (SELECT run FROM runs WHERE verb IN (${WORKING})) USING (run)
+      WHERE name IN ('energy', 'runEnergy') AND subject IS NULL GROUP BY run)
+  SELECT runs.run, runs.time AS "at", verb, title, command, model, inputs, outputs, document, host, version, coalesce(outcome, 'cut off') AS outcome,
     exitCode, coalesce(runs.elapsedSeconds, sampled.lastSeconds) AS elapsedSeconds, energy.figure AS energy,
     sampled.joules AS sampledJoules
   FROM runs LEFT JOIN sampled USING (run) LEFT JOIN energy USING (run)

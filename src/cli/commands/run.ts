@@ -41,6 +41,7 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
   const { MESSAGES } = await import("../../report/messages.ts");
   const { verdictOf } = await import("../../report/summary.ts");
   const { writeFileAtomic } = await import("../../io/atomic-write.ts");
+  const narrated = narrate(context);
   const dossier = await runManifest({
     manifest,
     outDir: flags.out,
@@ -49,7 +50,11 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     signal: context.signal,
     clock: () => performance.now() / 1000,
     createdAt: () => new Date().toISOString(),
-    onEvent: narrate(context),
+    onEvent: (event) => {
+      // The first event says that the manifest is good: a mistyped name leaves no ledger behind.
+      void context.beginEvidence();
+      narrated(event);
+    },
   }).catch((thrown: unknown) => {
     if (!(thrown instanceof LightfootError) || thrown.code !== "E_INTERRUPTED") throw thrown;
     // Training's own hint names an option of `lightfoot train`.

@@ -61,11 +61,16 @@ export function telemetryOf(run: LedgerRunDetail): RunTelemetry {
     powerWatts: domain.lastPowerWatts,
     gapSeconds: domain.gapSeconds,
   }));
-  const total = (name: string, unit: RegExp) => {
-    const found = run.figures.find((entry) => entry.subject === null && entry.name === name)?.figure;
+  // The first of these names that the run has: its own summary, else the place in a footprint document.
+  const total = (names: readonly string[], unit: RegExp) => {
+    const own = run.figures.filter(({ subject }) => subject === null);
+    const found = names
+      .map((name) => own.find((entry) => entry.name === name)?.figure)
+      .find((one) => one !== undefined);
     return found !== undefined && unit.test(found.unit) ? found : null;
   };
-  const money = total("money", /^[A-Z]{3}$/);
+  const inFootprint = (path: string) => [path, `footprint.${path}`];
+  const money = total(["money", "electricity cost", ...inFootprint("money.electricity")], /^[A-Z]{3}$/);
   const counted = domains.filter(({ countsTowardsTotal }) => countsTowardsTotal).map(({ method }) => method);
   const sampled = run.sampledJoules === null ? null : { value: run.sampledJoules, method: worstMethod(counted) };
   return {
@@ -77,9 +82,9 @@ export function telemetryOf(run: LedgerRunDetail): RunTelemetry {
     startedAtSeconds: Date.parse(run.at) / 1000,
     elapsedSeconds: run.elapsedSeconds ?? 0,
     domains,
-    energy: total("energy", /^J$/) ?? sampled,
-    emissions: total("emissions", /^gCO2e$/),
-    water: total("water", /^L$/),
+    energy: total(["energy", "runEnergy"], /^J$/) ?? sampled,
+    emissions: total(["emissions", ...inFootprint("emissions.locationBased")], /^gCO2e$/),
+    water: total(["water", ...inFootprint("water.consumption")], /^L$/),
     money: money === null ? null : { ...money, currency: money.unit },
   };
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { RunTelemetry } from "../../../ledger/export/telemetry.ts";
+import { WORKING_VERBS } from "../../../ledger/records.ts";
 import { formatCount } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
 import { withLedger, type LedgerFlags } from "./open.ts";
@@ -77,6 +78,8 @@ async function readRuns(context: ActionContext, flags: ExportFlags): Promise<Run
   const { run: wanted } = flags;
   return withLedger(context, flags.ledger, async (query) => {
     const run = wanted === undefined ? undefined : await findRun(query, wanted, context.signal);
-    return (await readRunDetails(query, flags.ledger, run, context.signal)).map(telemetryOf);
+    const runs = await readRunDetails(query, flags.ledger, run, context.signal);
+    // What `analyze` or `footprint` say is not energy that they used.
+    return runs.filter(({ verb }) => WORKING_VERBS.includes(verb)).map(telemetryOf);
   });
 }

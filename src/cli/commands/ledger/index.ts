@@ -22,31 +22,31 @@ export function registerLedger(program: Command): void {
     ledger.command(name).description(description).option("--ledger <folder>", "the ledger's folder", LEDGER_FOLDER);
 
   withExamples(
-    add("verify", "read every byte and say what was changed, with file and line").action(runAction(verify)),
+    add("verify", "read every byte and say what was changed, with file and line").action(runAction(verify, "never")),
     [
       ["lightfoot ledger verify", "exit 0 when everything holds, 1 when something was changed"],
       ["lightfoot ledger verify --json", "with the seal of each file, to be kept elsewhere"],
     ],
   );
-  withExamples(add("list", "the runs, oldest first").action(runAction(list)), [
+  withExamples(add("list", "the runs, oldest first").action(runAction(list, "never")), [
     ["lightfoot ledger list", "when, what, how long, how much energy"],
   ]);
   withExamples(
     add("show", "one run: its figures and the sums of its domains")
       .argument("<run>", "a run's name or the beginning of it, or: latest")
-      .action(runAction(show)),
+      .action(runAction(show, "never")),
     [["lightfoot ledger show latest", "the newest run"]],
   );
   withExamples(
     add("compact", "add a Parquet file to each finished file, for faster queries; nothing is replaced").action(
-      runAction(compact),
+      runAction(compact, "never"),
     ),
     [["lightfoot ledger compact", "after it `verify` checks the Parquet too"]],
   );
   withExamples(
     add("sql", "one query over the tables runs, samples, figures and domains; it can only read")
       .argument("<query>", "SQL as DuckDB speaks it")
-      .action(runAction(sql)),
+      .action(runAction(sql, "never")),
     [
       [
         `lightfoot ledger sql "SELECT domain, sum(energyJoules) AS joules FROM samples GROUP BY domain"`,
@@ -60,7 +60,7 @@ export function registerLedger(program: Command): void {
       .addOption(new Option("--format <name>", "what to write").choices(EXPORT_FORMATS).makeOptionMandatory())
       .option("--run <name>", "only this run: its name, the beginning of it, or: latest")
       .option("--out <file>", "where to; stdout without it")
-      .action(runAction(exportLedger)),
+      .action(runAction(exportLedger, "never")),
     [
       ["lightfoot ledger export --format csv --out samples.csv", "all samples"],
       ["lightfoot ledger export --format codecarbon --out emissions.csv", "for scripts that read CodeCarbon's file"],
