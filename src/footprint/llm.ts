@@ -1,19 +1,13 @@
 // Energy and latency per token and per request of a served language model; may depend on cost, facts, quantity, errors and its room.
 import { asAccelerators, type Accelerators } from "../cost/transformer/accelerator.ts";
 import { isSparse, typicalArchitecture, type KnownArchitecture } from "../cost/transformer/architecture.ts";
-import { BAND, FITTED_RANGE, SERVING_SOURCE } from "../cost/transformer/coefficients.ts";
+import { SERVING_SOURCE } from "../cost/transformer/coefficients.ts";
 import { architectureOfConfig } from "../cost/transformer/model-config.ts";
-import {
-  servingStep,
-  WEIGHT_FORMATS,
-  type ServingLoad,
-  type ServingStep,
-  type WeightFormat,
-} from "../cost/transformer/serving-step.ts";
+import { servingStep, type ServingLoad, type ServingStep } from "../cost/transformer/serving-step.ts";
+import { WEIGHT_FORMATS, type WeightFormat } from "../cost/transformer/weight-format.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { findHardware } from "../facts/hardware.ts";
 import { JOULES_PER_KWH } from "../quantity/convert.ts";
-import { formatCount } from "../quantity/format.ts";
 import { figure, scale, type Assumption, type Figure } from "../quantity/figure.ts";
 import {
   ASSUMED_FACTORS,
@@ -25,38 +19,26 @@ import {
   type BoundedEnergy,
   type EnergyBoundary,
 } from "./boundary.ts";
+import { bandOf, outsideOfFit, powerWidth } from "./llm-band.ts";
 import { compareWithBoards } from "./llm-comparability.ts";
+import { loadOf, memoryAssumptions, type LoadInput } from "./llm-load.ts";
 import type { LlmFootprint } from "./llm-schema.ts";
 
-export interface LlmInput {
+export interface LlmInput extends LoadInput {
   /** All parameters; left out, they are counted from `config`. */
   readonly parameters?: number;
   /** Those one token passes through; left out, all of them or what `config` says. */
   readonly activeParameters?: number;
   /** A Hugging Face `config.json`: its text, and its name for messages. */
   readonly config?: { readonly text: string; readonly where: string };
+  /** What `config` says, or 16 bits, when left out. */
   readonly weights?: WeightFormat;
   /** Catalogue id with a count: `nvidia-h100-sxm5-80gb:4`. */
   readonly hardware: string;
-  /** Requests the server keeps in flight (vLLM: `max_num_seqs`); 64 when left out. */
-  readonly batch?: number;
-  readonly tokensIn?: number;
-  /** Of `tokensIn`, those found in the prefix cache. */
-  readonly cachedTokens?: number;
-  readonly tokensOut?: number;
-  /** Mean tokens in a request's context while it is decoded; `tokensIn + tokensOut/2` when left out. */
-  readonly meanContext?: number;
   readonly boundary?: EnergyBoundary;
   /** Take the place of the assumed ones from the accelerators outwards. */
   readonly factors?: Partial<BoundaryFactors>;
 }
-
-/** What stands in where nobody said: EcoLogits' batch; mean prompt and answer of ML.ENERGY's chat task (634, 717), rounded. */
-const USUAL = { batch: 64, tokensIn: 600, tokensOut: 700, weights: "bf16" } as const;
-
-/** Longest prompt, answer and context that are taken for more than a slip. */
-const MOST_TOKENS = 1e8;
-const MOST_REQUESTS = 1e6;
 
 const REQUESTS_OF_A_BOARD = 1000;
 
@@ -78,7 +60,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
   const hardware = findHardware(input.hardware);
   const devices = asAccelerators(hardware);
   const known = architectureOf(input);
-  const format = formatOf(input);
+  const format = formatOf(input.weights ?? known.weights);
   const { load, assumptions: loadAssumptions } = loadOf(input);
   const { architecture } = known;
   const step = servingStep(architecture, format, devices, load);
@@ -87,7 +69,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
   const band = bandOf(known, devices.isSeen && outside.length === 0);
   const assumptions = unique([
     ...loadAssumptions,
-    ...(input.weights === undefined
+    ...(input.weights === undefined && known.weights === undefined
       ? [
           {
             key: "weights.16-bit",
@@ -187,38 +169,11 @@ function architectureOf({ parameters, activeParameters, config }: LlmInput): Kno
   return typicalArchitecture(parameters, activeParameters ?? parameters);
 }
 
-function formatOf({ weights = USUAL.weights }: LlmInput): WeightFormat {
+function formatOf(weights: WeightFormat = "bf16"): WeightFormat {
   if (WEIGHT_FORMATS.includes(weights)) return weights;
   throw new LightfootError("E_USAGE", `'${weights as string}' is no weight format`, {
     hint: `Choose from ${WEIGHT_FORMATS.join(", ")}.`,
   });
-}
-
-/** The load with what nobody said filled in. */
-function loadOf(input: LlmInput): { load: ServingLoad; assumptions: Assumption[] } {
-  const assumptions: Assumption[] = [];
-  const taken = (name: "batch" | "tokensIn" | "tokensOut", flag: string, why: string): number => {
-    const given = input[name];
-    if (given !== undefined) return given;
-    assumptions.push({ key: `load.${flag}`, text: `${USUAL[name]} ${why}; --${flag} says otherwise` });
-    return USUAL[name];
-  };
-  const batch = inRange(taken("batch", "batch", "requests in flight are assumed"), "--batch", 1, MOST_REQUESTS);
-  const tokensIn = inRange(taken("tokensIn", "tokens-in", "input tokens a request are assumed"), "--tokens-in", 0);
-  const tokensOut = inRange(taken("tokensOut", "tokens-out", "output tokens a request are assumed"), "--tokens-out", 1);
-  const cachedTokens = inRange(input.cachedTokens ?? 0, "--cached-tokens", 0);
-  if (cachedTokens > tokensIn) {
-    throw new LightfootError("E_RANGE", `${cachedTokens} cached tokens of ${tokensIn} input tokens`, {
-      hint: "Cached tokens are a part of --tokens-in: give all input tokens there.",
-    });
-  }
-  const meanContext = inRange(input.meanContext ?? tokensIn + tokensOut / 2, "--context", 1);
-  return { load: { batch, tokensIn, cachedTokens, tokensOut, meanContext }, assumptions };
-}
-
-function inRange(value: number, name: string, least: number, most = MOST_TOKENS): number {
-  if (value >= least && value <= most) return value;
-  throw new LightfootError("E_RANGE", `${name} is ${least} to ${most.toLocaleString("en-US")}, found ${value}`);
 }
 
 interface TokenShares {
@@ -261,49 +216,6 @@ function sharesOf(
     perCachedToken,
     perInputToken: perCachedToken + (prefilled - cached) / fresh,
   };
-}
-
-interface Band {
-  readonly energy: number;
-  readonly latency: number;
-}
-
-function bandOf(known: KnownArchitecture, isSeen: boolean): Band {
-  const { energy, latency } = known.isComplete ? BAND.withConfig : BAND.sizesOnly;
-  const wider = isSeen ? 1 : BAND.unseen;
-  return { energy: energy * wider, latency: latency * wider };
-}
-
-/** One assumption that names every size and load beyond the runs of the fit; a fifth beyond is still taken as inside. */
-function outsideOfFit({ architecture }: KnownArchitecture, devices: Accelerators, load: ServingLoad): Assumption[] {
-  const spans: [name: string, value: number, span: readonly [number, number]][] = [
-    ["parameters", architecture.parameters, FITTED_RANGE.parameters],
-    ["requests in flight", load.batch, FITTED_RANGE.batch],
-    ["tokens in the context", load.meanContext, FITTED_RANGE.meanContext],
-    ["devices", devices.count, FITTED_RANGE.devices],
-  ];
-  const beyond = spans.filter(([, value, [low, high]]) => value < low / 1.2 || value > high * 1.2);
-  if (beyond.length === 0) return [];
-  const list = beyond.map(
-    ([name, value, [low, high]]) => `${short(value)} ${name} (runs of the fit: ${short(low)} to ${short(high)})`,
-  );
-  return [{ key: "fit.outside", text: `extrapolated, with a wider interval: ${list.join(", ")}` }];
-}
-
-const short = (value: number): string =>
-  value >= 1e6 ? `${Number((value / 1e9).toPrecision(3))}e9` : formatCount(value);
-
-/** Power errs less than time: measured power lay within a factor 1.6 of the model's in 95 % of the runs. */
-const powerWidth = (band: Band): number => Math.min(1.6, band.energy);
-
-function memoryAssumptions(load: ServingLoad, step: ServingStep): Assumption[] {
-  if (step.inFlight >= load.batch) return [];
-  return [
-    {
-      key: "load.memory",
-      text: `memory beside the weights holds about ${Math.floor(step.capacity)} requests of ${formatCount(Math.round(load.meanContext))} tokens, so ${formatCount(Math.floor(step.inFlight))} are in flight, not ${formatCount(load.batch)}`,
-    },
-  ];
 }
 
 const factorsOf = (factors: Partial<BoundaryFactors> = {}): BoundaryFactors => ({ ...ASSUMED_FACTORS, ...factors });

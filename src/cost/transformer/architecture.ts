@@ -2,6 +2,7 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { Assumption } from "../../quantity/figure.ts";
 import { SERVING, type ServingConstants } from "./coefficients.ts";
+import type { WeightFormat } from "./weight-format.ts";
 
 /** A decoder's shape. Counts are per model, not per device. */
 export interface TransformerArchitecture {
@@ -31,6 +32,8 @@ export interface KnownArchitecture {
   readonly architecture: TransformerArchitecture;
   /** True when every size comes from the model's own configuration. */
   readonly isComplete: boolean;
+  /** How the configuration says that the weights are stored, where it does. */
+  readonly weights?: WeightFormat;
   readonly assumptions: readonly Assumption[];
 }
 

@@ -213,6 +213,20 @@ describe("architectureOfConfig", () => {
     expect(nemotron.stateBytesPerSequence).toBe(27 * 128 * 80 * 128 * 4);
   });
 
+  it.each([
+    [{ torch_dtype: "bfloat16" }, "bf16"],
+    [{ dtype: "float16" }, "bf16"],
+    [{ torch_dtype: "bfloat16", quantization_config: { quant_method: "fp8" } }, "fp8"],
+    [{ quantization_config: { quant_method: "mxfp4" } }, "mxfp4"],
+    [{ quantization_config: { quant_method: "gptq", bits: 4 } }, "int4"],
+    [{ quantization_config: { quant_method: "gptq", bits: 8 } }, undefined],
+    [{ torch_dtype: "float32" }, undefined],
+    [{}, undefined],
+  ])("reads from %j that weights are %s", (fields, weights) => {
+    const text = JSON.stringify({ ...named("Llama 3.1 8B"), ...fields });
+    expect(architectureOfConfig(text, "config.json").weights).toBe(weights);
+  });
+
   it("takes stated counts and refuses those that cannot be this model", () => {
     const llama = named("Llama 3.1 8B");
     expect(read(llama, { parameters: 8.03e9 }).parameters).toBe(8.03e9);

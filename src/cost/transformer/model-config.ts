@@ -2,6 +2,7 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { Assumption } from "../../quantity/figure.ts";
 import { requireCounts, type KnownArchitecture } from "./architecture.ts";
+import type { WeightFormat } from "./weight-format.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -55,8 +56,10 @@ export function architectureOfConfig(text: string, where: string, stated: Stated
   if (experts.layers > 0) {
     assumptions.push({ key: "architecture.experts", text: "a token's experts are drawn evenly and independently" });
   }
+  const weights = storedFormat(fields);
   return {
     isComplete: true,
+    ...(weights === undefined ? {} : { weights }),
     assumptions,
     architecture: {
       parameters,
@@ -70,6 +73,18 @@ export function architectureOfConfig(text: string, where: string, stated: Stated
       stateBytesPerSequence: attention.stateBytes,
     },
   };
+}
+
+/** `quantization_config` of quantized models, `dtype` of the others; undefined where neither is one of the known formats. */
+function storedFormat(fields: Fields): WeightFormat | undefined {
+  const quantization = fields["quantization_config"];
+  if (typeof quantization === "object" && quantization !== null) {
+    const { quant_method: method, bits, load_in_4bit: in4 } = quantization as Fields;
+    if (method === "fp8" || method === "fbgemm_fp8") return "fp8";
+    if (method === "mxfp4") return "mxfp4";
+    return bits === 4 || in4 === true || method === "awq" ? "int4" : undefined;
+  }
+  return /^b?float16$/.test(String(fields["dtype"] ?? fields["torch_dtype"])) ? "bf16" : undefined;
 }
 
 class ConfigReader {

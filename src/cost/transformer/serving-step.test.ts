@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { findHardware } from "../../facts/hardware.ts";
 import { asAccelerators } from "./accelerator.ts";
 import { routedParametersRead, typicalArchitecture, type TransformerArchitecture } from "./architecture.ts";
-import { requestCapacity, servingStep, WEIGHT_FORMATS, type ServingLoad, type WeightFormat } from "./serving-step.ts";
+import { requestCapacity, servingStep, type ServingLoad } from "./serving-step.ts";
+import { WEIGHT_FORMATS, type WeightFormat } from "./weight-format.ts";
 
 const devices = (id: string) => asAccelerators(findHardware(id));
 const dense = (parameters: number) => typicalArchitecture(parameters, parameters).architecture;

@@ -3,13 +3,8 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { Accelerators } from "./accelerator.ts";
 import { cachedValues, isSparse, routedParametersRead, type TransformerArchitecture } from "./architecture.ts";
 import { SERVING, type ServingConstants } from "./coefficients.ts";
+import { weightBytes, type WeightFormat } from "./weight-format.ts";
 
-/** How weights are stored. `mxfp4` leaves what is outside experts in 16 bits, as its published models do. */
-export const WEIGHT_FORMATS = ["bf16", "fp8", "mxfp4", "int4"] as const;
-export type WeightFormat = (typeof WEIGHT_FORMATS)[number];
-
-/** Four bits and a shared scale per block: 4.25 bits. */
-const FOUR_BIT_BYTES = 0.53125;
 /** Keys, values and activations stay in 16 bits. */
 const ACTIVATION_BYTES = 2;
 /** The share of device memory that serving engines fill with weights and cache. */
@@ -47,12 +42,6 @@ export interface ServingStep {
   };
   /** Seconds the same step needs at least: bytes at full bandwidth, or arithmetic at full peak, whichever is longer. */
   readonly floorSeconds: number;
-}
-
-/** Bytes of one parameter outside and inside routed experts. */
-function weightBytes(format: WeightFormat, sparse: boolean): { readonly outside: number; readonly routed: number } {
-  const routed = { bf16: 2, fp8: 1, mxfp4: FOUR_BIT_BYTES, int4: FOUR_BIT_BYTES }[format];
-  return { outside: format === "mxfp4" && sparse ? 2 : routed, routed };
 }
 
 /**

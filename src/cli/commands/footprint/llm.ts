@@ -34,7 +34,12 @@ export function registerFootprintLlm(footprint: Command): void {
     .option("--params <n>", "parameters of the model, e.g. 70.6e9 or 70.6B", parameterCount)
     .option("--active-params <n>", "parameters one token passes through, for a mixture of experts", parameterCount)
     .option("--model <config.json>", "the model's Hugging Face configuration, for its own layers, cache and experts")
-    .addOption(new Option("--weights <format>", "how the weights are stored (bf16 when left out)").choices(FORMATS))
+    .addOption(
+      new Option(
+        "--weights <format>",
+        "how the weights are stored; left out, as the configuration says, or bf16",
+      ).choices(FORMATS),
+    )
     .requiredOption("--hardware <id:n>", "accelerators that serve one copy, e.g. nvidia-h100-sxm5-80gb:4")
     .option("--batch <n>", "requests the server keeps in flight", decimal)
     .option("--tokens-in <n>", "input tokens of a request, on average", decimal)
