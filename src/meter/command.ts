@@ -1,5 +1,7 @@
 // Commands that sources ask for readings, as a port that tests replay; may depend on Node.
 import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 
 export interface CommandResult {
   readonly stdout: string;
@@ -27,11 +29,20 @@ export interface Commands {
 
 const MOST_BYTES = 1 << 20;
 
+/** Looking along PATH costs microseconds, a process that cannot start milliseconds. */
+function isInstalled(program: string): boolean {
+  if (process.platform === "win32" || program.includes("/")) return true; // the system's own search decides
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+}
+
 export const spawnCommands: Commands = {
   run: (program, args, limitSeconds) =>
     new Promise((resolve) => {
+      if (!isInstalled(program)) {
+        return resolve({ stdout: "", error: `${program} is not installed`, isMissing: true });
+      }
       const limits = { timeout: limitSeconds * 1e3, maxBuffer: MOST_BYTES, killSignal: "SIGKILL" } as const;
-      execFile(program, [...args], limits, (error, stdout, stderr) => {
+      return execFile(program, [...args], limits, (error, stdout, stderr) => {
         if (error === null) return resolve({ stdout });
         const isMissing = error.code === "ENOENT";
         const said = stderr.trim().split("\n")[0]?.slice(0, 200) ?? "";

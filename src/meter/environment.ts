@@ -13,6 +13,8 @@ export interface MeterEnvironment {
   readonly sysRoot: string;
   /** Where /proc is mounted. */
   readonly procRoot: string;
+  /** Where /dev is; only looked at, to start no tool that has nothing to ask. */
+  readonly devRoot: string;
   /** Monotonic seconds. */
   readonly clock: () => number;
   readonly commands: Commands;
@@ -43,6 +45,7 @@ export function createEnvironment(options: EnvironmentOptions = {}): MeterEnviro
     files,
     sysRoot: options.sysRoot ?? "/sys",
     procRoot,
+    devRoot: options.devRoot ?? "/dev",
     clock: options.clock ?? (() => performance.now() / 1e3),
     commands: options.commands ?? spawnCommands,
     fetch: options.fetch ?? globalThis.fetch,

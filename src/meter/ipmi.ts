@@ -1,11 +1,19 @@
 // The node's power from its management controller, through `ipmitool dcmi power reading`; may depend on its room.
+import { join } from "node:path";
 import type { Commands } from "./command.ts";
 import type { MeterEnvironment, Opened } from "./environment.ts";
 import { polledSource, type Polled } from "./polled.ts";
+import { namesIn } from "./small-files.ts";
 import type { Domain, Remedy } from "./source.ts";
 
 const ARGUMENTS = ["dcmi", "power", "reading"];
-const LIMIT_SECONDS = 2.5;
+/** Where `ipmitool` looks for the controller. */
+const DEVICES = [
+  { folder: ".", name: "ipmi0" },
+  { folder: "ipmi", name: "0" },
+  { folder: "ipmidev", name: "0" },
+];
+const LIMIT_SECONDS = 1.8;
 /** Controllers average over a second or more, and each question starts a process. */
 const EVERY_SECONDS = 5;
 const NODE_WATTS = 20_000;
@@ -41,7 +49,12 @@ async function ask(commands: Commands): Promise<Polled & { readonly isMissing?: 
 }
 
 /** Opens the controller when `ipmitool` gives a power. */
-export async function openIpmi({ commands, clock }: MeterEnvironment): Promise<Opened> {
+export async function openIpmi({ commands, clock, files, devRoot }: MeterEnvironment): Promise<Opened> {
+  const hasController = DEVICES.some(({ folder, name }) => namesIn(files, join(devRoot, folder)).includes(name));
+  if (!hasController) {
+    const message = `no management controller below ${devRoot} (ipmi0)`;
+    return { problems: [{ source: "ipmi", code: "absent", message, remedies: [LOAD_DRIVER] }] };
+  }
   const first = await ask(commands);
   if ("error" in first) {
     const isDenied = /could not open device|permission/i.test(first.error);
@@ -63,11 +76,14 @@ export async function openIpmi({ commands, clock }: MeterEnvironment): Promise<O
   };
 }
 
+const LOAD_DRIVER: Remedy = {
+  what: "On a server that has one, load its driver and install the tool",
+  command: "sudo modprobe -a ipmi_devintf ipmi_si && sudo apt-get install ipmitool",
+};
 const INSTALL: readonly Remedy[] = [
-  { what: "On a server with a management controller, install the tool", command: "sudo apt-get install ipmitool" },
+  { what: "Install the tool that asks the controller", command: "sudo apt-get install ipmitool" },
 ];
 const PERMISSION: readonly Remedy[] = [
-  { what: "Load the driver", command: "sudo modprobe ipmi_devintf ipmi_si" },
   {
     what: "Let a group use the controller (it may also switch the machine off: prefer the other sources)",
     command: `echo 'KERNEL=="ipmi*", GROUP="energy", MODE="0660"' | sudo tee /etc/udev/rules.d/71-ipmi.rules && sudo udevadm control --reload && sudo udevadm trigger`,

@@ -26,33 +26,35 @@ export interface MeterOptions extends EnvironmentOptions, TotalRules {
 
 /** Kinds of sources, in the order in which they are shown. A new one is a file and a line here. */
 export const SOURCE_OPENERS: readonly SourceOpener[] = [
-  async function powercap(environment) {
+  onLinux(function powercap(environment) {
     const { machine } = environment;
-    // Other systems have other sources; a remedy for Linux would mislead there.
-    if (machine.platform !== "linux" && environment.sysRoot === "/sys") return { problems: [] };
     const cpu = { modelName: machine.cpuName, ...machine };
     return openPowercap({ ...environment, cpu, isVirtual: machine.isVirtual });
-  },
+  }),
   openNvidia,
-  async function hwmon(environment) {
-    return openHwmon(environment);
-  },
+  onLinux(openHwmon),
   openPowermetrics,
   openIpmi,
-  async function battery(environment) {
-    return openBattery(environment);
-  },
+  onLinux(openBattery),
   openRack,
   async function model(environment) {
     return openModels(environment);
   },
 ];
 
+/** Other systems have no /sys; a remedy for Linux would mislead there. A tree that was named is looked at anywhere. */
+function onLinux(open: (environment: MeterEnvironment) => Opened): SourceOpener {
+  return async (environment) => {
+    const hasTree = environment.machine.platform === "linux" || environment.sysRoot !== "/sys";
+    return hasTree ? open(environment) : { problems: [] };
+  };
+}
+
 const COUNTER_CADENCE_SECONDS = 10;
 const POWER_CADENCE_SECONDS = 1;
 const MOST_CADENCE_SECONDS = 15;
 /** A source that gives no answer for longer is passed over this time; its next reading spans the gap. */
-const ANSWER_LIMIT_SECONDS = 3;
+const ANSWER_LIMIT_SECONDS = 2;
 
 /**
  * Opens the energy sources of this machine.

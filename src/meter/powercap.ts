@@ -54,7 +54,7 @@ const FROZEN_AFTER_SECONDS = 5;
 /** Counters of separate dies never stand this close after minutes of work; a mirror read microseconds later does. */
 const MIRROR_MICROJOULES = 1_000_000n;
 
-// Before Linux 5.18 (commit 80275ca9e525) DRAM of Sapphire Rapids was read in 15.3 µJ units; the counter's unit is 2⁻¹⁴ J.
+// Before Linux commit 80275ca9e525 DRAM of Sapphire Rapids was read in 15.3 µJ units; the counter's unit is 2⁻¹⁴ J.
 const SAPPHIRE_RAPIDS = { family: 6, model: 143 };
 const RANGE_OF_SMALL_UNIT = 65_712_999_613n;
 const SMALL_UNIT_CORRECTION = { numerator: 6_103_515_625n, denominator: 1_530_000_000n };
@@ -277,7 +277,7 @@ function problemsOf({ files, sysRoot, isVirtual = false }: PowercapOptions, zone
 }
 
 const LOAD_MODULE = {
-  what: "On bare metal, load the module (Intel; AMD from Linux 5.8)",
+  what: "On bare metal, load the module (Intel; AMD from Linux 5.11)",
   command: "sudo modprobe intel_rapl_msr",
 };
 const MOUNT_TREE = {

@@ -5,7 +5,7 @@ import { readOnce } from "./small-files.ts";
 import type { Domain } from "./source.ts";
 
 const RACK_WATTS = 100_000;
-const LIMIT_MILLISECONDS = 2500;
+const LIMIT_MILLISECONDS = 1800;
 const MOST_BYTES = 1 << 20;
 
 type Unit = "W" | "kW" | "J" | "Wh" | "kWh";

@@ -1,12 +1,10 @@
 // Small files of /sys and /proc, real or replayed: read at once, bounded, never blocking; may depend on Node.
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statfsSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statfsSync } from "node:fs";
 
 /** How the sources touch the file system; a port, so that tests can deny, change and take away files. */
 export interface SmallFiles {
   /** Names in a folder, sorted. Throws what the system throws. */
   list(folder: string): readonly string[];
-  /** The folder or file behind all links. Throws what the system throws. */
-  real(path: string): string;
   /** A file's text, read anew at each call; keeps the file open where the file system allows it. */
   reader(path: string): SmallFileReader;
 }
@@ -74,7 +72,6 @@ class RealReader implements SmallFileReader {
 
 export const realFiles: SmallFiles = {
   list: (folder) => readdirSync(folder).toSorted(),
-  real: (path) => realpathSync(path),
   reader: (path) => new RealReader(path),
 };
 

@@ -193,7 +193,7 @@ describe("ipmitool", () => {
         );
       },
     };
-    const { meter, move, stop } = await meterOf(openIpmi, { commands });
+    const { meter, move, stop } = await meterOf(openIpmi, { commands, devRoot: createdTree({ ipmi0: "" }).root });
     for (let second = 0; second < 10; second++) {
       move(1);
       await meter.sample();
@@ -207,16 +207,22 @@ describe("ipmitool", () => {
   });
 
   it("says what is missing and how to get it", async () => {
-    const absent = await openIpmi(createEnvironment({ commands: noCommands }));
+    const devRoot = createdTree({ "ipmi/0": "" }).root;
+    const absent = await openIpmi(createEnvironment({ commands: noCommands, devRoot }));
     expect(absent.problems[0]).toMatchObject({
       code: "absent",
       remedies: [{ command: "sudo apt-get install ipmitool" }],
+    });
+    const bare = await openIpmi(createEnvironment({ devRoot: createdTree().root }));
+    expect(bare.problems[0]).toMatchObject({
+      code: "absent",
+      message: expect.stringContaining("no management controller"),
     });
     const denied: Commands = {
       ...noCommands,
       run: () => Promise.resolve({ stdout: "", error: "ipmitool failed: Could not open device at /dev/ipmi0" }),
     };
-    expect((await openIpmi(createEnvironment({ commands: denied }))).problems[0].code).toBe("permission");
+    expect((await openIpmi(createEnvironment({ commands: denied, devRoot }))).problems[0].code).toBe("permission");
   });
 });
 

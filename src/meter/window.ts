@@ -13,6 +13,8 @@ const LEAST_COMPARED_JOULES = 1;
 interface Beginning {
   mark: Mark;
   settled: boolean;
+  /** True when the very sample that opened the window settled it. */
+  atOnce: boolean;
 }
 
 /** One window over all domains of a meter. */
@@ -22,8 +24,11 @@ export class Window {
 
   constructor(accumulators: readonly Accumulator[], fromSeconds: number) {
     this.#fromSeconds = fromSeconds;
-    this.#beginnings = new Map(accumulators.map((each) => [each, { mark: each.mark(), settled: false }]));
+    this.#beginnings = new Map(
+      accumulators.map((each) => [each, { mark: each.mark(), settled: false, atOnce: false }]),
+    );
     this.settle();
+    for (const beginning of this.#beginnings.values()) beginning.atOnce = beginning.settled;
   }
 
   /**
@@ -55,12 +60,12 @@ export class Window {
     };
   }
 
-  #domainUse(accumulator: Accumulator, { mark, settled }: Beginning, toSeconds: number): DomainUse {
+  #domainUse(accumulator: Accumulator, { mark, settled, atOnce }: Beginning, toSeconds: number): DomainUse {
     const { domain } = accumulator;
     const end = accumulator.mark();
     const microjoules = settled ? end.microjoules - mark.microjoules : 0n;
     const firstSeconds = settled ? (mark.atSeconds ?? toSeconds) : toSeconds;
-    const gaps = this.#gaps(accumulator, firstSeconds, toSeconds);
+    const gaps = this.#gaps(accumulator, firstSeconds, toSeconds, atOnce ? WAIT_SECONDS : 0);
     const length = toSeconds - this.#fromSeconds;
     const missing = gaps.reduce((seconds, gap) => seconds + gap.toSeconds - gap.fromSeconds, 0);
     const coverage = !settled ? 0 : length > 0 ? Math.min(1, Math.max(0, 1 - missing / length)) : 1;
@@ -77,12 +82,12 @@ export class Window {
   }
 
   /** Gaps of the window: first the wait for a good reading, then what the accumulator saw. */
-  #gaps(accumulator: Accumulator, firstSeconds: number, toSeconds: number): Gap[] {
+  #gaps(accumulator: Accumulator, firstSeconds: number, toSeconds: number, patience: number): Gap[] {
     const { counter, power } = accumulator.domain;
     const wait = firstSeconds - this.#fromSeconds;
     const mostWatts = counter?.mostWatts ?? power?.mostWatts ?? 0;
     const waiting: Gap[] =
-      wait > WAIT_SECONDS
+      wait > patience
         ? [
             {
               fromSeconds: this.#fromSeconds,
@@ -96,7 +101,7 @@ export class Window {
   }
 }
 
-/** Reading all sources takes a moment; a first reading this late is the beginning's own. */
+/** Reading all sources takes a moment: what is read this soon after the window's beginning is its beginning. */
 const WAIT_SECONDS = 0.25;
 
 function figureOf(
