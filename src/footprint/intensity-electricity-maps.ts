@@ -1,4 +1,5 @@
 // Client of the Electricity Maps API, version 3: hourly average intensity of the electricity consumed in a zone; may depend on io and its room.
+import { LightfootError } from "../errors/lightfoot-error.ts";
 import { getJson, systemHttp, type HttpPort } from "../io/http-json.ts";
 import {
   asInstant,
@@ -21,10 +22,13 @@ export interface ElectricityMapsOptions {
 }
 
 const SERVICE = "Electricity Maps";
+/** What `history` reaches back. */
+const HISTORY_SECONDS = 86_400;
 const BASE_URL = "https://api.electricitymaps.com/v3";
 
 /**
- * `carbon-intensity/past-range` (10 days a request at most) and `carbon-intensity/latest`; header `auth-token`.
+ * `carbon-intensity/past-range` (10 days a request at most) and `carbon-intensity/latest`; header `auth-token`. Where the plan
+ * does not cover ranges, `carbon-intensity/history` gives the last 24 hours.
  *
  * Flow-traced, so consumption-based; unit gCO2eq/kWh; `isEstimated` marks what will be replaced once measured.
  * Source: Electricity Maps API reference v3. Data: ODbL 1.0 or the plan's terms.
@@ -65,9 +69,20 @@ export function electricityMaps(options: ElectricityMapsOptions): IntensityPubli
     mostDays: 10,
     async range(fromSeconds, toSeconds, signal) {
       const [start, end] = [fromSeconds, toSeconds].map((seconds) => new Date(seconds * 1000).toISOString());
-      const { data } = asRecord(await ask("past-range", { start, end }, signal), SERVICE);
-      const points = asList(data, SERVICE).flatMap((entry) => point(entry) ?? []);
-      return { points, stepSeconds: 3600 };
+      const points = (list: unknown): PublishedPoint[] => asList(list, SERVICE).flatMap((entry) => point(entry) ?? []);
+      try {
+        const { data } = asRecord(await ask("past-range", { start, end }, signal), SERVICE);
+        return { points: points(data), stepSeconds: 3600 };
+      } catch (refusal) {
+        const isRefused = refusal instanceof LightfootError && refusal.code === "E_CREDENTIALS";
+        if (!isRefused || toSeconds <= http.nowSeconds() - HISTORY_SECONDS) throw refusal;
+        const { history } = asRecord(await ask("history", {}, signal), SERVICE);
+        const recent = points(history).filter(
+          ({ startSeconds }) => startSeconds >= fromSeconds && startSeconds < toSeconds,
+        );
+        if (recent.length === 0) throw refusal;
+        return { points: recent, stepSeconds: 3600 };
+      }
     },
     async latest(signal) {
       const answer = await ask("latest", {}, signal);

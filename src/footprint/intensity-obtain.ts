@@ -162,12 +162,16 @@ async function fetchDays(
   if (impossible !== undefined) {
     throw unexpected(publisher.source, `intensities of 0 to ${MOST_GRAMS_PER_KWH} gCO2e/kWh`, impossible.gramsPerKwh);
   }
-  // Where an answer names an instant twice, the later entry is the newer.
-  const unique = [...new Map(range.points.map((point) => [point.startSeconds, point])).values()];
+  const answered = range.points.map(
+    (point) => [point.startSeconds, point.gramsPerKwh, point.estimated ? 1 : 0] as const,
+  );
   for (const day of days) {
-    const points = unique
-      .filter(({ startSeconds }) => Math.floor(startSeconds / DAY) === day)
-      .map(({ startSeconds, gramsPerKwh, estimated }) => [startSeconds, gramsPerKwh, estimated ? 1 : 0] as const);
+    // An answer may reach back less far than an earlier one did: what it does not repeat is kept. Later entries win.
+    const known = [
+      ...(records.get(day)?.points ?? []),
+      ...answered.filter(([start]) => Math.floor(start / DAY) === day),
+    ];
+    const points = [...new Map(known.map((point) => [point[0], point])).values()];
     const { stepSeconds, edition } = range;
     const record: DayRecord = {
       schema: "lightfoot.intensity-day/1",

@@ -170,6 +170,35 @@ describe("Electricity Maps", () => {
     expect(refusing.calls).toHaveLength(1);
   });
 
+  it("gives the last day's hours to plans without ranges, and keeps those that later answers no longer reach", async () => {
+    const now = T0 + 30 * 3600;
+    let since = now - DAY;
+    const history = () => {
+      const hours = Array.from({ length: 24 }, (_, at) => since + at * 3600);
+      return {
+        zone: "DE",
+        history: hours.map((hour) => ({
+          carbonIntensity: 250,
+          datetime: new Date(hour * 1000).toISOString(),
+          isEstimated: true,
+        })),
+      };
+    };
+    const free = service({
+      "/v3/carbon-intensity/past-range": () => Response.json({ message: "not in your plan" }, { status: 403 }),
+      "/v3/carbon-intensity/history": history,
+    });
+    free.state.now = now;
+    const ask = (nowSeconds: number) =>
+      obtainIntensity(germany(free.http), { fromSeconds: T0, toSeconds: now, cache, nowSeconds });
+    expect((await ask(now)).series?.gramsPerKwh.length).toBe(24);
+    since += 2 * 3600;
+    free.state.now = now + 2 * 3600;
+    expect((await ask(now + 2 * 3600)).series?.gramsPerKwh.length).toBe(26);
+    free.state.now = now + 10 * DAY;
+    await expect(ask(now + 10 * DAY)).rejects.toMatchObject({ code: "E_CREDENTIALS" });
+  });
+
   it("keeps an unknown hour unknown and an estimate marked", async () => {
     const holes = service({
       "/v3/carbon-intensity/past-range": (url) => {

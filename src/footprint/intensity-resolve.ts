@@ -43,8 +43,8 @@ export interface ResolvedIntensity {
  * The series to integrate with, and what fills its gaps.
  *
  * Without file and publisher: the place's month × hour shape, else its yearly average. When a publisher of averages is out of
- * reach and its cache empty, these stand in too, which the assumptions say. Nothing stands in for a marginal intensity:
- * an average is a different quantity.
+ * reach and its cache empty, these stand in too, which the assumptions say. What stands in is of the same kind and scope:
+ * no average for a marginal intensity, which is a different quantity.
  *
  * @throws LightfootError E_SERIES when there is nothing to count with; E_NETWORK when a publisher's marginal values are out of
  *   reach; and what file and publisher throw
