@@ -161,16 +161,10 @@ describe("lightfoot footprint sci", () => {
     [[...FULL, "--intensity", "400gCO2e/kWh", "--per", "request=0"], 3, "E_RANGE"],
     [[...FULL, "--intensity", "400gCO2e/kWh", "--per", "request"], 2, "E_USAGE"],
     [[...FULL, "--intensity", "400"], 3, "E_UNIT"],
-    [[...FULL, "--intensity", "400EUR/MWh"], 3, "E_UNIT"],
-    [[...FULL, "--intensity", "4..0g/kWh"], 3, "E_UNIT"],
     [[...FULL, "--intensity", "400gCO2e/kWh", "--intensity-basis", "market-based"], 3, "E_BASIS"],
-    [[...FULL, "--intensity", "400gCO2e/kWh", "--pue", "0.9"], 2, "E_USAGE"],
     [[...FULL, "--intensity", "400gCO2e/kWh", "--ai", "provider"], 3, "E_RANGE"],
     [[...FULL, "--intensity", "400gCO2e/kWh", "--counted", "API"], 2, "E_USAGE"],
     [[...FULL, "--intensity", "400gCO2e/kWh", "--series", "x.csv"], 2, "E_USAGE"],
-    [[...FULL, "--intensity", "400gCO2e/kWh", "--energy", "-5kWh"], 3, "E_RANGE"],
-    [[...FULL, "--intensity", "400gCO2e/kWh", "--embodied", "5"], 3, "E_UNIT"],
-    [[...FULL, "--intensity", "400gCO2e/kWh", "--lifespan", "4y"], 2, "E_USAGE"],
     [["--energy", "1kWh", "--per", "a=1", "--intensity", "4g/kWh"], 2, "E_USAGE"],
     [
       [
@@ -198,13 +192,7 @@ describe("lightfoot footprint sci", () => {
       "E_FILE_NOT_FOUND",
     ],
     [[...FULL, "--series", "none.csv", "--from", "2026-01-01T00:00", "--to", "2026-01-02T00:00Z"], 2, "E_USAGE"],
-    [[...FULL, "--series", "none.csv", "--from", "2026-01-03T00:00Z", "--to", "2026-01-02T00:00Z"], 2, "E_USAGE"],
     [[...FULL, "--watttime", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"], 2, "E_USAGE"],
-    [
-      [...FULL, "--watttime", "X", "--series", "y", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"],
-      2,
-      "E_USAGE",
-    ],
   ])("refuses %j", async (args, exit, code) => {
     const refused = await sci([...args, "--json"]);
     expect({ exit: refused.exit, stdout: refused.stdout }).toEqual({ exit, stdout: "" });
