@@ -54,7 +54,7 @@ describe("modelled energy", () => {
 
   it("takes memory in watts per GB, without a step near 1 TB and without a floor: 100 GB for an hour are 0.03725 kWh", async () => {
     const memory = async (gigabytes: number) =>
-      (await hour({ name: "x", memoryKilobytes: (gigabytes * 1e9) / 1024 }, 0))["memory-model"];
+      (await hour({ name: "x", memoryKilobytes: Math.round((gigabytes * 1e9) / 1024) }, 0))["memory-model"];
     const hundred = await memory(100);
     expect(hundred.value / 3.6e6).toBeCloseTo(0.03725, 6);
     expect([hundred.low / 3.6e6, hundred.high / 3.6e6].map((end) => end.toFixed(4))).toEqual(["0.0284", "0.0392"]);
