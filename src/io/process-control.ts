@@ -1,5 +1,6 @@
-// Stops, continues and ends all processes of a tree, and sees to it that nobody stays stopped when this process dies; may depend on Node.
+// Stops, continues and ends all processes of a tree, and sees to it that nobody stays stopped when this process dies; may depend on its room and Node.
 import { spawn, type ChildProcess } from "node:child_process";
+import { isProcessAlive } from "./writer-identity.ts";
 
 /** A tree of processes that can be stopped as one. */
 export interface TreeControl {
@@ -55,7 +56,7 @@ export function controlTree(list: () => readonly number[]): TreeControl {
     send(signal: NodeJS.Signals) {
       for (const pid of list()) sendSignal(pid, signal);
     },
-    isEmpty: () => list().length === 0,
+    isEmpty: () => !list().some(isProcessAlive),
   };
   return control;
 }

@@ -27,10 +27,7 @@ export function registerTrack(program: Command): Command {
   });
   return withExamples(command, [
     ["lightfoot track -- python train.py", "a summary on stderr when it ends"],
-    [
-      "lightfoot track --intensity 350gCO2e/kWh --json -- ./job.sh > run.json",
-      "the document follows the command's own output",
-    ],
+    ["lightfoot track --where DE --json -- ./job.sh > run.json", "the document follows the command's own output"],
     ["lightfoot track --attribute process --idle baseline -- make -j8", "the command's share of a shared machine"],
     ["lightfoot track --budget 2kWh --on-exceed stop --on-checkpoint ./save.sh -- python train.py", "with a limit"],
     [

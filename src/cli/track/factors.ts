@@ -1,8 +1,9 @@
-// What a joule of this run makes in carbon, water and money: factors from the options, looked up once; may depend on footprint, quantity and this room.
+// What a joule of this run makes in carbon, water and money: factors from the options, looked up once; may depend on footprint, facts, quantity and this room.
 import { assessFootprint, type FootprintInput } from "../../footprint/assess.ts";
 import { bounded, type EnergyBoundary } from "../../footprint/boundary.ts";
 import type { Footprint } from "../../footprint/footprint-schema.ts";
 import { intensityAt, type IntensitySeries } from "../../footprint/intensity-series.ts";
+import { findPlace } from "../../facts/place.ts";
 import { JOULES_PER_KWH } from "../../quantity/convert.ts";
 import { exact, figure, type Figure } from "../../quantity/figure.ts";
 import type { Stretch } from "../../pipeline/track/power-curve.ts";
@@ -11,10 +12,9 @@ import { givenFactors } from "../commands/footprint/input.ts";
 import type { TrackFlags } from "./flags.ts";
 
 export interface Factors {
-  readonly series: IntensitySeries | undefined;
   /** What one joule makes at an instant. */
   ratesAt(wallSeconds: number): Rates;
-  /** gCO2e/kWh at an instant; undefined in a gap of the series. */
+  /** gCO2e/kWh of the series at an instant; undefined in its gaps, and without a series. */
   gridAt(wallSeconds: number): number | undefined;
   /** @throws LightfootError E_SERIES when the series has a gap during the run */
   assess(energy: Figure, when: RunTime): Footprint;
@@ -29,26 +29,26 @@ export interface RunTime {
 }
 
 /**
- * Factors of the options; undefined when there is neither an intensity nor a place.
+ * Factors of the options; without a place and an intensity those of the world, with an interval that spans nations.
  *
- * @throws LightfootError E_USAGE for malformed options; what reading a series throws
+ * @throws LightfootError E_USAGE for malformed options, E_PLACE_UNKNOWN; what reading a series throws
  */
-export async function prepareFactors(flags: TrackFlags, thisYear: number): Promise<Factors | undefined> {
-  const { intensity, price, pue, wue, intensitySeries } = flags;
+export async function prepareFactors(flags: TrackFlags, thisYear: number): Promise<Factors> {
+  const { intensity, price, pue, wue, intensitySeries, where } = flags;
+  const place = where === undefined ? undefined : findPlace(where);
   const given = givenFactors({ intensity, price, pue, wue });
-  if (intensity === undefined && intensitySeries === undefined) return undefined;
+  const base: Base = { ...given, ...(place === undefined ? {} : { place }), thisYear };
   const series = intensitySeries === undefined ? undefined : await readSeries(intensitySeries);
-  const base = { ...given, thisYear };
   let last: { readonly grams: number | undefined; readonly rates: Rates } | undefined;
   const gridAt = (wallSeconds: number): number | undefined =>
-    series === undefined ? base.intensity?.figure.value : intensityAt(series, wallSeconds);
+    series === undefined ? undefined : intensityAt(series, wallSeconds);
   return {
-    series,
     gridAt,
     ratesAt(wallSeconds) {
       const grams = gridAt(wallSeconds);
+      // In a gap of the series the last known intensity stands in; the document says that there was a gap.
       if (last === undefined || (grams !== undefined && last.grams !== grams)) {
-        last = { grams, rates: ratesOf(base, grams ?? 0) };
+        last = { grams, rates: ratesOf(base, grams) };
       }
       return last.rates;
     },
@@ -79,18 +79,23 @@ async function readSeries(file: string): Promise<IntensitySeries> {
 type Base = Omit<FootprintInput, "energy">;
 
 /** Everything is proportional to energy, so that one kWh tells all. */
-function ratesOf(base: Base, gramsPerKwh: number): Rates {
+function ratesOf(base: Base, gramsPerKwh: number | undefined): Rates {
   const one = exact(JOULES_PER_KWH, "J", "one kWh");
-  const constant = {
-    figure: figure({ value: gramsPerKwh, unit: "gCO2e/kWh", method: "declared" }),
-    kind: "average",
-    scope: "undeclared",
-    basis: "undeclared",
-    vintage: "",
-    dataset: "",
-    licence: null,
-  } as const;
-  const found = assessFootprint({ ...base, intensity: constant, energy: bounded(one, "node") });
+  const now =
+    gramsPerKwh === undefined
+      ? {}
+      : { intensity: { ...OF_SERIES, figure: figure({ value: gramsPerKwh, unit: "gCO2e/kWh", method: "declared" }) } };
+  const found = assessFootprint({ ...base, ...now, energy: bounded(one, "node") });
   const parts = [found.emissions.locationBased, found.water.consumption, found.money.electricity];
   return new Map(parts.flatMap((part) => (part === null ? [] : [[part.unit, part.value / JOULES_PER_KWH] as const])));
 }
+
+/** What a series counts is told by the document; a live number has no room for it. */
+const OF_SERIES = {
+  kind: "average",
+  scope: "undeclared",
+  basis: "undeclared",
+  vintage: "",
+  dataset: "",
+  licence: null,
+} as const;

@@ -12,6 +12,7 @@ export interface TrackFlags extends Partial<GlobalOptions> {
   readonly name?: string;
   readonly interval: string;
   readonly out?: string;
+  readonly where?: string;
   readonly intensity?: string;
   readonly intensitySeries?: string;
   readonly price?: string;

@@ -29,13 +29,14 @@ export async function follow(running: Running, factors: Factors | undefined): Pr
 
 class Follower {
   readonly #running: Running;
-  readonly #factors: Factors | undefined;
+  #factors: Factors | undefined;
   readonly #evidence: Evidence | undefined;
   readonly #live: LiveLine;
   readonly #watch: BudgetWatch;
   readonly #enforcer: Enforcer;
   readonly #story: Story = { pauses: [], exceededAtSeconds: new Map(), standing: undefined, wasStopped: false };
   readonly #timer: NodeJS.Timeout;
+  #later: NodeJS.Timeout | undefined;
   #pausedBecause: { readonly reason: string; readonly fromSeconds: number } | undefined;
   #isSampling = false;
   #stopping: Promise<void> | undefined;
@@ -60,12 +61,14 @@ class Follower {
       });
     }
     this.#timer = setInterval(() => void this.#sample(), plan.intervalSeconds * 1e3);
+    if (factors === undefined) this.#later = setTimeout(() => void this.#loadFactors(), FIRST_LINE_SECONDS * 1e3);
     // A grid that is dirty now is a reason to wait now.
     if (plan.pauseAboveGramsPerKwh !== undefined) void this.#sample();
   }
 
   stopSampling(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#later);
     this.#live.hide();
   }
 
@@ -73,6 +76,8 @@ class Follower {
     const { session, plan } = this.#running;
     this.#endPause(session.elapsedSeconds);
     await this.#stopping;
+    if (this.#factors === undefined && (plan.flags.json === true || plan.flags.out !== undefined))
+      await this.#loadFactors();
     const exitCode = await concludeRun({
       running: this.#running,
       factors: this.#factors,
@@ -84,6 +89,17 @@ class Follower {
     if (this.#story.wasStopped) return EXIT.checkFailed;
     const isExceeded = this.#story.exceededAtSeconds.size > 0 && plan.budgets.length > 0;
     return exitCode === 0 && isExceeded ? EXIT.checkFailed : exitCode;
+  }
+
+  /** Factors nobody asked for: a short command is not kept waiting for them, unless a document is to have them. */
+  async #loadFactors(): Promise<void> {
+    const { plan, troubles } = this.#running;
+    try {
+      const { prepareFactors } = await import("./factors.ts");
+      this.#factors ??= await prepareFactors(plan.flags, new Date().getUTCFullYear());
+    } catch (error) {
+      troubles.push(`no footprint: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   async #sample(): Promise<void> {

@@ -35,12 +35,18 @@ export const TRACK_OPTIONS: readonly TrackOption[] = [
     what: "time between two samples, 20ms at least",
     initial: "500ms",
   },
+  {
+    flag: "--where",
+    key: "where",
+    value: "place",
+    what: "country, grid zone or cloud region: DE, US-CAL-CISO, aws:eu-central-1",
+  },
   { flag: "--out", key: "out", value: "file", what: "also write the document to a file" },
   {
     flag: "--intensity",
     key: "intensity",
     value: "amount",
-    what: "carbon intensity of the electricity, e.g. 350gCO2e/kWh",
+    what: "carbon intensity instead of the place's, e.g. 350gCO2e/kWh",
   },
   {
     flag: "--intensity-series",

@@ -1,5 +1,5 @@
 // The action of `track`: first readings, then the command, and only then everything that it need not wait for; may depend on this room, pipeline, meter, io and errors.
-import { asLightfootError } from "../../errors/lightfoot-error.ts";
+import { asLightfootError, LightfootError } from "../../errors/lightfoot-error.ts";
 import { startCommand } from "../../io/command.ts";
 import { controlTree } from "../../io/process-control.ts";
 import { randomName } from "../../io/writer-identity.ts";
@@ -21,7 +21,7 @@ export async function track(words: readonly string[], flags: TrackFlags): Promis
   try {
     const plan = planTrack(flags, process.env);
     // A mistake in these would be bitter to hear of after hours.
-    const factors = await factorsOf(flags);
+    const factors = await factorsOf(plan);
     const running = await start(words, plan);
     const { follow } = await import("./follow.ts");
     // Nothing of ours is worth waiting for once the document is out: a sensor's tool may hang.
@@ -33,11 +33,23 @@ export async function track(words: readonly string[], flags: TrackFlags): Promis
   }
 }
 
-async function factorsOf(flags: TrackFlags): Promise<Factors | undefined> {
-  const { intensity, intensitySeries, price, pue, wue } = flags;
-  if ([intensity, intensitySeries, price, pue, wue].every((each) => each === undefined)) return undefined;
+async function factorsOf({ flags, budgets }: TrackPlan): Promise<Factors | undefined> {
+  const { where, intensity, intensitySeries, price, pue, wue } = flags;
+  const isNamed = [where, intensity, intensitySeries, price, pue, wue].some((each) => each !== undefined);
+  if (!isNamed && budgets.every(({ unit }) => unit === "J")) return undefined;
   const { prepareFactors } = await import("./factors.ts");
-  return prepareFactors(flags, new Date().getUTCFullYear());
+  const factors = await prepareFactors(flags, new Date().getUTCFullYear());
+  const rates = factors.ratesAt(Date.now() / 1e3);
+  const unknown = budgets.find(({ unit }) => unit !== "J" && !rates.has(unit));
+  if (unknown === undefined) return factors;
+  const known = [...rates.keys()].join(", ");
+  throw new LightfootError(
+    "E_USAGE",
+    `--budget ${unknown.text}: nothing tells joules in ${unknown.unit}, only in ${known}`,
+    {
+      hint: `Add a price in that currency, e.g. --price 0.30${unknown.unit}/kWh; no currency is turned into another.`,
+    },
+  );
 }
 
 async function start(words: readonly string[], plan: TrackPlan): Promise<Running> {

@@ -71,9 +71,11 @@ export class ProcessTree {
     this.#foreign.delete(root);
   }
 
-  /** Pids of the tree's living processes, parents before their children. */
+  /** Pids of the tree's living processes, parents before their children; zombies are past all signals. */
   get pids(): readonly number[] {
-    return this.#living().map(({ stat }) => stat.pid);
+    return this.#living()
+      .filter(({ stat }) => stat.state !== "Z")
+      .map(({ stat }) => stat.pid);
   }
 
   /** Looks at every process of the tree, finds new ones, and settles the dead. */

@@ -46,8 +46,7 @@ export function openUsageProbe({ procRoot, cgroup, marker }: UsageProbeOptions):
     }),
     pids() {
       tree?.observe();
-      const found = tree?.pids ?? [];
-      return found.length > 0 || root === undefined ? found : [root];
+      return tree?.pids ?? (root === undefined ? [] : [root]);
     },
   };
 }

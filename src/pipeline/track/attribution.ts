@@ -84,6 +84,8 @@ export interface ShareBasis {
   readonly energy: Range;
   /** W of the idle devices; without it the policy `baseline` says nothing. */
   readonly idlePower?: Range;
+  /** CPU time of the command that its clock may have dropped by rounding down, s. */
+  readonly unseenSeconds?: number;
   readonly sources: readonly string[];
   readonly assumptions: readonly Assumption[];
 }
@@ -122,14 +124,22 @@ export class ShareMeter {
   }
 
   /** Every policy's joules over the run; null where a policy cannot say. */
-  figures({ energy, idlePower, sources, assumptions }: ShareBasis): Record<IdlePolicy, Figure | null> {
+  figures({
+    energy,
+    idlePower,
+    unseenSeconds = 0,
+    sources,
+    assumptions,
+  }: ShareBasis): Record<IdlePolicy, Figure | null> {
     // Energy that was counted before or after the first and last look at CPU time is shared like the rest.
     const factor: Range = this.#joules > 0 ? scaled(energy, 1 / this.#joules) : ZERO;
+    const busy = Math.max(this.#cpu.busySeconds, unseenSeconds);
+    const unseen = busy > 0 ? (energy.high * unseenSeconds) / busy : 0;
     const of = (range: Range): Figure =>
       figure({
         low: Math.min(range.low, range.value),
         value: range.value,
-        high: Math.max(range.high, range.value),
+        high: Math.max(range.value, Math.min(energy.high, range.high + unseen)),
         unit: "J",
         method: "modelled",
         sources,

@@ -58,10 +58,10 @@ export function describeRun(facts: RunFacts, end: SessionEnd): EnergyDocument {
   const machine = end.use.energy ?? null;
   const shared = energyOf(end.use.domains, isSharedByCpuTime);
   const cards = energyOf(end.use.domains, ({ kind, countsTowardsTotal }) => countsTowardsTotal && kind === "gpu");
-  const share = (meter: ShareMeter | undefined) =>
-    meter === undefined || machine === null ? null : sharesOf(meter, shared, cards, facts.idlePower);
-  const ofProcess = share(end.processShares);
-  const ofCgroup = share(end.cgroupShares);
+  const share = (meter: ShareMeter | undefined, unseenSeconds: number) =>
+    meter === undefined || machine === null ? null : sharesOf(meter, shared, cards, facts.idlePower, unseenSeconds);
+  const ofProcess = share(end.processShares, MOST_TICK_LOSS_SECONDS);
+  const ofCgroup = share(end.cgroupShares, 0);
   const chosen = { machine, process: ofProcess?.[facts.idle] ?? null, cgroup: ofCgroup?.[facts.idle] ?? null }[
     facts.scope
   ];
@@ -151,11 +151,13 @@ function sharesOf(
   shared: Figure | undefined,
   cards: Figure | undefined,
   idlePower: IdlePower | undefined,
+  unseenSeconds: number,
 ): Record<IdlePolicy, Figure | null> {
   const energy = shared ?? figure({ value: 0, unit: "J", method: "measured" });
   const basis = (more: IdlePower | undefined) =>
     meter.figures({
       energy,
+      unseenSeconds,
       ...(more === undefined ? {} : { idlePower: more.range }),
       sources: [...energy.sources, "CPU time from /proc", ...(more === undefined ? [] : [more.source])],
       assumptions: [...energy.assumptions, ...(more?.assumptions ?? [])],

@@ -1,0 +1,552 @@
+// `lightfoot track` as built: transparency, exact joules of replayed trees, shares, budgets, ranks, evidence; runs dist/cli/main.js.
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runSchema, type RunDocument } from "../src/pipeline/track/run-schema.ts";
+
+const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lightfoot-track-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Finished {
+  readonly exit: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly done: Promise<Finished>;
+  /** Resolves when standard output has this text. */
+  said(text: string): Promise<void>;
+}
+
+/** Options before `--` and the command after it. */
+function start(
+  options: readonly string[],
+  command: readonly string[],
+  more: { stdin?: string; env?: object } = {},
+): Started {
+  const child = spawn(process.execPath, [MAIN, "track", ...options, "--", ...command], {
+    cwd: folder,
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, ...more.env },
+  });
+  let [stdout, stderr] = ["", ""];
+  const waiting: { text: string; resolve: () => void }[] = [];
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString();
+    for (const { text, resolve } of waiting) if (stdout.includes(text)) resolve();
+  });
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stdin.end(more.stdin ?? "");
+  return {
+    child,
+    done: new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (exit, signal) => resolve({ exit, signal, stdout, stderr }));
+    }),
+    said: (text) => new Promise((resolve) => (stdout.includes(text) ? resolve() : waiting.push({ text, resolve }))),
+  };
+}
+
+const track = (options: readonly string[], script: string, more: { stdin?: string; env?: object } = {}) =>
+  start(options, ["sh", "-c", script], more).done;
+
+/** The document behind what the command printed. */
+function documentAfter(printed: string, stdout: string): RunDocument {
+  expect(stdout.startsWith(printed)).toBe(true);
+  const read: unknown = JSON.parse(stdout.slice(printed.length));
+  return runSchema.parse(read);
+}
+
+/** A powercap tree as Linux shows it; the paths of its counters. */
+function powercap(zones: Readonly<Record<string, { name: string; range: number; start: number }>>): {
+  root: string;
+  file: (zone: string) => string;
+} {
+  const root = join(folder, "sys");
+  for (const [zone, { name, range, start: first }] of Object.entries(zones)) {
+    const home = join(root, "class/powercap", zone);
+    mkdirSync(home, { recursive: true });
+    writeFileSync(join(home, "name"), `${name}\n`);
+    writeFileSync(join(home, "max_energy_range_uj"), `${range}\n`);
+    writeFileSync(join(home, "energy_uj"), `${first}\n`);
+  }
+  return { root, file: (zone) => join(root, "class/powercap", zone, "energy_uj") };
+}
+
+const PACKAGE = { name: "package-0", range: 262_143_328_850, start: 1_000_000 };
+
+describe("the command", () => {
+  it("keeps its exit code, its streams and its environment", async () => {
+    const { exit, stdout, stderr } = await track(
+      ["--quiet"],
+      'read line; printf "%s|%s" "$line" "$GREETING"; printf oops >&2; exit 7',
+      { stdin: "hello\n", env: { GREETING: "hi" } },
+    );
+    expect({ exit, stdout, stderr }).toEqual({ exit: 7, stdout: "hello|hi", stderr: "oops" });
+  });
+
+  it("gets its words untouched, options and all", async () => {
+    const words = ["--json", "-x", "a b", "", "$HOME", "--"];
+    const { stdout } = await start(["--quiet"], ["printf", "[%s]", ...words]).done;
+    expect(stdout).toBe(words.map((word) => `[${word}]`).join(""));
+  });
+
+  it("has nothing mixed into its output; the summary goes to stderr", async () => {
+    const { stdout, stderr } = await track([], "printf output");
+    expect(stdout).toBe("output");
+    expect(stderr).toMatch(/^command +sh -c printf output\n/);
+    expect(stderr).toContain("exit 0");
+  });
+
+  it("ends as a shell says: 128 + n after a signal, 127 and 126 when it cannot start", async () => {
+    expect(await track(["--quiet"], "kill -TERM $$")).toMatchObject({ exit: 143, signal: null });
+    expect(await track(["--quiet"], "kill -KILL $$")).toMatchObject({ exit: 137 });
+    const missing = await start(["--json"], ["no-such-command"]).done;
+    expect(missing).toMatchObject({ exit: 127, stdout: "" });
+    expect(JSON.parse(missing.stderr)).toMatchObject({ code: "E_COMMAND_NOT_FOUND" });
+    expect((await start([], [folder]).done).exit).toBe(126);
+  });
+
+  it.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT"] as const)(
+    "is told of %s once, and decides what it means",
+    async (signal) => {
+      const script = `n=0; trap 'n=$((n+1)); echo caught $n' ${signal.slice(3)}; echo ready; while [ $n -eq 0 ]; do sleep 0.02; done; sleep 0.1; exit 5`;
+      const { child, done, said } = start(["--quiet"], ["sh", "-c", script]);
+      await said("ready");
+      child.kill(signal);
+      expect(await done).toMatchObject({ exit: 5, stdout: "ready\ncaught 1\n" });
+    },
+  );
+
+  it("goes on when its meter is killed, also when it was paused", async () => {
+    const budget = [
+      "--quiet",
+      "--budget",
+      "0.001J",
+      "--on-exceed",
+      "pause",
+      "--interval",
+      "20ms",
+      "--attribute",
+      "machine",
+    ];
+    const script = "echo pid $$; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.02; done; echo end > end";
+    const { child, done, said } = start(budget, ["sh", "-c", script]);
+    await said("pid");
+    const pid = await new Promise<number>((resolve) => {
+      child.stdout?.once("data", () => undefined);
+      void said("\n").then(() => resolve(childOf(child.pid ?? 0)));
+    });
+    await until(() => stateOf(pid) === "T");
+    child.kill("SIGKILL");
+    await done;
+    await until(() => existsSync(join(folder, "end")));
+  });
+});
+
+/** The one child of a process. */
+function childOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return Number(text.split(" ")[0]);
+}
+
+const stateOf = (pid: number): string => /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "";
+
+/** Waits for something another process does; gives up by the test's own time limit. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+describe("energy", () => {
+  it("is exact over a counter's range and over zones, and measured", async () => {
+    const tree = powercap({
+      "intel-rapl:0": { ...PACKAGE, start: 262_143_000_000 },
+      "intel-rapl:0:0": { name: "dram", range: 65_712_999_613, start: 10 },
+    });
+    const script = `sleep 0.2; echo 1000000 > ${tree.file("intel-rapl:0")}; echo 250010 > ${tree.file("intel-rapl:0:0")}; printf done`;
+    const { stdout } = await track(["--json", "--sys-root", tree.root], script);
+    const { energy, domains, gaps, coverage } = documentAfter("done", stdout);
+    expect(energy).toMatchObject({ value: 1.57885, unit: "J", method: "measured" });
+    expect(domains.find(({ id }) => id.endsWith(":0:0"))).toMatchObject({
+      microjoules: "250000",
+      countsTowardsTotal: true,
+    });
+    expect({ gaps, coverage }).toEqual({ gaps: [], coverage: 1 });
+  });
+
+  it("is exact also when it is sampled often", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `n=1000000; for i in 1 2 3 4 5 6 7 8; do n=$((n+12345)); echo $n > ${tree.file("intel-rapl:0")}; sleep 0.05; done`;
+    const { stdout } = await track(["--json", "--sys-root", tree.root, "--interval", "20ms"], script);
+    const document = documentAfter("", stdout);
+    expect(document.domains[0]?.microjoules).toBe("98760");
+    const curve = document.powerOverTime.reduce(
+      (sum, { fromSeconds, toSeconds, meanWatts }) => sum + meanWatts * (toSeconds - fromSeconds),
+      0,
+    );
+    expect(curve).toBeCloseTo(0.09876, 9);
+  });
+
+  it("has a gap and no made-up joules when the counter goes away for good", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `echo 1500000 > ${tree.file("intel-rapl:0")}; sleep 0.2; rm ${tree.file("intel-rapl:0")}; sleep 0.3`;
+    const { stdout, exit } = await track(["--json", "--sys-root", tree.root, "--interval", "50ms"], script);
+    const { energy, gaps, coverage } = documentAfter("", stdout);
+    expect(exit).toBe(0);
+    expect(energy?.value).toBe(0.5);
+    expect(energy?.high).toBeGreaterThan(0.5);
+    expect(gaps.length).toBeGreaterThan(0);
+    expect(coverage).toBeLessThan(1);
+  });
+
+  it("is modelled where nothing can be read, with a band of at least ÷2 … ×2", async () => {
+    const { stdout, exit } = await track(
+      ["--json", "--sys-root", join(folder, "none")],
+      "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done",
+    );
+    const { energy } = documentAfter("", stdout);
+    expect(exit).toBe(0);
+    expect(["modelled", "assumed"]).toContain(energy?.method);
+    expect(energy!.value / energy!.low).toBeGreaterThanOrEqual(2);
+    expect(energy!.high / energy!.value).toBeGreaterThanOrEqual(2);
+    expect(energy?.assumptions.map(({ key }) => key)).toContain("power-model.no-counter");
+  });
+
+  it("is not known, and the command runs all the same, when not even the processor can be seen", async () => {
+    const none = join(folder, "none");
+    const { stdout, exit } = await track(["--json", "--sys-root", none, "--proc-root", none], "printf ran; exit 3");
+    const { exitCode, energy } = documentAfter("ran", stdout);
+    expect({ exit, exitCode }).toEqual({ exit: 3, exitCode: 3 });
+    expect(energy === null || energy.method !== "measured").toBe(true);
+  });
+});
+
+describe("attribution", () => {
+  const BUSY = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done";
+
+  it("counts the processor time of children that came and went between two samples", async () => {
+    const { stdout } = await track(["--json", "--interval", "10s"], `for n in 1 2; do sh -c '${BUSY}'; done; ${BUSY}`);
+    const { usage, samples } = documentAfter("", stdout);
+    expect(samples).toBe(0);
+    expect(usage.cpu?.value).toBeGreaterThan(0.05);
+  });
+
+  it("shows all three idle policies, modelled, and none above the machine", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `${BUSY}; echo 5000000 > ${tree.file("intel-rapl:0")}`;
+    const options = [
+      "--json",
+      "--sys-root",
+      tree.root,
+      "--attribute",
+      "process",
+      "--idle",
+      "none",
+      "--idle-power",
+      "1W",
+    ];
+    const { energy, attribution } = documentAfter("", (await track(options, script)).stdout);
+    expect(attribution.machine).toMatchObject({ value: 4, method: "measured" });
+    const { none, proportional, baseline } = attribution.process!;
+    for (const share of [none, proportional, baseline]) {
+      expect(share).toMatchObject({ unit: "J", method: "modelled" });
+      expect(share!.high).toBeLessThanOrEqual(4 + 1e-9);
+    }
+    expect(energy).toEqual(none);
+    expect(proportional!.value).toBeGreaterThanOrEqual(none!.value);
+    expect(proportional!.value).toBeGreaterThan(baseline!.value);
+  });
+
+  it("shares by a control group's CPU time, to the digit on a replayed tree", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const group = join(tree.root, "fs/cgroup/job");
+    const proc = join(folder, "proc");
+    for (const path of [group, proc]) mkdirSync(path, { recursive: true });
+    writeFileSync(join(group, "cpu.stat"), "usage_usec 5000000\nuser_usec 1\n");
+    writeFileSync(join(proc, "stat"), "cpu  1000 0 0 9000 0 0 0 0 0 0\n");
+    // 10 J while the machine ran for 8 of 20 CPU seconds, 2 of them the group's.
+    const script = [
+      `echo 11000000 > ${tree.file("intel-rapl:0")}`,
+      `printf 'usage_usec 7000000\\n' > ${join(group, "cpu.stat")}`,
+      `printf 'cpu  1800 0 0 10200 0 0 0 0 0 0\\n' > ${join(proc, "stat")}`,
+    ].join("; ");
+    const options = [
+      "--json",
+      "--sys-root",
+      tree.root,
+      "--proc-root",
+      proc,
+      "--attribute",
+      "cgroup",
+      "--cgroup",
+      "job",
+    ];
+    const { energy, attribution, usage } = documentAfter("", (await track(options, script)).stdout);
+    expect(usage.cgroupCpu?.value).toBeCloseTo(2, 9);
+    expect(energy?.value).toBeCloseTo((10 * 2) / 8, 9);
+    expect(attribution.cgroup?.none?.value).toBeCloseTo((10 * 2) / 20, 9);
+    expect(attribution.cgroup?.path).toBe(group);
+  });
+
+  it("refuses a control group that does not exist before anything runs", async () => {
+    const { exit, stdout, stderr } = await track(["--json", "--cgroup", "no/such.group"], "touch ran");
+    expect({ exit, stdout }).toEqual({ exit: 3, stdout: "" });
+    expect(JSON.parse(stderr)).toMatchObject({ code: "E_FILE_NOT_FOUND" });
+    expect(existsSync(join(folder, "ran"))).toBe(false);
+  });
+
+  it("one rank of a node counts it, so that the sum over ranks is the node's energy", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const runs = [0, 1, 2].map(async (rank) => {
+      const script = "touch ready-$SLURM_LOCALID; while [ ! -e go ]; do sleep 0.01; done";
+      const env = { SLURM_LOCALID: String(rank) };
+      return documentAfter("", (await track(["--json", "--sys-root", tree.root], script, { env })).stdout);
+    });
+    await until(() => [0, 1, 2].every((rank) => existsSync(join(folder, `ready-${rank}`))));
+    writeFileSync(tree.file("intel-rapl:0"), "7000000\n");
+    writeFileSync(join(folder, "go"), "");
+    const documents = await Promise.all(runs);
+    expect(documents.map(({ energy }) => energy?.value)).toEqual([6, 0, 0]);
+    expect(documents.map(({ attribution }) => attribution.role)).toEqual(["meter", "attribute", "attribute"]);
+    expect(documents[1]?.energy?.assumptions[0]?.key).toBe("rank.counted-elsewhere");
+    expect(documents[1]?.attribution.machine?.value).toBe(6);
+  });
+});
+
+describe("footprint", () => {
+  it("is of the energy, at the place, by the factors that were given", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `echo 37000000 > ${tree.file("intel-rapl:0")}`;
+    const given = ["--intensity", "360gCO2e/kWh", "--pue", "1", "--price", "0.5EUR/kWh"];
+    const { stdout } = await track(["--json", "--sys-root", tree.root, ...given], script);
+    const { energy, footprint } = documentAfter("", stdout);
+    expect(energy?.value).toBe(36); // 1e-5 kWh
+    const facility = footprint!.energy.value / 3.6e6;
+    expect(footprint!.emissions.locationBased.value).toBeCloseTo(360 * facility, 12);
+    expect(footprint!.money.electricity?.value).toBeCloseTo(0.5 * facility, 12);
+    expect(footprint!.energyByBoundary[0]).toMatchObject({ boundary: "node", value: 36 });
+  });
+
+  it("refuses a place it does not know before anything runs", async () => {
+    const { exit, stderr } = await track(["--where", "Atlantis"], "touch ran");
+    expect(exit).toBe(2);
+    expect(stderr).toContain("E_PLACE_UNKNOWN");
+    expect(existsSync(join(folder, "ran"))).toBe(false);
+  });
+});
+
+describe("budgets", () => {
+  const spend = (file: string) => `echo 9000000 > ${file}; sleep 0.4; touch lived`;
+
+  it("warn: the command goes on, the exit code is 1, the document says when", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const options = ["--json", "--sys-root", tree.root, "--interval", "50ms", "--budget", "5J", "--budget", "1kWh"];
+    const { exit, stdout } = await track(options, spend(tree.file("intel-rapl:0")));
+    expect(exit).toBe(1);
+    expect(existsSync(join(folder, "lived"))).toBe(true);
+    const { budgets, exitCode } = documentAfter("", stdout);
+    expect(exitCode).toBe(0);
+    expect(budgets[0]).toMatchObject({ budget: "5J", limit: 5, used: 8, exceeded: true });
+    expect(budgets[0]?.exceededAtSeconds).toBeGreaterThan(0);
+    expect(budgets[1]).toMatchObject({ limit: 3.6e6, exceeded: false, exceededAtSeconds: null });
+  });
+
+  it("a budget that is passed only at the very end counts too", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const options = ["--quiet", "--sys-root", tree.root, "--interval", "1h", "--budget", "5J"];
+    expect((await track(options, `echo 9000000 > ${tree.file("intel-rapl:0")}`)).exit).toBe(1);
+  });
+
+  it("stop: checkpoint, SIGTERM to the whole tree, exit code 1", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `trap 'echo term; exit 0' TERM; (trap 'touch grandchild-term; exit' TERM; while :; do sleep 0.02; done) & echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
+    const hook = 'echo "saving $LIGHTFOOT_PID"; touch saved';
+    const options = [
+      "--sys-root",
+      tree.root,
+      "--interval",
+      "50ms",
+      "--budget",
+      "5J",
+      "--on-exceed",
+      "stop",
+      "--grace",
+      "5s",
+    ];
+    const { exit, stdout, stderr } = await track([...options, "--on-checkpoint", hook], script);
+    expect(exit).toBe(1);
+    expect(stdout).toBe("term\n");
+    expect(stderr).toMatch(/saving \d+/);
+    expect(existsSync(join(folder, "saved"))).toBe(true);
+    await until(() => existsSync(join(folder, "grandchild-term")));
+  });
+
+  it("stop: what ignores SIGTERM is killed after the grace period", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `trap '' TERM; echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
+    const options = [
+      "--json",
+      "--sys-root",
+      tree.root,
+      "--interval",
+      "50ms",
+      "--budget",
+      "5J",
+      "--on-exceed",
+      "stop",
+      "--grace",
+      "200ms",
+    ];
+    const { exit, stdout } = await track(options, script);
+    expect(exit).toBe(1);
+    expect(documentAfter("", stdout)).toMatchObject({ exitCode: 137, signal: "SIGKILL" });
+  });
+
+  it("pause: the whole tree stands still until somebody continues it", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `(while [ ! -e go ]; do sleep 0.02; done; touch grandchild-went) & echo ready; echo 9000000 > ${tree.file("intel-rapl:0")}; while [ ! -e go ]; do sleep 0.02; done; wait; exit 4`;
+    const options = ["--json", "--sys-root", tree.root, "--interval", "50ms", "--budget", "5J", "--on-exceed", "pause"];
+    const { child, done, said } = start(options, ["sh", "-c", script]);
+    await said("ready");
+    const pid = childOf(child.pid ?? 0);
+    const grandchild = childOf(pid);
+    await until(() => stateOf(pid) === "T" && stateOf(grandchild) === "T");
+    writeFileSync(join(folder, "go"), "");
+    expect(existsSync(join(folder, "grandchild-went"))).toBe(false);
+    child.kill("SIGCONT");
+    const { exit, stdout } = await done;
+    expect(exit).toBe(4);
+    expect(existsSync(join(folder, "grandchild-went"))).toBe(true);
+    const { pauses } = documentAfter("ready\n", stdout);
+    expect(pauses).toHaveLength(1);
+    expect(pauses[0]?.reason).toContain("5J");
+  });
+
+  it("a paused command can still be ended by a signal", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `echo ready; echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
+    const options = [
+      "--quiet",
+      "--sys-root",
+      tree.root,
+      "--interval",
+      "50ms",
+      "--budget",
+      "5J",
+      "--on-exceed",
+      "pause",
+    ];
+    const { child, done, said } = start(options, ["sh", "-c", script]);
+    await said("ready");
+    await until(() => stateOf(childOf(child.pid ?? 0)) === "T");
+    child.kill("SIGTERM");
+    expect((await done).exit).toBe(143);
+  });
+
+  it("a dirty grid pauses, a clean one continues", async () => {
+    const from = Math.floor(Date.now() / 1000) - 3600;
+    const rows = [
+      [from, 500],
+      [Math.ceil(Date.now() / 1000) + 1, 100],
+      [Math.ceil(Date.now() / 1000) + 7200, 100],
+    ].map(([seconds, grams]) => `${new Date(seconds * 1000).toISOString()},${grams}`);
+    const file = join(folder, "grid.csv");
+    writeFileSync(file, `timestamp,gCO2e/kWh\n${rows.join("\n")}\n`);
+    const options = ["--json", "--interval", "50ms", "--intensity-series", file, "--pause-above", "400gCO2e/kWh"];
+    const { stdout, exit } = await track(options, "sleep 0.3");
+    expect(exit).toBe(0);
+    const { pauses, duration } = documentAfter("", stdout);
+    expect(pauses).toHaveLength(1);
+    expect(pauses[0]?.reason).toContain("500");
+    expect(duration.value).toBeGreaterThan(0.3);
+  });
+
+  it.each([
+    ["--budget", "2"],
+    ["--budget", "-1J"],
+    ["--budget", "3EUR"],
+    ["--interval", "500"],
+    ["--interval", "1ms"],
+    ["--pause-above", "400gCO2e/kWh"],
+    ["--idle", "some"],
+    ["--attribute", "me"],
+    ["--no-such-option", "x"],
+  ])("refuses %s %s before anything runs, with exit 2", async (option, value) => {
+    const { exit, stdout, stderr } = await track([option, value], "touch ran");
+    expect({ exit, stdout }).toEqual({ exit: 2, stdout: "" });
+    expect(stderr).toMatch(/^error: /);
+    expect(existsSync(join(folder, "ran"))).toBe(false);
+  });
+});
+
+describe("evidence", () => {
+  const records = () =>
+    readdirSync(join(folder, ".lightfoot"))
+      .filter((name) => name.endsWith(".jsonl"))
+      .flatMap((name) =>
+        readFileSync(join(folder, ".lightfoot", name), "utf8")
+          .trim()
+          .split("\n"),
+      )
+      .map(
+        (line) =>
+          JSON.parse(line) as {
+            record: string;
+            name?: string;
+            exitCode?: number;
+            energyJoules?: number;
+            domain?: string;
+          },
+      );
+
+  it("has the run, its samples, figures and end, and the samples add up", async () => {
+    const tree = powercap({ "intel-rapl:0": PACKAGE });
+    const script = `for n in 2000000 3000000; do echo $n > ${tree.file("intel-rapl:0")}; sleep 0.15; done; exit 2`;
+    const { stdout } = await track(
+      ["--json", "--name", "trial", "--sys-root", tree.root, "--interval", "50ms"],
+      script,
+    );
+    const { ledger } = documentAfter("", stdout);
+    const all = records();
+    expect(all.map(({ record }) => record)).toEqual(
+      expect.arrayContaining(["open", "run", "sample", "figure", "end", "block"]),
+    );
+    expect(all.find(({ record }) => record === "end")).toMatchObject({ exitCode: 2, outcome: "failed" });
+    expect(all.find(({ record }) => record === "run")).toMatchObject({
+      verb: "track",
+      title: "trial",
+      run: ledger?.run,
+    });
+    const joules = all
+      .filter(({ domain }) => domain === "powercap:intel-rapl:0")
+      .reduce((sum, { energyJoules }) => sum + (energyJoules ?? 0), 0);
+    expect(joules).toBeCloseTo(2, 9);
+  });
+
+  it("stays away with --no-ledger, and a ledger that cannot be written does not stop the command", async () => {
+    await track(["--quiet", "--no-ledger"], "true");
+    expect(existsSync(join(folder, ".lightfoot"))).toBe(false);
+    writeFileSync(join(folder, ".lightfoot"), "a file where the folder would be");
+    const { exit, stdout } = await track(["--json"], "printf ran; exit 6");
+    const { ledger, troubles } = documentAfter("ran", stdout);
+    expect({ exit, ledger }).toEqual({ exit: 6, ledger: null });
+    expect(troubles[0]).toMatch(/evidence/);
+  });
+
+  it("writes the same document to --out", async () => {
+    const out = join(folder, "run.json");
+    const { stdout } = await track(["--json", "--out", out], "true");
+    expect(JSON.parse(readFileSync(out, "utf8"))).toEqual(JSON.parse(stdout));
+  });
+});
