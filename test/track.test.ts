@@ -26,7 +26,7 @@ interface Started {
   readonly child: ChildProcess;
   readonly done: Promise<Finished>;
   /** Resolves when standard output has this text. */
-  said(text: string): Promise<void>;
+  readonly said: (text: string) => Promise<void>;
 }
 
 /** Options before `--` and the command after it. */
@@ -141,13 +141,10 @@ describe("the command", () => {
       "--attribute",
       "machine",
     ];
-    const script = "echo pid $$; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.02; done; echo end > end";
+    const script = "echo ready; i=0; while [ $i -lt 40 ]; do i=$((i+1)); sleep 0.02; done; echo end > end";
     const { child, done, said } = start(budget, ["sh", "-c", script]);
-    await said("pid");
-    const pid = await new Promise<number>((resolve) => {
-      child.stdout?.once("data", () => undefined);
-      void said("\n").then(() => resolve(childOf(child.pid ?? 0)));
-    });
+    await said("ready");
+    const pid = childOf(child.pid ?? 0);
     await until(() => stateOf(pid) === "T");
     child.kill("SIGKILL");
     await done;
