@@ -53,6 +53,38 @@ describe("lightfoot footprint llm", () => {
     expect(stdout).not.toContain("NaN");
   });
 
+  it("assesses one request at a place or by factors given", () => {
+    expect(document(...LLAMA).footprintPerRequest).toBeNull();
+    const factors = [
+      "--intensity",
+      "400gCO2e/kWh",
+      "--pue",
+      "1.25",
+      "--price",
+      "0.2EUR/kWh",
+      "--gpu-hour-price",
+      "2USD/h",
+    ];
+    const { footprintPerRequest: request } = document(...LLAMA, ...factors);
+    const kilowattHours = (request?.energy.value ?? 0) / 3.6e6;
+    expect(request?.emissions.locationBased.value).toBeCloseTo(400 * kilowattHours, 12);
+    expect(request?.money.electricity?.value).toBeCloseTo(0.2 * kilowattHours, 12);
+    expect(request?.powerUsageEffectiveness.value).toBe(1.25);
+    const { status, stdout } = llm(...LLAMA, "--where", "DE");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/One request\. Footprint of .* in Germany/);
+    expect(stdout).toContain("carbon, location-based");
+  });
+
+  it("applies --pue alone to the boundaries", () => {
+    const [node, facility] = [
+      document(...LLAMA, "--boundary", "IT"),
+      document(...LLAMA, "--boundary", "facility", "--pue", "1.1"),
+    ];
+    expect(facility.energyPerRequest.value / node.energyPerRequest.value).toBeCloseTo(1.1, 9);
+    expect(facility.footprintPerRequest).toBeNull();
+  });
+
   it("takes 70.6B for 70.6e9", () => {
     const worded = document("--params", "70.6B", ...LLAMA.slice(2));
     expect(worded.energyPerOutputToken.value).toBe(document(...LLAMA).energyPerOutputToken.value);
@@ -101,6 +133,8 @@ describe("lightfoot footprint llm", () => {
     [["--model", "no-such-file.json", "--hardware", "nvidia-h100-sxm5-80gb"], 3, "E_FILE_NOT_FOUND"],
     [["--model", "package.json", "--hardware", "nvidia-h100-sxm5-80gb"], 3, "E_MODEL_CONFIG"],
     [["--params", "8e9", "--hardware", "nvidia-h100-sxm5-80gb", "--tokens-out", "-5"], 2, "E_USAGE"],
+    [["--params", "8e9", "--hardware", "nvidia-h100-sxm5-80gb", "--where", "Atlantis"], 2, "E_PLACE_UNKNOWN"],
+    [["--params", "8e9", "--hardware", "nvidia-h100-sxm5-80gb", "--pue", "0.9"], 2, "E_USAGE"],
   ])("refuses %j with exit code %i", (flags, exit, code) => {
     const { status, stdout, stderr } = llm(...flags, "--json");
     expect([status, stdout]).toEqual([exit, ""]);

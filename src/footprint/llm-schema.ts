@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { assumptionSchema, figureSchema } from "../quantity/figure-schema.ts";
 import { ENERGY_BOUNDARIES } from "./boundary.ts";
+import { footprintSchema } from "./footprint-schema.ts";
 
 const boundaryField = z.enum(ENERGY_BOUNDARIES);
 
@@ -32,6 +33,8 @@ export const llmFootprintSchema = z.object({
   /** AI Energy Score's unit, always of the accelerators alone. */
   acceleratorEnergyPer1000Requests: figureSchema,
   energyPerRequestByBoundary: z.array(z.intersection(figureSchema, z.object({ boundary: boundaryField }))),
+  /** Carbon, water, materials and money of one request; null unless a place, an intensity or a price was given. */
+  footprintPerRequest: footprintSchema.nullable(),
   model: z.object({
     parameters: z.number().positive(),
     activeParameters: z.number().positive(),

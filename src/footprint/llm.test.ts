@@ -1,6 +1,7 @@
 // The footprint of a served request: how its energy is split, what each boundary adds, what is comparable with what; measured facts as anchors.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { findPlace } from "../facts/place.ts";
 import { exact, figure } from "../quantity/figure.ts";
 import { llmFootprint, type LlmInput } from "./llm.ts";
 import { llmFootprintSchema } from "./llm-schema.ts";
@@ -119,6 +120,22 @@ describe("llmFootprint", () => {
       "facility",
     ]);
     expect(inner.acceleratorEnergyPer1000Requests.value).toBeCloseTo((1000 * inner.energyPerRequest.value) / 3600, 9);
+  });
+
+  it("assesses one request where a place is given: its energy once, its share of the devices' time, the place's PUE at each boundary", () => {
+    const place = findPlace("aws:eu-central-1");
+    const found = llmFootprint({ ...llama70, boundary: "facility", surroundings: { place, thisYear: 2026 } });
+    const request = found.footprintPerRequest!;
+    expect(request.energy.value).toBe(found.energyPerRequest.value);
+    expect(request.energyByBoundary).toEqual(found.energyPerRequestByBoundary);
+    expect(request.powerUsageEffectiveness.value).toBe(place.powerUsageEffectiveness?.value);
+    const deviceSeconds = (600 * found.latencyPerOutputToken.value) / found.load.requestsInFlight;
+    expect(request.deviceHours?.value).toBeCloseTo((4 * deviceSeconds) / 3600, 12);
+    expect(request.embodied?.usedSeconds).toBeCloseTo(deviceSeconds, 12);
+    const grams = (request.energy.value / 3.6e6) * request.emissions.locationBased.intensity.value;
+    expect(request.emissions.locationBased.value).toBeCloseTo(grams, 12);
+    expect(llmFootprint(llama70).footprintPerRequest).toBeNull();
+    expect(llmFootprintSchema.parse(structuredClone(found))).toEqual(found);
   });
 
   it("says what it assumed, and nothing when everything was given", () => {

@@ -16,12 +16,12 @@ import {
   energyAt,
   raiseEnergy,
   type BoundaryFactors,
-  type BoundedEnergy,
   type EnergyBoundary,
 } from "./boundary.ts";
 import { bandOf, outsideOfFit, powerWidth } from "./llm-band.ts";
 import { compareWithBoards } from "./llm-comparability.ts";
 import { loadOf, memoryAssumptions, type LoadInput } from "./llm-load.ts";
+import { requestFootprint, type RequestSurroundings } from "./llm-request.ts";
 import type { LlmFootprint } from "./llm-schema.ts";
 
 export interface LlmInput extends LoadInput {
@@ -38,6 +38,8 @@ export interface LlmInput extends LoadInput {
   readonly boundary?: EnergyBoundary;
   /** Take the place of the assumed ones from the accelerators outwards. */
   readonly factors?: Partial<BoundaryFactors>;
+  /** Place, intensity and prices, for the request's carbon, water, materials and money. */
+  readonly surroundings?: RequestSurroundings;
 }
 
 const REQUESTS_OF_A_BOARD = 1000;
@@ -98,9 +100,22 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
     });
 
   const boundary = input.boundary ?? "accelerator";
-  const raised = (joules: number): Figure => raise(modelled(joules, "J", band.energy), boundary, input.factors);
+  const factors = factorsOf(input);
+  const raised = (joules: number): Figure => raise(modelled(joules, "J", band.energy), boundary, factors);
   const perRequest = shares.perOutputToken * load.tokensOut;
   const request = raised(perRequest);
+  const chain = raiseEnergy(bounded(modelled(perRequest, "J", band.energy), "accelerator"), factors);
+  const footprintPerRequest =
+    input.surroundings === undefined
+      ? null
+      : requestFootprint(
+          {
+            energy: energyAt(chain, "accelerator"),
+            hardware: input.hardware,
+            deviceSeconds: (load.tokensOut * step.stepSeconds) / step.inFlight,
+          },
+          { ...input.surroundings, factors: { ...input.surroundings.factors, ...factors } },
+        );
   const draft = {
     boundary,
     hardware: { id: hardware.id, name: hardware.name, count: hardware.count },
@@ -125,7 +140,8 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       "Wh",
       band.energy,
     ),
-    energyPerRequestByBoundary: chainOf(modelled(perRequest, "J", band.energy), input.factors),
+    energyPerRequestByBoundary: chain,
+    footprintPerRequest,
     model: {
       parameters: architecture.parameters,
       activeParameters: architecture.activeParameters,
@@ -152,7 +168,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       cacheSeconds: step.parts.cache,
     },
     comparability: compareWithBoards(draft),
-    assumptions: unique([...assumptions, ...request.assumptions]),
+    assumptions: unique([...assumptions, ...request.assumptions, ...(footprintPerRequest?.assumptions ?? [])]),
   };
 }
 
@@ -218,19 +234,25 @@ function sharesOf(
   };
 }
 
-const factorsOf = (factors: Partial<BoundaryFactors> = {}): BoundaryFactors => ({ ...ASSUMED_FACTORS, ...factors });
+/** Given factors first, then the place's PUE, then the assumed ones. */
+function factorsOf({ factors, surroundings }: LlmInput): BoundaryFactors {
+  const known: Partial<BoundaryFactors> = { ...surroundings?.factors, ...factors };
+  const assumed = ASSUMED_FACTORS;
+  return {
+    nodePerAccelerator: known.nodePerAccelerator ?? assumed.nodePerAccelerator,
+    itPerNode: known.itPerNode ?? assumed.itPerNode,
+    powerUsageEffectiveness:
+      known.powerUsageEffectiveness ?? surroundings?.place?.powerUsageEffectiveness ?? assumed.powerUsageEffectiveness,
+  };
+}
 
-/** The energy at each boundary from the accelerators outwards. */
-const chainOf = (part: Figure, factors?: Partial<BoundaryFactors>): BoundedEnergy[] =>
-  raiseEnergy(bounded(part, "accelerator"), factorsOf(factors));
-
-function raise(part: Figure, boundary: EnergyBoundary, factors?: Partial<BoundaryFactors>): Figure {
+function raise(part: Figure, boundary: EnergyBoundary, factors: BoundaryFactors): Figure {
   if (!ENERGY_BOUNDARIES.includes(boundary)) {
     throw new LightfootError("E_USAGE", `'${boundary as string}' is no boundary of an energy`, {
       hint: `Choose from ${ENERGY_BOUNDARIES.join(", ")}.`,
     });
   }
-  const { boundary: _, ...plain } = energyAt(chainOf(part, factors), boundary);
+  const { boundary: _, ...plain } = energyAt(raiseEnergy(bounded(part, "accelerator"), factors), boundary);
   return scale(plain, 1);
 }
 

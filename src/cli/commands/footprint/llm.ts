@@ -2,6 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { EnergyBoundary } from "../../../footprint/boundary.ts";
+import type { LlmInput } from "../../../footprint/llm.ts";
 import type { LlmFootprint } from "../../../footprint/llm-schema.ts";
 import { formatCount, formatFigure, formatNumber } from "../../../quantity/format.ts";
 import { runAction, type ActionContext } from "../../action.ts";
@@ -20,6 +21,13 @@ interface LlmFlags {
   readonly cachedTokens?: number;
   readonly context?: number;
   readonly boundary: EnergyBoundary;
+  readonly where?: string;
+  readonly intensity?: string;
+  readonly pue?: string;
+  readonly wue?: string;
+  readonly price?: string;
+  readonly gpuHourPrice?: string;
+  readonly carbonPrice?: string;
 }
 
 // Written out, because the modules that hold them are loaded inside the action.
@@ -51,6 +59,13 @@ export function registerFootprintLlm(footprint: Command): void {
       decimal,
     )
     .addOption(new Option("--boundary <what>", "what the energies cover").choices(BOUNDARIES).default("accelerator"))
+    .option("--where <place>", "for carbon, water and money of a request: DE, US-CAL-CISO, aws:eu-central-1")
+    .option("--intensity <rate>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
+    .option("--pue <ratio>", "power usage effectiveness: facility over IT energy, from 1")
+    .option("--wue <rate>", "water consumed on the site, L per kWh of IT energy")
+    .option("--price <price>", "of electricity, e.g. 0.12EUR/kWh")
+    .option("--gpu-hour-price <price>", "of one device for an hour, e.g. 2.50USD/h")
+    .option("--carbon-price <price>", "of emissions, e.g. 80EUR/tCO2e")
     .action(runAction(footprintLlm));
   withExamples(command, [
     [
@@ -64,6 +79,10 @@ export function registerFootprintLlm(footprint: Command): void {
     [
       "lightfoot footprint llm --model config.json --hardware nvidia-l40s --weights int4 --batch 8 --tokens-in 2000 --cached-tokens 1500 --tokens-out 300 --boundary facility",
       "a model by its own sizes, up to the data center",
+    ],
+    [
+      "lightfoot footprint llm --params 70.6e9 --hardware nvidia-h100-sxm5-80gb:4 --batch 64 --tokens-in 512 --tokens-out 600 --where aws:eu-central-1",
+      "with carbon, water, materials and money of a request",
     ],
   ]);
 }
@@ -97,9 +116,35 @@ async function footprintLlm(context: ActionContext, flags: LlmFlags): Promise<vo
     cachedTokens: flags.cachedTokens,
     meanContext: flags.context,
     boundary: flags.boundary,
+    ...(await surroundingsOf(flags)),
   });
-  context.result(result, () => describe(result, context.columns), result.assumptions);
+  const { describeFootprint } = await import("./describe.ts");
+  const perRequest = result.footprintPerRequest;
+  const rest = perRequest === null ? "" : `\n\nOne request. ${describeFootprint(perRequest, context.columns)}`;
+  context.result(result, () => `${describe(result, context.columns)}${rest}`, result.assumptions);
 }
+
+/** Factors for the boundaries, and with a place, an intensity, a price or water also what a request is assessed by. */
+async function surroundingsOf(flags: LlmFlags): Promise<Pick<LlmInput, "factors" | "surroundings">> {
+  const { givenFactors } = await import("./input.ts");
+  const given = givenFactors(flagsOf(flags));
+  const { where, intensity, wue, price, gpuHourPrice, carbonPrice } = flags;
+  if ([where, intensity, wue, price, gpuHourPrice, carbonPrice].every((flag) => flag === undefined)) {
+    return { factors: given.factors };
+  }
+  const { findPlace } = await import("../../../facts/place.ts");
+  const place = where === undefined ? undefined : findPlace(where);
+  return { surroundings: { ...given, place, thisYear: new Date().getUTCFullYear() } };
+}
+
+const flagsOf = ({ intensity, pue, wue, price, gpuHourPrice, carbonPrice }: LlmFlags) => ({
+  intensity,
+  pue,
+  wue,
+  price,
+  gpuHourPrice,
+  carbonPrice,
+});
 
 // The largest published configurations, with their tokenizers' maps, stay below 1 MB.
 const LARGEST_CONFIG = 16e6;
