@@ -22,6 +22,8 @@ const DOCUMENTS = {
   "ledger-run": ["ledger/documents-schema.js", "ledgerRunSchema"],
   "ledger-verification": ["ledger/verify-schema.js", "verificationSchema"],
   facts: ["facts/facts-schema.js", "factsSchema"],
+  check: ["policy/rules/check-schema.js", "checkSchema"],
+  rule: ["policy/rules/rule-schema.js", "ruleSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };
 

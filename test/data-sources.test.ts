@@ -8,7 +8,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const page = readFileSync(`${root}DATA_SOURCES.md`, "utf8");
 const tables = readdirSync(`${root}data`, { recursive: true, encoding: "utf8" })
   .map((file) => `data/${file.replaceAll("\\", "/")}`)
-  .filter((file) => /\.\w+$/.test(file));
+  // Rules are no tables: their own tests hold them to sources and marks.
+  .filter((file) => /\.\w+$/.test(file) && !file.startsWith("data/policies/"));
 
 it("finds tables at all", () => expect(tables.length).toBeGreaterThan(0));
 

@@ -4,6 +4,8 @@ import { createBaseProgram } from "./base-program.ts";
 import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
+import { registerCheck } from "./commands/check.ts";
+import { registerPolicy } from "./commands/policy.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
@@ -22,6 +24,8 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerFacts,
   registerFootprint,
   registerVerify,
+  registerCheck,
+  registerPolicy,
   registerSimulate,
   registerTrack,
   registerLedger,

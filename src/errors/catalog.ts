@@ -57,6 +57,8 @@ export const ERROR_CATALOG = {
   E_METRIC: { exit: EXIT.badInput, meaning: "a metric is unknown or cannot be computed from this data" },
   E_MANIFEST: { exit: EXIT.badInput, meaning: "the manifest has mistakes" },
   E_SCENARIO: { exit: EXIT.badInput, meaning: "the scenario of a what-if has mistakes" },
+  E_POLICY: { exit: EXIT.badInput, meaning: "a rule pack or the evidence for it has mistakes" },
+  E_POLICY_FAILED: { exit: EXIT.checkFailed, meaning: "a rule fails, or under --strict its evidence is missing" },
   E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },
   E_GRADIENT: {
     exit: EXIT.badInput,

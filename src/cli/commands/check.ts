@@ -1,0 +1,168 @@
+// `lightfoot check`: evidence or a dossier against the rule pack; may depend on this room, policy, pipeline, errors and io.
+import { readFile } from "node:fs/promises";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { LightfootError } from "../../errors/lightfoot-error.ts";
+import type { CheckDocument, RuleFinding } from "../../policy/rules/check-schema.ts";
+import type { Case } from "../../policy/rules/judge.ts";
+import type { Pack } from "../../policy/rules/pack.ts";
+import type { Role } from "../../policy/rules/rule-schema.ts";
+import { runAction, type ActionContext } from "../action.ts";
+import { withExamples } from "../help.ts";
+import { wrapText } from "../wrap-text.ts";
+
+interface CheckFlags {
+  readonly role: readonly Role[];
+  readonly asOf?: string;
+  readonly pack: readonly string[];
+  readonly withProposals: boolean | readonly string[];
+  readonly verifiedOnly: boolean;
+  readonly lang: "en" | "zh";
+  readonly sarif: boolean;
+  readonly all: boolean;
+}
+
+// Written out, because the schema's module loads zod and `--help` must not.
+const ROLES: readonly Role[] = [
+  "model-provider",
+  "downstream-modifier",
+  "deployer",
+  "data-center-operator",
+  "reporting-company",
+  "public-buyer",
+  "research-spender",
+];
+
+/** Adds the verb `check` to the program. */
+export function registerCheck(program: Command): void {
+  const command = program
+    .command("check")
+    .description("hold evidence against rules: environment, AI law, safety, privacy, procurement")
+    .argument(
+      "[evidence]",
+      "a dossier.json of lightfoot run, or an evidence.yaml; left out, only what is asked for is listed",
+    )
+    .option("--role <role>", `what you are to the law: ${ROLES.join(", ")}; repeatable`, role, [])
+    .option("--as-of <date>", "the day to judge by, e.g. 2027-07-01; left out, today", day)
+    .option(
+      "--pack <folder>",
+      "rules of your own, added to those that come along; repeatable",
+      (text: string, before: string[]) => [...before, text],
+      [],
+    )
+    .option("--with-proposals [ids...]", "lay draft laws over the law in force; all, or those named")
+    .option("--verified-only", "leave out rules of which a number was not verified", false)
+    .addOption(new Option("--lang <code>", "language of the rules' text").choices(["en", "zh"]).default("en"))
+    .option("--sarif", "print SARIF 2.1.0 for code scanning", false)
+    .option("--all", "list rules that pass or do not apply, too", false)
+    .action(runAction(check));
+  withExamples(command, [
+    ["lightfoot check out/mnist/dossier.json --role downstream-modifier", "what a run has proved, and what is missing"],
+    ["lightfoot check site.yaml --role data-center-operator --as-of 2027-07-01", "a data center on a day to come"],
+    ["lightfoot check site.yaml --role data-center-operator --with-proposals ENV-DE-DRAFT-2026", "under a draft law"],
+  ]);
+}
+
+function role(text: string, before: readonly Role[]): Role[] {
+  const found = ROLES.find((name) => name === text);
+  if (found !== undefined) return [...before, found];
+  throw new InvalidArgumentError(`Expected one of ${ROLES.join(", ")}.`);
+}
+
+function day(text: string): string {
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw new InvalidArgumentError("Expected a date such as 2027-07-01.");
+}
+
+async function check(context: ActionContext, file: string | undefined, flags: CheckFlags): Promise<void> {
+  const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
+  const { checkCase } = await import("../../policy/rules/check.ts");
+  const pack = readPack([OWN_PACK, ...flags.pack]);
+  const read: Case = file === undefined ? { roles: [], evidence: new Map() } : await readCase(file, pack);
+  const subject = { ...read, roles: flags.role.length > 0 ? flags.role : read.roles };
+  const proposals = flags.withProposals;
+  const document = checkCase(pack, subject, {
+    asOf: flags.asOf ?? new Date().toISOString().slice(0, 10),
+    overlays: proposals === true ? "all" : Array.isArray(proposals) ? (proposals as readonly string[]) : [],
+    verifiedOnly: flags.verifiedOnly,
+  });
+  if (flags.sarif) {
+    const { sarifOf } = await import("../../policy/rules/sarif.ts");
+    const { toolVersion } = await import("../version.ts");
+    context.result(document, () =>
+      JSON.stringify(sarifOf(document, file ?? "evidence", toolVersion(), flags.lang), undefined, 2),
+    );
+  } else context.result(document, () => describe(document, flags, context.columns));
+  const { fail, unknown } = document.counts;
+  if (fail > 0 || (context.strict && unknown > 0)) {
+    const what = [fail > 0 ? `${fail} failed` : "", context.strict && unknown > 0 ? `${unknown} unknown` : ""];
+    throw new LightfootError("E_POLICY_FAILED", `of ${document.rules.length} rules ${what.filter(Boolean).join(", ")}`);
+  }
+}
+
+async function readCase(file: string, pack: Pack): Promise<Case> {
+  const { fileError } = await import("../../io/file-range.ts");
+  const text = await readFile(file, "utf8").catch((thrown: unknown) => {
+    throw fileError(thrown, file);
+  });
+  if (/^\s*\{/.test(text)) {
+    const { asDossier, evidenceOfDossier } = await import("../../pipeline/dossier-evidence.ts");
+    const dossier = asDossier(JSON.parse(text));
+    if (dossier !== undefined) return { roles: [], evidence: evidenceOfDossier(dossier) };
+  }
+  const { parseEvidence } = await import("../../policy/rules/evidence.ts");
+  return parseEvidence(text, pack.vocabulary, file);
+}
+
+const MARK = {
+  fail: "✗ fails",
+  unknown: "? unknown",
+  manual: "☐ for a person",
+  notYetApplicable: "· not yet",
+  pass: "✓ passes",
+  notApplicable: "– does not apply",
+} as const;
+
+function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: number): string {
+  const { counts, deadlines } = document;
+  const shown = document.rules.filter(
+    ({ outcome }) => all || !["pass", "notApplicable", "notYetApplicable"].includes(outcome),
+  );
+  const lines = [
+    `As of ${document.asOf}, for ${document.roles.join(", ")}${document.overlays.length === 0 ? "" : `, with ${document.overlays.join(", ")}`}`,
+    "",
+    ...shown.flatMap((finding) => [...describeFinding(finding, lang, columns), ""]),
+    `${counts.pass} pass, ${counts.fail} fail, ${counts.unknown} unknown, ${counts.manual} for a person, ` +
+      `${counts.notYetApplicable} not yet, ${counts.notApplicable} do not apply`,
+  ];
+  if (deadlines.length > 0) {
+    lines.push(
+      "",
+      "What comes next:",
+      ...deadlines.slice(0, 8).map(({ date, rule: id, what }) => `  ${date}  ${id}: ${what}`),
+    );
+  }
+  lines.push("", ...wrapText(document.notice, columns));
+  return lines.join("\n");
+}
+
+function describeFinding(finding: RuleFinding, lang: "en" | "zh", columns: number): string[] {
+  const { id, outcome, title, explain, manual, missing, evidence, parameters, source, appliesFrom } = finding;
+  const indent = "    ";
+  const wrap = (text: string): string[] =>
+    wrapText(text, Math.max(40, columns - indent.length)).map((line) => indent + line);
+  const unverified = parameters.filter(({ mark }) => mark !== "verified").map(({ name, mark }) => `${name} (${mark})`);
+  return [
+    `${MARK[outcome]}  ${id}  ${title[lang]}`,
+    ...wrap(explain[lang]),
+    ...(manual !== null && outcome === "manual" ? wrap(manual[lang]) : []),
+    ...(appliesFrom === null ? [] : [`${indent}from      ${appliesFrom}`]),
+    ...(missing.length === 0 ? [] : [`${indent}missing   ${missing.join(", ")}`]),
+    ...evidence.map(({ field, value, method }) => `${indent}evidence  ${field} = ${String(value)} (${method})`),
+    ...parameters.map(
+      ({ name, value, unit, ref, overlay }) =>
+        `${indent}limit     ${name} = ${value}${unit === "1" ? "" : ` ${unit}`}  ${overlay ?? ref}`,
+    ),
+    ...(unverified.length === 0 ? [] : [`${indent}not read in the original: ${unverified.join(", ")}`]),
+    `${indent}source    ${source.url}${source.article === null ? "" : `, ${source.article}`} (${source.mark}, read ${source.readOn})`,
+  ];
+}

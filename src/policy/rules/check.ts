@@ -1,0 +1,123 @@
+// A whole pack against a case: findings, counts, and what comes next; may depend on errors and its room.
+import { LightfootError } from "../../errors/lightfoot-error.ts";
+import type { CheckDocument, RuleFinding } from "./check-schema.ts";
+import { judgeRule, type Case } from "./judge.ts";
+import type { CompiledRule, Pack } from "./pack.ts";
+import { OUTCOMES, type Outcome, type Overlay } from "./rule-schema.ts";
+
+export interface CheckOptions {
+  /** ISO date. */
+  readonly asOf: string;
+  /** Ids of overlays, in order; `all` takes every one of the pack. */
+  readonly overlays?: readonly string[] | "all";
+  /** Leaves rules out of which a number was not verified. */
+  readonly verifiedOnly?: boolean;
+}
+
+const RANK: Readonly<Record<Outcome, number>> = {
+  fail: 0,
+  unknown: 1,
+  manual: 2,
+  notYetApplicable: 3,
+  pass: 4,
+  notApplicable: 5,
+};
+
+/**
+ * What every rule of a pack says of a case.
+ *
+ * @throws LightfootError E_USAGE for an overlay that the pack does not have, or a case without roles
+ */
+export function checkCase(pack: Pack, subject: Case, options: CheckOptions): CheckDocument {
+  if (subject.roles.length === 0) {
+    throw new LightfootError("E_USAGE", "no role was given: it decides which rules are yours", {
+      hint: "Give --role model-provider, data-center-operator, …, or roles: [ … ] in the evidence.",
+    });
+  }
+  const overlays = overlaysOf(pack, options.overlays ?? []);
+  const rules = pack.rules.filter(({ rule }) => options.verifiedOnly !== true || isVerified(rule));
+  const findings = rules
+    .map((compiled) => findingOf(compiled, subject, options.asOf, overlays))
+    .toSorted((left, right) => RANK[left.outcome] - RANK[right.outcome] || left.id.localeCompare(right.id));
+  return {
+    schema: "lightfoot.check/1",
+    notice: "Thresholds are checked, not law applied: whether a rule is yours is for you and your counsel to say.",
+    asOf: options.asOf,
+    roles: [...subject.roles],
+    overlays: overlays.map(({ overlay }) => overlay),
+    packDigest: pack.digest,
+    counts: Object.fromEntries(
+      OUTCOMES.map((outcome) => [outcome, findings.filter((finding) => finding.outcome === outcome).length]),
+    ) as CheckDocument["counts"],
+    rules: findings,
+    deadlines: deadlinesOf(
+      rules.filter(({ rule }) => findings.some(({ id, outcome }) => id === rule.id && outcome !== "notApplicable")),
+      options.asOf,
+      overlays,
+    ),
+  };
+}
+
+function isVerified({ source, parameters }: CompiledRule["rule"]): boolean {
+  const marks = Object.values(parameters).flatMap(({ values }) => values.map(({ mark }) => mark));
+  return [source.mark, ...marks].every((mark) => mark !== "unverified");
+}
+
+function overlaysOf(pack: Pack, wanted: readonly string[] | "all"): Overlay[] {
+  if (wanted === "all") return [...pack.overlays];
+  return wanted.map((id) => {
+    const found = pack.overlays.find(({ overlay }) => overlay === id);
+    if (found !== undefined) return found;
+    throw new LightfootError("E_USAGE", `there is no proposal '${id}'`, {
+      hint: `Known are ${pack.overlays.map(({ overlay }) => overlay).join(", ")}.`,
+    });
+  });
+}
+
+function findingOf(compiled: CompiledRule, subject: Case, asOf: string, overlays: readonly Overlay[]): RuleFinding {
+  const { rule } = compiled;
+  const verdict = judgeRule(compiled, subject, { asOf, overlays });
+  const { id, title, jurisdiction, kind, status, severity, explain } = rule;
+  return {
+    id,
+    title,
+    jurisdiction,
+    kind,
+    status,
+    severity,
+    explain,
+    outcome: verdict.outcome,
+    manual: rule.manual ?? null,
+    evidence: [...verdict.evidence],
+    evidenceQuality: verdict.evidenceQuality ?? null,
+    missing: [...verdict.missing],
+    parameters: verdict.parameters.map((parameter) => ({ ...parameter, overlay: parameter.overlay ?? null })),
+    appliesFrom: verdict.appliesFrom ?? null,
+    source: { ...rule.source, article: rule.source.article ?? null },
+  };
+}
+
+/** First days of rules and new values of parameters after a day. */
+function deadlinesOf(
+  rules: readonly CompiledRule[],
+  asOf: string,
+  overlays: readonly Overlay[],
+): CheckDocument["deadlines"] {
+  return rules
+    .flatMap(({ rule }) => {
+      const begins = rule.from > asOf ? [{ date: rule.from, rule: rule.id, title: rule.title, what: "begins" }] : [];
+      const changes = Object.entries(rule.parameters).flatMap(([name, { unit, values }]) => {
+        const changed = overlays.findLast((overlay) => overlay.changes[rule.id]?.[name] !== undefined);
+        return (changed?.changes[rule.id][name] ?? values)
+          .filter(({ from }) => from > asOf && from !== rule.from)
+          .map(({ from, value }) => ({
+            date: from,
+            rule: rule.id,
+            title: rule.title,
+            what: `${name} becomes ${value}${unit === "1" ? "" : ` ${unit}`}`,
+          }));
+      });
+      return [...begins, ...changes];
+    })
+    .toSorted((left, right) => left.date.localeCompare(right.date) || left.rule.localeCompare(right.rule));
+}

@@ -1,0 +1,100 @@
+// A rule as data: who, when, which dated numbers, which condition, which evidence, which source, and its own fixtures; may depend on zod.
+import { z } from "zod";
+
+/** What someone is to the law; asked once, decides what applies. */
+export const ROLES = [
+  "model-provider",
+  "downstream-modifier",
+  "deployer",
+  "data-center-operator",
+  "reporting-company",
+  "public-buyer",
+  "research-spender",
+] as const;
+export type Role = (typeof ROLES)[number];
+
+export const KINDS = [
+  "environment",
+  "ai-law",
+  "safety",
+  "privacy",
+  "tax",
+  "investment",
+  "research",
+  "procurement",
+] as const;
+export const STATUSES = ["inForce", "adopted", "proposal", "voluntary", "teamDefault", "expired"] as const;
+/** How far a number was verified: against the text itself, against a report of it, or not at all in this edition. */
+export const MARKS = ["verified", "secondary", "unverified"] as const;
+export type Mark = (typeof MARKS)[number];
+/** What a rule says of a case. */
+export const OUTCOMES = ["pass", "fail", "unknown", "notApplicable", "notYetApplicable", "manual"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+const date = z.iso.date();
+const bilingual = z.strictObject({ en: z.string().min(1), zh: z.string().min(1) });
+const name = z.string().regex(/^[a-z][A-Za-z0-9]*$/, "expected a name such as pueMax");
+
+const parameterSchema = z.strictObject({
+  unit: z.string().min(1),
+  /** In order; the last one that has begun holds. */
+  values: z
+    .array(z.strictObject({ from: date, value: z.number(), ref: z.string().min(1), mark: z.enum(MARKS) }))
+    .min(1),
+});
+
+/** Evidence of a fixture or a case: a value, or a value with where it comes from. */
+export const evidenceValueSchema = z.union([z.number(), z.string(), z.boolean()]);
+
+const fixtureSchema = z.strictObject({
+  name: z.string().min(1),
+  asOf: date,
+  /** Left out: the rule's first role. */
+  role: z.enum(ROLES).optional(),
+  evidence: z.record(z.string(), evidenceValueSchema).default({}),
+  outcome: z.enum(OUTCOMES),
+});
+
+export const ruleSchema = z.strictObject({
+  id: z.string().regex(/^[A-Z]+(-[A-Z0-9]+)+$/, "expected an id such as ENV-DE-PUE-NEW"),
+  title: bilingual,
+  jurisdiction: z.string().min(2),
+  kind: z.enum(KINDS),
+  status: z.enum(STATUSES),
+  appliesTo: z.array(z.enum(ROLES)).min(1),
+  /** First and last day of application. */
+  from: date,
+  to: date.optional(),
+  /** CEL over evidence: whom the rule is for, beyond the role. */
+  when: z.string().optional(),
+  parameters: z.record(name, parameterSchema).default({}),
+  /** CEL over evidence and `param`; left out when only people can judge. */
+  require: z.string().optional(),
+  severity: z.enum(["breach", "warning", "information"]),
+  explain: bilingual,
+  /** What a person has to do where no condition can be computed. */
+  manual: bilingual.optional(),
+  source: z.strictObject({ url: z.url(), article: z.string().min(1).optional(), readOn: date, mark: z.enum(MARKS) }),
+  fixtures: z.array(fixtureSchema).min(1),
+});
+export type Rule = z.output<typeof ruleSchema>;
+
+/** A draft law or an idea: other values for parameters of rules that exist. */
+export const overlaySchema = z.strictObject({
+  overlay: z.string().regex(/^[A-Z]+(-[A-Z0-9]+)+$/, "expected an id such as ENV-DE-DRAFT-2026"),
+  title: bilingual,
+  changes: z.record(z.string(), z.record(name, parameterSchema.shape.values)),
+  source: ruleSchema.shape.source,
+});
+export type Overlay = z.output<typeof overlaySchema>;
+
+export const FIELD_TYPES = ["number", "text", "truth", "date"] as const;
+export const fieldSchema = z.strictObject({
+  type: z.enum(FIELD_TYPES),
+  unit: z.string().min(1).optional(),
+  en: z.string().min(1),
+  zh: z.string().min(1),
+});
+/** `dc: { pueAnnual: { type: number, … } }` */
+export const vocabularySchema = z.record(name, z.record(name, fieldSchema));
+export type Vocabulary = z.output<typeof vocabularySchema>;

@@ -1,0 +1,36 @@
+// The vocabulary of evidence: which fields there are and what fits into them; may depend on errors and its room.
+import { closestName } from "../../errors/closest-name.ts";
+import type { Vocabulary } from "./rule-schema.ts";
+
+/** What is wrong with a value for a field, or undefined. @param path `dc.pueAnnual` */
+export function evidenceMistake(
+  path: string,
+  value: unknown,
+  vocabulary: Vocabulary,
+): { message: string; hint?: string } | undefined {
+  const [root, name] = path.split(".");
+  const field = vocabulary[root]?.[name ?? ""];
+  if (field === undefined) {
+    const known = Object.entries(vocabulary).flatMap(([of, fields]) =>
+      Object.keys(fields).map((each) => `${of}.${each}`),
+    );
+    const near = closestName(path, known);
+    return {
+      message: `'${path}' is no field of evidence`,
+      hint: near === undefined ? "lightfoot policy fields lists them." : `Did you mean '${near}'?`,
+    };
+  }
+  const expected = { number: "a number", text: "text", truth: "true or false", date: "a date such as 2026-07-01" }[
+    field.type
+  ];
+  const fits = {
+    number: typeof value === "number" && Number.isFinite(value),
+    text: typeof value === "string",
+    truth: typeof value === "boolean",
+    date: typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
+  }[field.type];
+  if (fits) return undefined;
+  return {
+    message: `${path} is ${JSON.stringify(value)}, expected ${expected}${field.unit === undefined || field.unit === "1" ? "" : ` in ${field.unit}`}`,
+  };
+}

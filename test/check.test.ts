@@ -1,0 +1,53 @@
+// The verbs `check` and `policy` on the built command: exit codes, SARIF, a dossier as evidence; depends on the build and vitest.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "lightfoot-check-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const lightfoot = (...args: string[]) =>
+  spawnSync(process.execPath, ["dist/cli/main.js", ...args], { encoding: "utf8" });
+
+describe("lightfoot check", () => {
+  const site = join(folder, "site.yaml");
+  const write = (pue: number): void =>
+    writeFileSync(
+      site,
+      `roles: [data-center-operator]\nevidence: { dc.country: DE, dc.nonRedundantKw: 900, dc.startedOn: 2026-08-01, dc.pueAnnual: ${pue} }\n`,
+    );
+
+  it("exits 1 when a rule fails, 0 when none does, and 1 under --strict while evidence is missing", () => {
+    write(1.25);
+    const failed = lightfoot("check", site, "--as-of", "2026-11-24");
+    expect(failed.status).toBe(1);
+    expect(failed.stdout).toContain("✗ fails  ENV-DE-PUE-NEW");
+    write(1.2);
+    expect(lightfoot("check", site, "--as-of", "2026-11-24").status).toBe(0);
+    expect(lightfoot("check", site, "--as-of", "2026-11-24", "--strict").status).toBe(1);
+  });
+
+  it("judges under a draft law, prints SARIF, and asks for a role", () => {
+    write(1.25);
+    const draft = lightfoot("check", site, "--as-of", "2026-11-24", "--with-proposals", "ENV-DE-DRAFT-2026", "--json");
+    const document = JSON.parse(draft.stdout) as { overlays: string[]; rules: { id: string; outcome: string }[] };
+    expect([draft.status, document.overlays]).toEqual([0, ["ENV-DE-DRAFT-2026"]]);
+    expect(document.rules.find(({ id }) => id === "ENV-DE-PUE-NEW")?.outcome).toBe("pass");
+    const sarif = JSON.parse(lightfoot("check", site, "--as-of", "2026-11-24", "--sarif").stdout) as {
+      version: string;
+    };
+    expect(sarif.version).toBe("2.1.0");
+    expect(lightfoot("check").status).toBe(2);
+    expect(lightfoot("check", "--role", "king").status).toBe(2);
+  });
+});
+
+describe("lightfoot policy", () => {
+  it("tests its own pack, shows a rule, and suggests one", () => {
+    expect(lightfoot("policy", "test").status).toBe(0);
+    expect(lightfoot("policy", "show", "env-de-pue-new").stdout).toContain("pueMax");
+    const unknown = lightfoot("policy", "show", "ENV-DE-PUE-NWE");
+    expect([unknown.status, unknown.stderr.includes("Did you mean ENV-DE-PUE-NEW?")]).toEqual([2, true]);
+  });
+});
