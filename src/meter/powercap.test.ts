@@ -208,6 +208,13 @@ describe("powercap", () => {
     expect(meter.problems[0].message).toMatch(/not a number.*not a file/s);
   });
 
+  it("comes to an end in a maze of links, and still finds the zone", () => {
+    const made = tree(zone("intel-rapl:0", "package-0", 1));
+    for (let link = 0; link < 60; link++) symlinkSync(".", join(made.root, "class/powercap", `maze${link}`));
+    const { source } = openPowercap({ files: realFiles, clock: () => 0, sysRoot: made.root });
+    expect(source?.domains().map(({ id }) => id)).toEqual(["powercap:intel-rapl:0"]);
+  });
+
   it("says that there is nothing, or nothing that may be read, and how that changes", () => {
     const options = { files: realFiles, clock: () => 0 };
     const absent = openPowercap({ ...options, sysRoot: tree().root });

@@ -41,6 +41,7 @@ const NOT_ZONES: ReadonlySet<string> = new Set(["subsystem", "device", "power", 
 /** control type, package, subzone: deeper trees do not exist, except by links in a circle. */
 const MOST_DEPTH = 4;
 const MOST_ZONES = 4096;
+const MOST_FOLDERS = 10_000;
 
 /** The most that one domain of a kind draws, W, when nothing says it: above the largest parts sold. */
 const CEILING_WATTS: Readonly<Partial<Record<DomainKind, number>>> = { dram: 500, psys: 6000 };
@@ -68,23 +69,25 @@ function kindOf(name: string): DomainKind {
 /** All zones below `class/powercap`, or below the devices where the class is missing. */
 function findZones({ files, sysRoot }: PowercapOptions): Zone[] {
   const zones = new Map<string, Zone>();
+  let visited = 0;
   const visit = (folder: string, depth: number): void => {
-    for (const name of namesIn(files, folder)) {
-      if (zones.size >= MOST_ZONES || NOT_ZONES.has(name)) continue;
-      const path = join(folder, name);
-      if (ZONE_NAME.test(name)) {
-        // The class lists each zone flat and nested, and copied trees hold it twice: a zone's name is unique in the kernel.
-        if (zones.has(name)) continue;
-        const zone = describeZone(files, path, name);
-        if (zone !== undefined) zones.set(name, zone);
-      } else if (!CONTROL_NAME.test(name)) continue;
-      if (depth < MOST_DEPTH) visit(path, depth + 1);
+    visited += 1;
+    if (visited > MOST_FOLDERS) return;
+    const names = namesIn(files, folder).filter((name) => !NOT_ZONES.has(name));
+    const fresh = names.filter((name) => ZONE_NAME.test(name) && !zones.has(name));
+    // The class lists each zone flat and nested, and copied trees hold it twice: a zone's name is unique in the kernel.
+    for (const name of fresh) {
+      const zone = zones.size < MOST_ZONES ? describeZone(files, join(folder, name), name) : undefined;
+      if (zone !== undefined) zones.set(name, zone);
     }
+    // Control types stand at the top, subzones in their zones; nothing else leads to a zone.
+    const deeper = depth === 1 ? [...fresh, ...names.filter((name) => CONTROL_NAME.test(name))] : fresh;
+    if (depth < MOST_DEPTH) for (const name of deeper) visit(join(folder, name), depth + 1);
   };
   for (const root of ["class/powercap", "devices/virtual/powercap"]) {
     if (zones.size === 0) visit(join(sysRoot, root), 1);
   }
-  return [...zones.values()];
+  return [...zones.values()].toSorted((a, b) => a.key.localeCompare(b.key, "en", { numeric: true }));
 }
 
 function describeZone(files: SmallFiles, folder: string, key: string): Zone | undefined {
