@@ -1,14 +1,20 @@
-// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity and compress.
+// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, footprint and compress.
 import { z } from "zod";
 import { candidateSchema, latencySchema } from "../compress/candidate-schema.ts";
+import { footprintSchema } from "../footprint/footprint-schema.ts";
 import { figureSchema } from "../quantity/figure-schema.ts";
+
+/** Counts that a footprint may be of: a thousand to a billion, so that grams stand before the point. */
+export const INFERENCE_COUNTS = [1e3, 1e6, 1e9] as const;
 
 const assumptionSchema = z.object({ key: z.string(), text: z.string() });
 
 /** Accuracy / Resource, for each resource that was found out; the unit names the resource: `1/kWh`. */
 const efficiencySchema = z.object({
-  resource: z.enum(["energy", "flops", "fileBytes", "latency"]),
+  resource: z.enum(["energy", "flops", "fileBytes", "latency", "deviceHours", "emissions", "water", "electricityCost"]),
   figure: figureSchema,
+  /** How many times as efficient as the original; null for the original itself. Their bases agree. */
+  gain: figureSchema.nullable(),
   /** What must agree before two efficiencies may be compared. */
   basis: z.object({ task: z.string(), data: z.string(), boundary: z.string(), period: z.string() }),
 });
@@ -56,6 +62,8 @@ const modelSchema = z.object({
   latency: z.array(latencySchema),
   peakMemory: figureSchema.nullable(),
   energyPerInference: figureSchema.nullable(),
+  /** Of `footprintInferences` inferences; null when no energy is known. */
+  footprint: footprintSchema.nullable(),
   efficiency: z.array(efficiencySchema),
   cost: costSchema,
   /** Empty for a model that came as a file or out of the search. */
@@ -95,8 +103,10 @@ export const dossierSchema = z.object({
   }),
   /** Device of the catalogue that `cost.estimatedDuration` is for. */
   hardware: z.string().nullable(),
-  /** As the manifest declares it. Recorded; no figure depends on it. */
+  /** Place of use as the manifest declares it; footprints are of it, or of the world's average with its range. */
   where: z.string().nullable(),
+  /** How many inferences each model's footprint is of. */
+  footprintInferences: z.literal(INFERENCE_COUNTS),
   data: z.array(dataSchema),
   task: z.object({
     metric: z.string(),
@@ -116,6 +126,7 @@ export const dossierSchema = z.object({
   stages: z.array(stageSchema),
   /** What this run itself used. */
   runEnergy: figureSchema,
+  runFootprint: footprintSchema,
 });
 
 export type Dossier = z.infer<typeof dossierSchema>;

@@ -1,8 +1,9 @@
-// The names a manifest may use for hardware, metrics and techniques; may depend on facts, runtime, compress and errors.
+// The names a manifest may use for hardware, places, metrics and techniques; may depend on facts, runtime, compress and errors.
 import { TECHNIQUE_NAMES } from "../compress/search.ts";
 import { closestName } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { findHardware } from "../facts/hardware.ts";
+import { findPlace } from "../facts/place.ts";
 import { isMetricName, METRIC_NAMES } from "../runtime/metrics.ts";
 import type { KnownNames } from "./manifest.ts";
 
@@ -16,6 +17,7 @@ function requireKnown(what: string, name: string, names: readonly string[]): voi
 
 export const knownNames: KnownNames = {
   hardware: (id) => void findHardware(id),
+  where: (place) => void findPlace(place),
   metric(name) {
     if (!isMetricName(name)) requireKnown("metric", name, METRIC_NAMES);
   },

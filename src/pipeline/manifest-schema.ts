@@ -82,7 +82,7 @@ export const manifestSchema = z.strictObject({
   seed: z.int().min(0).default(0),
   /** Device of the catalogue for which the analysis estimates seconds. */
   hardware: z.string().min(1).optional(),
-  /** Place where the model will run: recorded as declared. */
+  /** Place where the model will run: `DE`, `US-CAL-CISO`, `aws:eu-central-1`. Carbon, water and money are counted for it. */
   where: z.string().min(1).optional(),
   /** Names of the techniques to try; all when left out. */
   techniques: z.array(z.string().min(1)).min(1).optional(),

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import { knownNames } from "./known-names.ts";
 import { parseManifest, readManifest, type KnownNames } from "./manifest.ts";
 
 const reject = (name: string) => {
   throw new LightfootError("E_HARDWARE_UNKNOWN", `no device '${name}'`, { hint: "Did you mean 'nvidia-h100'?" });
 };
-const known: KnownNames = { hardware: () => {}, metric: () => {}, technique: () => {} };
+const known: KnownNames = { hardware: () => {}, where: () => {}, metric: () => {}, technique: () => {} };
 
 const GOOD = `model:
   mlp:
@@ -101,6 +102,9 @@ batch: [1, 0]
   it("passes on what the catalogues say about a name, at its place", () => {
     expect(findingsOf(`${GOOD}hardware: nvidia-h10\n`, { ...known, hardware: reject })).toEqual([
       "13:11 hardware no device 'nvidia-h10' | Did you mean 'nvidia-h100'?",
+    ]);
+    expect(findingsOf(`${GOOD}where: Germny\n`, { ...known, where: knownNames.where })).toEqual([
+      expect.stringMatching(/^13:8 where no place 'Germny' .*Did you mean DE/),
     ]);
   });
 

@@ -13,6 +13,8 @@ const MOST_MANIFEST_BYTES = 1_048_576;
 export interface KnownNames {
   /** Throws a LightfootError for a device that is not in the catalogue. */
   readonly hardware: (id: string) => void;
+  /** Throws a LightfootError for a place that is not known. */
+  readonly where: (place: string) => void;
   /** Throws a LightfootError for a metric that does not exist. */
   readonly metric: (name: string) => void;
   /** Throws a LightfootError for a technique that does not exist. */
@@ -132,6 +134,7 @@ function unknownNames(located: LocatedDocument, known: KnownNames): Finding[] {
   const techniques = Array.isArray(root?.["techniques"]) ? (root["techniques"] as unknown[]) : [];
   const names: [path: (string | number)[], value: unknown, check: (name: string) => void][] = [
     [["hardware"], root?.["hardware"], known.hardware],
+    [["where"], root?.["where"], known.where],
     [["budget", "metric"], group(root?.["budget"])?.["metric"], known.metric],
     ...techniques.map((name, at): [(string | number)[], unknown, (name: string) => void] => [
       ["techniques", at],

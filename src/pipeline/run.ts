@@ -15,6 +15,7 @@ import { engineName } from "../runtime/session.ts";
 import { createThreadPool } from "../runtime/task-runner.ts";
 import type { TrainEvent } from "../runtime/train-options.ts";
 import { modelRow, type ModelRow } from "./dossier-models.ts";
+import { footprintContext, runFootprint } from "./dossier-footprint.ts";
 import { dossierSchema, type Dossier, type DossierStage } from "./dossier-schema.ts";
 import { knownNames } from "./known-names.ts";
 import { manifestAssumptions } from "./manifest-assumptions.ts";
@@ -98,16 +99,24 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       rows.push({ role: "compressed", title: winner.id, path: chosen, measured: winner, history: [] });
     }
     const judged = data.test ?? data.validation;
+    const createdAt = options.createdAt();
+    const footprint = footprintContext(
+      manifest.where,
+      found.original.energyPerInference ?? null,
+      new Date(createdAt).getUTCFullYear(),
+    );
     const context = {
+      footprint,
       metric: manifest.budget.metric,
       data: `${judged.name} (${judged.digest})`,
       hardware: manifest.hardware,
     };
     const models: Dossier["models"] = [];
-    for (const row of rows) models.push(await modelRow(row, context));
+    for (const row of rows) models.push(await modelRow(row, context, models[0]));
     const machine = describeThisMachine();
     const cpuSeconds = processUsage.cpuSeconds() - cpuAtStart;
     const runEnergy = energyOfCpuSeconds(cpuSeconds, clock() - startSeconds);
+    const ownFootprint = runFootprint(runEnergy, footprint);
     const document: Dossier = {
       schema: "lightfoot.dossier/1",
       title: manifest.name ?? original.title,
@@ -117,7 +126,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
         node: options.nodeVersion,
         engine: await engineName(),
       },
-      createdAt: options.createdAt(),
+      createdAt,
       manifest: { file: file.split(/[\\/]/).at(-1) ?? file, digest },
       seed: manifest.seed,
       machine: {
@@ -130,6 +139,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       },
       hardware: manifest.hardware ?? null,
       where: manifest.where ?? null,
+      footprintInferences: footprint.inferences,
       data: describeRunData(data),
       task: {
         metric: manifest.budget.metric,
@@ -146,10 +156,16 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       searchEnded: found.ended,
       assumptions: assumptionsOf(
         [...models.flatMap(figuresOf), ...found.candidates.flatMap(figuresOf), runEnergy],
-        [...manifestAssumptions(manifest), ...Object.values(data).flatMap((set) => set?.assumptions ?? [])],
+        [
+          ...manifestAssumptions(manifest),
+          ...models.flatMap((model) => model.footprint?.assumptions ?? []),
+          ...ownFootprint.assumptions,
+          ...Object.values(data).flatMap((set) => set?.assumptions ?? []),
+        ],
       ),
       stages,
       runEnergy,
+      runFootprint: ownFootprint,
     };
     return document;
   });

@@ -1,7 +1,8 @@
 // How each figure was got and what is needed to get it again; may depend on quantity, pipeline and this room.
 import type { Dossier } from "../pipeline/dossier-schema.ts";
 import { scale, type Figure } from "../quantity/figure.ts";
-import { formatCount, formatFigure, formatNumber } from "../quantity/format.ts";
+import { formatCount, formatNumber } from "../quantity/format.ts";
+import { inferencesOf } from "./footprint-section.ts";
 import { html, type Html } from "./html.ts";
 import { methodGlyph } from "./marks.ts";
 import type { Messages } from "./messages.ts";
@@ -44,13 +45,12 @@ export function evidenceSection(dossier: Dossier, messages: Messages): Html {
             ${dossier.assumptions.map(({ key, text }) => html`<li>${text} <code class="quiet">${key}</code></li>`)}
           </ul>`
     }
-    ${unknown.length > 0 && html`<p>${messages.unknownOperators(unknown.join(", "))}</p>`}
-    ${dossier.where !== null && html`<p>${messages.whereNote(dossier.where)}</p>`}
-    <p>${messages.runEnergy(formatFigure(dossier.runEnergy))}</p>`;
+    ${unknown.length > 0 && html`<p>${messages.unknownOperators(unknown.join(", "))}</p>`}`;
 }
 
 function evidenceOf(dossier: Dossier, messages: Messages): Evidence[] {
   const { columns } = messages;
+  const inferences = inferencesOf(dossier, messages);
   const found: Evidence[] = [];
   const seen = new Set<string>();
   const add = (title: string, figure: Figure | null | undefined) => {
@@ -64,6 +64,9 @@ function evidenceOf(dossier: Dossier, messages: Messages): Evidence[] {
     for (const { batch, median } of model.latency) add(columns.latency(batch), median);
     add(columns.peakMemory, model.peakMemory);
     add(columns.energy, model.energyPerInference && scale(model.energyPerInference, 1000));
+    add(columns.footprint.emissions(inferences), model.footprint?.emissions.locationBased);
+    add(columns.footprint.water(inferences), model.footprint?.water.consumption);
+    add(columns.footprint.cost(inferences), model.footprint?.money.electricity);
     if (dossier.hardware !== null) add(columns.estimated(dossier.hardware), model.cost.estimatedDuration);
   }
   const judged = dossier.candidates.find(({ id }) => id === dossier.selected);

@@ -2,6 +2,7 @@
 import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { figure, scale, type Figure, type Method } from "../quantity/figure.ts";
 import { formatCount, formatFigure, formatFraction, formatNumber } from "../quantity/format.ts";
+import { inferencesOf } from "./footprint-section.ts";
 import type { Messages } from "./messages.ts";
 
 export interface Cell {
@@ -37,6 +38,17 @@ const SUPERSCRIPTS: Readonly<Record<string, string>> = Object.fromEntries(
 );
 const superscript = (power: number): string => Array.from(String(power), (digit) => SUPERSCRIPTS[digit]).join("");
 
+const RESOURCES = [
+  "energy",
+  "flops",
+  "fileBytes",
+  "latency",
+  "deviceHours",
+  "emissions",
+  "water",
+  "electricityCost",
+] as const satisfies readonly DossierModel["efficiency"][number]["resource"][];
+
 /** Every model of the dossier against every quantity; a quantity that no model has is left out. */
 export function modelTable(dossier: Dossier, messages: Messages): ModelTable {
   const { columns } = messages;
@@ -69,10 +81,20 @@ export function modelTable(dossier: Dossier, messages: Messages): ModelTable {
   }
   add(columns.peakMemory, ({ peakMemory }) => peakMemory && shown(peakMemory));
   add(columns.energy, ({ energyPerInference: energy }) => energy && shown(scale(energy, 1000)));
+  const inferences = inferencesOf(dossier, messages);
+  add(
+    columns.footprint.emissions(inferences),
+    ({ footprint }) => footprint && shown(footprint.emissions.locationBased),
+  );
+  add(columns.footprint.water(inferences), ({ footprint }) => footprint && shown(footprint.water.consumption));
+  add(columns.footprint.cost(inferences), ({ footprint }) => {
+    const cost = footprint?.money.electricity;
+    return cost && shown(cost);
+  });
   if (dossier.hardware !== null) {
     add(columns.estimated(dossier.hardware), ({ cost }) => cost.estimatedDuration && shown(cost.estimatedDuration));
   }
-  for (const resource of ["energy", "flops", "fileBytes", "latency"] as const) {
+  for (const resource of RESOURCES) {
     add(columns.perResource[resource], ({ efficiency }) => {
       const found = efficiency.find((entry) => entry.resource === resource);
       return found && { text: formatRatio(found.figure), method: found.figure.method };

@@ -5,6 +5,7 @@ import type { Dossier } from "../pipeline/dossier-schema.ts";
 import { METHODS } from "../quantity/figure.ts";
 import { chartFigures } from "./chart-figures.ts";
 import { evidenceSection, reproductionSection } from "./evidence.ts";
+import { footprintSection } from "./footprint-section.ts";
 import { html, trusted, type Html } from "./html.ts";
 import { methodGlyph } from "./marks.ts";
 import { MESSAGES, type Language, type Messages } from "./messages.ts";
@@ -23,6 +24,7 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
   const verdict = verdictOf(dossier, messages);
   const chosen = dossier.candidates.find(({ id }) => id === dossier.selected);
   const charts = await chartFigures(dossier, messages);
+  const footprint = footprintSection(dossier, messages);
   const { sections } = messages;
   const page = html`<!doctype html>
     <html lang="${language}">
@@ -73,6 +75,13 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
             <h2>${sections.cost}</h2>
             ${charts.operators}
           </section>
+          ${
+            footprint &&
+            html`<section>
+              <h2>${sections.footprint}</h2>
+              ${footprint}
+            </section>`
+          }
           ${
             charts.training &&
             html`<section>

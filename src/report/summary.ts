@@ -2,6 +2,7 @@
 import { formatMaxDrop } from "../compress/budget.ts";
 import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { divide, exact, scale, type Figure } from "../quantity/figure.ts";
+import { inferencesOf } from "./footprint-section.ts";
 import { html, type Html } from "./html.ts";
 import { intervalStrip, methodGlyph } from "./marks.ts";
 import type { Messages } from "./messages.ts";
@@ -66,8 +67,21 @@ export function summaryCards(dossier: Dossier, messages: Messages): Html {
     ),
     card(messages.latencyAt(batch), pick(best), pick(original), messages),
     card(messages.energyPerThousand, perThousand(best), perThousand(original), messages),
+    ...footprintCards(best, original, inferencesOf(dossier, messages), messages),
   ];
   return html`<div class="cards">${cards}</div>`;
+}
+
+/** Carbon, water and money of the same number of inferences. */
+function footprintCards(best: DossierModel, original: DossierModel, count: string, messages: Messages): Html[] {
+  const titles = messages.columns.footprint;
+  const one = (title: string, pick: (model: DossierModel) => Figure | null | undefined): Html =>
+    card(title, pick(best) ?? undefined, pick(original) ?? undefined, messages);
+  return [
+    one(titles.emissions(count), ({ footprint }) => footprint?.emissions.locationBased),
+    one(titles.water(count), ({ footprint }) => footprint?.water.consumption),
+    one(titles.cost(count), ({ footprint }) => footprint?.money.electricity),
+  ];
 }
 
 const perThousand = (model: DossierModel): Figure | undefined =>
