@@ -106,7 +106,12 @@ function instantOf(text: string, name: string, timeZone: string | undefined): nu
       hint: `Write ${text.trim()}${text.includes(":") ? "Z" : "T00:00Z"} for UTC, or give --time-zone.`,
     });
   }
-  const [instant] = localClock(timeZone).instants(stamp.seconds);
+  const [instant, again] = localClock(timeZone).instants(stamp.seconds);
+  if (again !== undefined) {
+    throw new LightfootError("E_USAGE", `${name} ${text} happens twice in ${timeZone}: the clocks go back`, {
+      hint: "Write its offset from UTC, e.g. +02:00.",
+    });
+  }
   if (instant !== undefined) return instant;
   throw new LightfootError("E_USAGE", `${name} ${text} does not exist in ${timeZone}: the clocks skip it`);
 }

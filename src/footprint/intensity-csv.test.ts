@@ -35,7 +35,13 @@ describe("Electricity Maps' export", () => {
     const file = await read(ELECTRICITY_MAPS, {}, "SE_2025_hourly.csv");
     expect(starts(file)).toEqual(["2025-01-01T00:00", "2025-01-01T01:00", "2025-01-01T03:00"]);
     expect(values(file)).toEqual([30, 31.5, 33]);
-    expect(file.series).toMatchObject({ kind: "average", scope: "life-cycle", zone: "SE", method: "modelled" });
+    expect(file.series).toMatchObject({
+      kind: "average",
+      scope: "life-cycle",
+      zone: "SE",
+      method: "modelled",
+      vintage: "data of 2025-01-01",
+    });
     expect(file.series.source).toContain("Electricity Maps");
     expect(file.series.band).toEqual([1 / 1.1, 1.1]);
     expect([...(file.series.estimated ?? [])]).toEqual([1, 0, 0]);

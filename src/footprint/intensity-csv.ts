@@ -57,6 +57,12 @@ export async function readIntensityCsv(file: string, options: SeriesFileOptions 
   return reader.finish();
 }
 
+/** `data of 2026-01-01 to 2026-12-31`, UTC. */
+function daysOf({ fromSeconds, toSeconds }: StepFacts): string {
+  const [first, last] = [fromSeconds, toSeconds - 1].map((seconds) => formatInstant(seconds).slice(0, 10));
+  return `data of ${first === last ? first : `${first} to ${last}`}`;
+}
+
 /** A row whose time stamp may still be a local one. */
 interface RawRow {
   readonly kind: "instant" | "local";
@@ -145,7 +151,7 @@ class RowReader {
       kind,
       scope,
       zone: [...this.#zones][0] ?? this.#options.zone ?? layout.zoneName,
-      vintage: `${formatInstant(facts.fromSeconds)} to ${formatInstant(facts.toSeconds)}`,
+      vintage: daysOf(facts),
       source: `${layout.publisher ?? "intensity series"} (${basename(this.#file)})`,
       method: layout.publisher === undefined ? "declared" : "modelled",
       assumptions: [...layout.assumptions, ...this.#undeclared(layout, scope)],

@@ -34,7 +34,8 @@ export function parseStamp(text: string): Stamp | undefined {
   // Date.UTC rolls the 31st of June over into July; 24:00 is the next day's 00:00 by ISO 8601 and is let through.
   const isReal = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24;
   const isMidnight = hour === 24 && minute === 0 && second === 0 && month <= 12 && day <= daysIn(year, month);
-  if (!(isReal || isMidnight) || minute > 59 || second > 59) return undefined;
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999.
+  if (!(isReal || isMidnight) || minute > 59 || second > 59 || year < 1900) return undefined;
   const seconds = milliseconds / 1000 + fraction;
   const tail = match[8] ?? "";
   if (tail === "") return { kind: "local", seconds };

@@ -88,6 +88,8 @@ export interface AiStatement {
   readonly subject?: string;
   /** Components of the boundary that were counted, by any part of their names. */
   readonly counted: readonly string[];
+  /** Components that this system does not have, e.g. synthetic data. */
+  readonly absent?: readonly string[];
   readonly countBasis?: CountBasis;
   /** Provider: why this functional unit. */
   readonly reason?: string;
@@ -103,6 +105,10 @@ export interface Disclosure {
   readonly given: string | null;
 }
 
+export const PART_STATES = ["counted", "absent", "not counted"] as const;
+/** Whether a part of the boundary is in the score; `absent` where the system has none. */
+export type PartState = (typeof PART_STATES)[number];
+
 export interface AiReport {
   readonly persona: Persona;
   readonly edition: string;
@@ -115,7 +121,7 @@ export interface AiReport {
   readonly boundary: readonly {
     readonly component: string;
     readonly isRequired: boolean;
-    readonly isCounted: boolean;
+    readonly state: PartState;
   }[];
   readonly disclosures: readonly Disclosure[];
   /** True when nothing that the specification requires is missing. */
@@ -132,13 +138,17 @@ export interface AiReport {
 export function reportAi(statement: AiStatement): AiReport {
   const unit = findUnit(statement.persona, statement.unit);
   const { stages, components } = SCI_AI_BOUNDARIES[statement.persona];
-  const counted = new Set(statement.counted.map((text) => findComponent(text, statement.persona).name));
+  const named = (texts: readonly string[] = []): Set<string> =>
+    new Set(texts.map((text) => findComponent(text, statement.persona).name));
+  const [counted, absent] = [named(statement.counted), named(statement.absent)];
+  const both = [...counted].find((name) => absent.has(name));
+  if (both !== undefined) throw new LightfootError("E_RANGE", `'${both}' is said to be counted and to be absent`);
   const boundary = components.map(({ name, isRequired }) => ({
     component: name,
     isRequired,
-    isCounted: counted.has(name),
+    state: counted.has(name) ? ("counted" as const) : absent.has(name) ? ("absent" as const) : ("not counted" as const),
   }));
-  const missing = boundary.filter(({ isRequired, isCounted }) => isRequired && !isCounted);
+  const missing = boundary.filter(({ isRequired, state }) => isRequired && state === "not counted");
   const disclosures = disclosuresOf(
     statement,
     unit,
@@ -204,7 +214,7 @@ function disclosuresOf(statement: AiStatement, unit: FoundUnit, missing: readonl
         persona === "consumer"
           ? "every component of operation, all triggered model, tool and service calls among them"
           : "every stage from data to deployment; training with all epochs, intermediate and stopped runs",
-      given: missing.length === 0 ? "all required components are counted" : null,
+      given: missing.length === 0 ? "all required components are counted or absent" : null,
     },
   ];
   if (persona === "provider") {

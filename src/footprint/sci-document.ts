@@ -3,7 +3,7 @@ import { LightfootError } from "../errors/lightfoot-error.ts";
 import { formatCount, formatFigure } from "../quantity/format.ts";
 import { scale, type Assumption, type Figure } from "../quantity/figure.ts";
 import type { IntensityKind, IntensityScope } from "./intensity-series.ts";
-import { reportAi, type AiReport, type AiStatement } from "./sci-ai.ts";
+import { reportAi, type AiReport, type AiStatement, type PartState } from "./sci-ai.ts";
 import type { SciDocument } from "./sci-schema.ts";
 import { readableScore, sci } from "./sci.ts";
 
@@ -178,13 +178,19 @@ const formatAmount = (count: number): string =>
   count < 1e15 && Number.isInteger(count) ? formatCount(count) : String(count);
 
 function aiSentences(ai: AiReport): string[] {
-  const counted = ai.boundary.filter(({ isCounted }) => isCounted).map(({ component }) => component);
+  const parts = (wanted: PartState): string =>
+    ai.boundary
+      .filter(({ state }) => state === wanted)
+      .map(({ component }) => component)
+      .join(", ");
+  const absent = parts("absent");
   const missing = ai.disclosures.filter(({ given }) => given === null);
   const said = ai.disclosures.filter(
     ({ key, given }) => given !== null && ["reason", "count-basis", "notes"].includes(key),
   );
   return [
-    `SCI for AI, ${ai.persona} persona (${ai.stages}); counted: ${counted.length === 0 ? "not said" : counted.join(", ")}.`,
+    `SCI for AI, ${ai.persona} persona (${ai.stages}); counted: ${parts("counted") || "not said"}.`,
+    ...(absent === "" ? [] : [`Not part of this system: ${absent}.`]),
     ...said.map(({ key, given }) => `${DISCLOSED[key] ?? key}: ${given ?? ""}.`),
     ...(missing.length === 0 ? [] : [`Not disclosed: ${missing.map(({ requirement }) => requirement).join("; ")}.`]),
   ];

@@ -1,5 +1,6 @@
 // The zod schema of `lightfoot.sci/1`, a Software Carbon Intensity with all its terms and disclosures; may depend on zod and quantity.
 import { z } from "zod";
+import { PART_STATES } from "./sci-ai.ts";
 import { assumptionSchema, figureSchema } from "../quantity/figure-schema.ts";
 
 const aiSchema = z.object({
@@ -13,7 +14,7 @@ const aiSchema = z.object({
     .meta({ description: "the multiple in which the specification states the unit" }),
   isListedUnit: z.boolean().meta({ description: "false for a consumer's own unit, which is allowed and not listed" }),
   stages: z.string(),
-  boundary: z.array(z.object({ component: z.string(), isRequired: z.boolean(), isCounted: z.boolean() })),
+  boundary: z.array(z.object({ component: z.string(), isRequired: z.boolean(), state: z.enum(PART_STATES) })),
   disclosures: z.array(
     z.object({
       key: z.string(),

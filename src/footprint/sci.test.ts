@@ -223,6 +223,9 @@ describe("reportAi", () => {
       isListedUnit: true,
     });
     expect(reportAi({ ...consumer, counted: everything.slice(1) }).isComplete).toBe(false);
+    const without = { ...consumer, counted: everything.slice(0, -1), absent: ["model tools"] };
+    expect(reportAi(without).isComplete).toBe(true);
+    expect(() => reportAi({ ...without, counted: everything })).toThrow(/counted and to be absent/);
     const provider = {
       persona: "provider",
       unit: "FLOPs",

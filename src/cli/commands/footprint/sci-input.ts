@@ -23,6 +23,7 @@ export interface SciFlags extends IntensityFlags {
   readonly per: { readonly name: string; readonly count: number };
   readonly ai?: Persona;
   readonly counted?: readonly string[];
+  readonly absent?: readonly string[];
   readonly countBasis?: CountBasis;
   readonly reason?: string;
   readonly notes?: string;

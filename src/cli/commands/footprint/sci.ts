@@ -34,6 +34,7 @@ export function registerSci(footprint: Command): void {
     .requiredOption("--per <unit=count>", "R: functional unit and how many there were, e.g. request=1000", parsePer)
     .addOption(new Option("--ai <persona>", "report under SCI for AI").choices(["consumer", "provider"]))
     .option("--counted <part>", "part of the persona's boundary that was counted; repeatable", collect)
+    .option("--absent <part>", "part of the boundary that this system does not have; repeatable", collect)
     .addOption(new Option("--count-basis <basis>", "provider: how units were counted").choices(["gross", "effective"]))
     .option("--reason <text>", "provider: why this functional unit")
     .option("--notes <text>", "what else is material: sparsity, allocation, synthetic data")
@@ -101,14 +102,16 @@ async function score(context: ActionContext, flags: SciFlags): Promise<void> {
   const embodied = await embodiedOf(flags);
   const { perWhat, sciDocument } = await import("../../../footprint/sci-document.ts");
   const intensity = await intensityOf(context, flags, energy);
-  if (flags.ai === undefined && flags.counted !== undefined) {
-    throw new LightfootError("E_USAGE", "--counted was given without --ai", {
+  const boundaryOption = flags.counted === undefined ? "--absent" : "--counted";
+  if (flags.ai === undefined && (flags.counted ?? flags.absent) !== undefined) {
+    throw new LightfootError("E_USAGE", `${boundaryOption} was given without --ai`, {
       hint: "Add --ai consumer or --ai provider.",
     });
   }
   const { persona, ...ai } = {
     persona: flags.ai,
     counted: flags.counted ?? [],
+    absent: flags.absent,
     countBasis: flags.countBasis,
     reason: flags.reason,
     notes: flags.notes,
@@ -158,8 +161,9 @@ function describe(document: SciDocument, per: string, columns: number): string {
   ];
   if (ai !== null) {
     lines.push("", `SCI for AI, ${ai.persona} persona: ${ai.stages}`);
-    for (const { component, isCounted, isRequired } of ai.boundary) {
-      lines.push(`  ${isCounted ? "●" : "○"} ${component}${isCounted || isRequired ? "" : " (if material)"}`);
+    for (const { component, state, isRequired } of ai.boundary) {
+      const note = state === "absent" ? " (absent)" : isRequired || state === "counted" ? "" : " (if material)";
+      lines.push(`  ${state === "counted" ? "●" : "○"} ${component}${note}`);
     }
     for (const { requirement, given } of ai.disclosures) {
       lines.push(
