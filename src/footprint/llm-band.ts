@@ -1,8 +1,9 @@
 // How far off a language-model estimate may be: the band of its errors on unseen models, wider beyond the fit; may depend on cost and quantity.
 import type { Accelerators } from "../cost/transformer/accelerator.ts";
-import type { KnownArchitecture } from "../cost/transformer/architecture.ts";
+import { isSparse, type KnownArchitecture } from "../cost/transformer/architecture.ts";
 import { BAND, FITTED_RANGE } from "../cost/transformer/coefficients.ts";
 import type { ServingLoad } from "../cost/transformer/serving-step.ts";
+import type { WeightFormat } from "../cost/transformer/weight-format.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { formatCount } from "../quantity/format.ts";
 
@@ -21,6 +22,7 @@ export function bandOf(known: KnownArchitecture, isSeen: boolean): Band {
 /** One assumption that names every size and load beyond the runs of the fit; a fifth beyond is still taken as inside. */
 export function outsideOfFit(
   { architecture }: KnownArchitecture,
+  format: WeightFormat,
   devices: Accelerators,
   load: ServingLoad,
 ): Assumption[] {
@@ -31,10 +33,13 @@ export function outsideOfFit(
     ["devices", devices.count, FITTED_RANGE.devices],
   ];
   const beyond = spans.filter(([, value, [low, high]]) => value < low / 1.2 || value > high * 1.2);
-  if (beyond.length === 0) return [];
   const list = beyond.map(
     ([name, value, [low, high]]) => `${short(value)} ${name} (runs of the fit: ${short(low)} to ${short(high)})`,
   );
+  if (format === "int4" || (format === "mxfp4" && !isSparse(architecture))) {
+    list.push(`${format} weights${format === "mxfp4" ? " in a dense model" : ""} (runs of the fit: none)`);
+  }
+  if (list.length === 0) return [];
   return [{ key: "fit.outside", text: `extrapolated, with a wider interval: ${list.join(", ")}` }];
 }
 

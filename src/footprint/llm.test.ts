@@ -176,6 +176,7 @@ describe("llmFootprint", () => {
     };
     expect(width({ ...llama70, hardware: "amd-mi300x:4" })).toBeGreaterThan(width(llama70));
     expect(width({ ...llama70, batch: 1 })).toBeGreaterThan(width(llama70));
+    expect(width({ ...llama70, weights: "int4" })).toBeGreaterThan(width(llama70));
     expect(width({ ...llama70, config, parameters: undefined })).toBeLessThan(width(llama70));
   });
 

@@ -67,7 +67,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
   const { architecture } = known;
   const step = servingStep(architecture, format, devices, load);
   const shares = sharesOf(known, format, devices, load, step);
-  const outside = outsideOfFit(known, devices, load);
+  const outside = outsideOfFit(known, format, devices, load);
   const band = bandOf(known, devices.isSeen && outside.length === 0);
   const assumptions = unique([
     ...loadAssumptions,

@@ -1,5 +1,7 @@
 // Published configurations give their models' published parameter counts; broken ones are refused by name.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { architectureOfConfig } from "./model-config.ts";
 
 const read = (fields: object, stated = {}) =>
@@ -249,6 +251,36 @@ describe("architectureOfConfig", () => {
   ])("refuses %s with E_MODEL_CONFIG", (text, message) => {
     expect(() => architectureOfConfig(text, "c.json")).toThrow(
       expect.objectContaining({ code: "E_MODEL_CONFIG", message: expect.stringContaining(message) }),
+    );
+  });
+
+  it("answers every mangled configuration with finite sizes or an error of its own", () => {
+    const fields = [...new Set(PUBLISHED.flatMap(([, , , published]) => Object.keys(published)))];
+    const junk = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom(0, -1, 1, 1e9, 1e-9, 1e308, "", "M-*", null, true, [], {}),
+      fc.integer({ min: 0, max: 1000 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...PUBLISHED.map(([name]) => name)),
+        fc.dictionary(fc.oneof(fc.constantFrom(...fields), fc.constantFrom("__proto__", "text_config")), junk, {
+          maxKeys: 4,
+        }),
+        (name, changes) => {
+          const base = named(name);
+          const text = JSON.stringify({ ...base, ...(base["text_config"] as object | undefined), ...changes });
+          try {
+            const { architecture } = architectureOfConfig(text, "c.json");
+            for (const value of Object.values(architecture)) expect(Number.isFinite(value) && value >= 0).toBe(true);
+            expect(architecture.routedShare).toBeLessThanOrEqual(1);
+            expect(architecture.activeParameters).toBeLessThanOrEqual(architecture.parameters);
+          } catch (error) {
+            expect(error).toBeInstanceOf(LightfootError);
+          }
+        },
+      ),
+      { numRuns: 2000 },
     );
   });
 });

@@ -27,7 +27,7 @@ export function architectureOfConfig(text: string, where: string, stated: Stated
   const hiddenSize = read.size("hidden_size", "n_embd", "d_model");
   const attention = attentionOf(read, layers, hiddenSize);
   const experts = expertsOf(read, layers, hiddenSize);
-  const denseLayers = attention.feedForwardLayers - experts.layers;
+  const denseLayers = Math.max(0, attention.feedForwardLayers - experts.layers);
   const denseWidth =
     denseLayers > 0 ? read.size("intermediate_size_mlp", "intermediate_size", "n_inner", 4 * hiddenSize) : 0;
   const matrices = isGated(read) ? 3 : 2;
@@ -177,6 +177,9 @@ interface Attention {
 function attentionOf(read: ConfigReader, layers: number, hiddenSize: number): Attention {
   const pattern = read.text("hybrid_override_pattern");
   const isHybrid = pattern !== "";
+  if (isHybrid && pattern.length !== layers) {
+    throw read.contradiction(`'hybrid_override_pattern' names ${pattern.length} layers of ${layers}`);
+  }
   const attentionLayers = isHybrid ? count(pattern, "*") : layers;
   const heads = read.size("num_attention_heads", "n_head");
   const latent = read.optional("kv_lora_rank");
@@ -279,7 +282,10 @@ function expertsOf(read: ConfigReader, layers: number, hiddenSize: number): Expe
   if (perToken > experts) throw read.contradiction(`${perToken} of ${experts} experts per token`);
   const width = read.size("moe_intermediate_size", "intermediate_size");
   const step = read.size("interleave_moe_layer_step", "decoder_sparse_step", 1);
-  const sparseLayers = Math.floor((layers - (read.optional("first_k_dense_replace") ?? 0)) / step);
+  const denseFirst = read.optional("first_k_dense_replace") ?? 0;
+  if (denseFirst >= layers)
+    throw read.contradiction(`the first ${denseFirst} of ${layers} layers are dense, none is left`);
+  const sparseLayers = Math.max(1, Math.floor((layers - denseFirst) / step));
   const shared = sharedExpertWidth(read, width);
   return {
     layers: sparseLayers,
