@@ -1,5 +1,5 @@
 // `lightfoot track` as built: transparency, exact joules of replayed trees, shares, budgets, ranks, evidence; runs dist/cli/main.js.
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,6 +100,13 @@ describe("the command", () => {
     const words = ["--json", "-x", "a b", "", "$HOME", "--"];
     const { stdout } = await start(["--quiet"], ["printf", "[%s]", ...words]).done;
     expect(stdout).toBe(words.map((word) => `[${word}]`).join(""));
+  });
+
+  it("has the descriptors beyond 2 that it was given", () => {
+    const script = `node() { "${process.execPath}" "$@"; }; node "${MAIN}" track --quiet -- sh -c 'echo three >&3; cat <&5' 3>log 5<in`;
+    writeFileSync(join(folder, "in"), "five");
+    expect(execFileSync("bash", ["-c", script], { cwd: folder, encoding: "utf8" })).toBe("five");
+    expect(readFileSync(join(folder, "log"), "utf8")).toBe("three\n");
   });
 
   it("has nothing mixed into its output; the summary goes to stderr", async () => {

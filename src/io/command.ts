@@ -1,6 +1,6 @@
 // Somebody else's command as a child that cannot tell the difference: streams, terminal, signals, exit code; may depend on errors and Node.
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { basename } from "node:path";
 import { isatty } from "node:tty";
@@ -61,7 +61,9 @@ export async function startCommand(command: readonly string[], options: StartOpt
     for (const { signal, listener } of listeners) process.removeListener(signal, listener);
   };
   const [file = "", ...args] = withoutHangup(command);
-  const started = spawn(file, args, { stdio: "inherit", env: { ...environment, ...process.env, ...environment } });
+  // First in the environment, where whoever looks for the marker finds it soon.
+  const env = { ...environment, ...process.env, ...environment };
+  const started = spawn(file, args, { stdio: inheritedStreams(), env });
   let hasEnded = false;
   const ended = new Promise<CommandEnd>((resolve) => {
     started.once("exit", (code, signal) => {
@@ -87,6 +89,40 @@ export async function startCommand(command: readonly string[], options: StartOpt
 function withoutHangup(command: readonly string[]): readonly string[] {
   const isNohup = [1, 2].some((descriptor) => basename(linkOf(descriptor)) === "nohup.out");
   return isNohup ? ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", ...command] : command;
+}
+
+/** Node.js keeps descriptors from its children up to here; those above pass through by themselves. */
+const LAST_KEPT_DESCRIPTOR = 15;
+
+/**
+ * Streams 0 to 2 and every descriptor that this process was given beyond them: `3>log`, make's job server, sockets of systemd.
+ *
+ * Node.js opens event queues and pipes of its own among them. Pipes count as given only below the first of its queues, which
+ * is the first thing it opens; it opens no files and sockets before a program does.
+ */
+function inheritedStreams(): ("inherit" | "ignore" | number)[] {
+  const streams: ("inherit" | "ignore" | number)[] = ["inherit", "inherit", "inherit"];
+  const links = openDescriptors().map((descriptor) => [descriptor, linkOf(descriptor)] as const);
+  const firstOwn = links.find(([, link]) => link.startsWith("anon_inode:"))?.[0] ?? 0;
+  for (const [descriptor, link] of links) {
+    const isOwn =
+      /^anon_inode:|^$|^\/dev\/null$|^\/proc\//.test(link) || (link.startsWith("pipe:") && descriptor > firstOwn);
+    if (isOwn || descriptor <= 2 || descriptor > LAST_KEPT_DESCRIPTOR) continue;
+    while (streams.length < descriptor) streams.push("ignore");
+    streams.push(descriptor);
+  }
+  return streams;
+}
+
+/** In ascending order; none where there is no /proc. */
+function openDescriptors(): number[] {
+  try {
+    return readdirSync("/proc/self/fd")
+      .map(Number)
+      .sort((a, b) => a - b);
+  } catch {
+    return [];
+  }
 }
 
 function linkOf(descriptor: number): string {

@@ -55,10 +55,13 @@ class Follower {
     process.on("SIGCONT", () => this.#act(this.#enforcer.acknowledge()));
     // A stopped terminal must get its last row back; the command has its own SIGTSTP from the terminal.
     if (screen !== undefined) {
-      process.on("SIGTSTP", () => {
+      const stop = (): void => {
         this.#live.hide();
-        process.kill(process.pid, "SIGSTOP");
-      });
+        process.removeListener("SIGTSTP", stop);
+        process.kill(process.pid, "SIGTSTP");
+      };
+      process.on("SIGTSTP", stop);
+      process.on("SIGCONT", () => void (process.listenerCount("SIGTSTP") === 0 && process.on("SIGTSTP", stop)));
     }
     this.#timer = setInterval(() => void this.#sample(), plan.intervalSeconds * 1e3);
     if (factors === undefined) this.#later = setTimeout(() => void this.#loadFactors(), FIRST_LINE_SECONDS * 1e3);
