@@ -127,11 +127,12 @@ function cpuDomain(model: CpuEnergyModel): Domain {
   const assumptions = new Map([...marginalPower.assumptions, ...idlePower.assumptions].map((each) => [each.key, each]));
   return {
     id: "model:cpu",
-    label: `${model.name}, modelled (${model.boundary})`,
+    label: `${model.name}, modelled`,
     kind: "cpu-model",
     device: model.boundary,
     method,
     countsTowardsTotal: true,
+    why: `watts of the ${model.boundary}`,
     counter: { mostWatts: marginalPower.high * model.logicalCpuCount + idlePower.high },
     sources: [...new Set([...marginalPower.sources, ...idlePower.sources])],
     assumptions: [...assumptions.values()],

@@ -136,7 +136,8 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
   }
   if (zone.kind === "psys") {
     const packages = others.filter(({ kind }) => kind === "package");
-    if (packages.length > 0) return `contains ${packages.map(({ name }) => name).join(", ")}, which are added instead`;
+    if (packages.length > 0)
+      return `contains ${packages.map(({ name }) => name).join(", ")}; what it contains is added instead`;
   }
   if (zone.kind === "core" || zone.kind === "uncore") {
     const parent = others.find(({ key }) => key === zone.parent);

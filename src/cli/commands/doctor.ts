@@ -58,9 +58,9 @@ function describe(report: DoctorReport, columns: number): string {
       `${name}${machine.isVirtual ? " (virtual)" : ""}, ${machine.logicalCpuCount} threads, ${formatNumber(machine.memoryBytes, "B", 3)}`,
     ],
     ["energy", conclusion(report)],
-    ["power now", power === null ? "unknown" : `${formatFigure(power)}, ${power.method}`],
+    ["power now", power === null || isStill(report) ? "unknown" : `${formatFigure(power)}, ${power.method}`],
   ];
-  const lines = facts.map(([title, value]) => `${title.padEnd(9)}  ${value}`);
+  const lines = facts.flatMap(([title, value]) => wrapText(`${title.padEnd(9)}  ${value}`, columns, " ".repeat(11)));
   lines.push("", domainTable(sources, columns));
   const reasons = sources
     .flatMap(({ domains }) => domains)
@@ -71,14 +71,19 @@ function describe(report: DoctorReport, columns: number): string {
   return lines.join("\n");
 }
 
+/** Counters that can be read and do not move say nothing about power. */
+const isStill = ({ sources, method }: Pick<DoctorReport, "sources" | "method">): boolean =>
+  method === "measured" &&
+  sources.every(({ domains }) => domains.every((domain) => !domain.countsTowardsTotal || domain.state !== "works"));
+
 /** The one sentence somebody runs doctor for. */
 function conclusion({ sources, method }: DoctorReport): string {
   const counting = sources.flatMap(({ domains }) => domains).filter((domain) => domain.countsTowardsTotal);
   const names = counting.map(({ label }) => label);
   const shown = names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
   if (method === null) return "nothing can be read or modelled here";
-  const isStill = method === "measured" && counting.every(({ state }) => state !== "works");
-  if (isStill) return `the counters of ${shown} can be read and did not move: frozen, or made for another machine`;
+  if (isStill({ sources, method }))
+    return `the counters of ${shown} can be read and did not move: frozen, or made for another machine`;
   if (method === "measured") return `measured: ${shown}`;
   const isMixed = counting.some((domain) => domain.method === "measured");
   return isMixed
