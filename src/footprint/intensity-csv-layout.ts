@@ -184,5 +184,8 @@ function generic(
 const list = (names: readonly string[]): string =>
   names
     .slice(0, 8)
-    .map((name) => `'${name.slice(0, 40)}'`)
+    .map((name) => `'${printable(name)}'`)
     .join(", ") + (names.length > 8 ? ", …" : "");
+
+/** The start of a cell for a message; what would move the cursor or ring the bell is shown as a box. */
+export const printable = (cell: string): string => cell.slice(0, 40).replaceAll(/[\p{C}\u2028\u2029]/gu, "\uFFFD");

@@ -203,6 +203,21 @@ describe("any other file", () => {
     await expect(read(text)).rejects.toMatchObject({ code, where: { file: expect.any(String) as string } });
   });
 
+  it("puts no control character of the file into a message", async () => {
+    for (const text of [
+      "\u001B[2J\u0007,x\n1,2\n",
+      "timestamp,gCO2e/kWh\n\u001B[31m,5\n",
+      "timestamp,gCO2e/kWh\n2026-01-01T00:00Z,\u001B[31m\n",
+    ]) {
+      const message = await read(text).then(
+        () => "",
+        (error: unknown) => (error as Error).message,
+      );
+      expect(message).toMatch(/\uFFFD/u);
+      expect(message).not.toMatch(/\p{Cc}/u);
+    }
+  });
+
   it("is refused when it is not there, or the unit asked for is none", async () => {
     await expect(readIntensityCsv(join(folder, "none.csv"))).rejects.toMatchObject({ code: "E_FILE_NOT_FOUND" });
     await expect(read("timestamp,x\n", { unit: "furlong" })).rejects.toMatchObject({ code: "E_UNIT" });

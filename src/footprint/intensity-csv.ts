@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { readCsvRows } from "../io/csv.ts";
 import type { Assumption } from "../quantity/figure.ts";
-import { csvLayout, type CsvLayout } from "./intensity-csv-layout.ts";
+import { csvLayout, printable, type CsvLayout } from "./intensity-csv-layout.ts";
 import {
   formatInstant,
   intensitySeries,
@@ -130,7 +130,7 @@ class RowReader {
     if (layout === undefined)
       throw new LightfootError("E_SERIES", "the file is empty, expected a header and rows", { where });
     if (this.#zones.size > 1) {
-      const some = [...this.#zones].toSorted().slice(0, 8).join(", ");
+      const some = [...this.#zones].toSorted().slice(0, 8).map(printable).join(", ");
       throw new LightfootError("E_SERIES", `the file holds ${this.#zones.size} zones (${some}…), expected one`, {
         where,
         hint: "Choose one with --grid-zone.",
@@ -180,13 +180,17 @@ class RowReader {
     const where = { file: this.#file };
     const texts = layout.unit === undefined ? [] : [...this.#units];
     if (texts.length > 1) {
-      throw new LightfootError("E_UNIT", `column 'unit' holds several: ${texts.slice(0, 4).join(", ")}`, { where });
+      throw new LightfootError(
+        "E_UNIT",
+        `column 'unit' holds several: ${texts.slice(0, 4).map(printable).join(", ")}`,
+        { where },
+      );
     }
     const found = texts[0] === undefined ? layout.valueUnit : intensityUnit(texts[0]);
     if (found !== undefined) return found;
     throw new LightfootError(
       "E_UNIT",
-      `column '${layout.valueName}' does not say its unit, expected e.g. gCO2e/kWh in the header`,
+      `column '${printable(layout.valueName)}' does not say its unit, expected e.g. gCO2e/kWh in the header`,
       {
         where: { ...where, line: 1, column: layout.value + 1 },
         hint: "Write the unit into the header, or give it: --series-unit lb/MWh (or gCO2e/kWh, kg/MWh, …).",
@@ -201,7 +205,7 @@ class RowReader {
     if (stamp === undefined) {
       throw new LightfootError(
         "E_SERIES",
-        `'${trimmed.slice(0, 40)}' is no time stamp, expected ISO 8601 such as 2026-01-31T13:00Z`,
+        `'${printable(trimmed)}' is no time stamp, expected ISO 8601 such as 2026-01-31T13:00Z`,
         {
           where,
           hint: "Days and months in local order are ambiguous; write year-month-day.",
@@ -209,10 +213,14 @@ class RowReader {
       );
     }
     if (stamp.kind === "local" && this.#clock === undefined) {
-      throw new LightfootError("E_SERIES", `'${trimmed}' says no offset from UTC, and no time zone was given`, {
-        where,
-        hint: "Give --time-zone UTC, +02:00 or Europe/Berlin.",
-      });
+      throw new LightfootError(
+        "E_SERIES",
+        `'${printable(trimmed)}' says no offset from UTC, and no time zone was given`,
+        {
+          where,
+          hint: "Give --time-zone UTC, +02:00 or Europe/Berlin.",
+        },
+      );
     }
     return stamp;
   }
@@ -221,10 +229,12 @@ class RowReader {
     const value = Number(DECIMAL_COMMA.test(text) ? text.replace(",", ".") : text);
     const where = { file: this.#file, line, column };
     if (Number.isNaN(value)) {
-      throw new LightfootError("E_SERIES", `'${text.slice(0, 40)}' is no number`, { where });
+      throw new LightfootError("E_SERIES", `'${printable(text)}' is no number`, { where });
     }
     if (value < 0 || !Number.isFinite(value)) {
-      throw new LightfootError("E_RANGE", `an intensity of ${text} cannot be, expected 0 or more`, { where });
+      throw new LightfootError("E_RANGE", `an intensity of ${printable(text)} cannot be, expected 0 or more`, {
+        where,
+      });
     }
     return value;
   }

@@ -92,7 +92,9 @@ async function attemptOnce(url: URL, request: JsonRequest, port: HttpPort): Prom
     const reason = timeout.aborted
       ? `did not answer within ${TIMEOUT_SECONDS} s`
       : `cannot be reached: ${reasonOf(cause)}`;
-    return { kind: "failure", error: networkError(request, url, reason, cause), isTransient: true, wasReached: false };
+    const hint = "Check the network. With --offline the cache alone answers.";
+    const error = networkError(request, url, reason, cause, hint);
+    return { kind: "failure", error, isTransient: true, wasReached: false };
   }
 }
 
@@ -121,8 +123,8 @@ function refused(response: Response, body: string, request: JsonRequest, url: UR
   return failed(networkError(request, url, `${answer}${patience}`), TRY_AGAIN.has(status), retryAfter);
 }
 
-function networkError(request: JsonRequest, url: URL, what: string, cause?: unknown): LightfootError {
-  return new LightfootError("E_NETWORK", `${request.service} ${what} (${url.host}${url.pathname})`, { cause });
+function networkError(request: JsonRequest, url: URL, what: string, cause?: unknown, hint?: string): LightfootError {
+  return new LightfootError("E_NETWORK", `${request.service} ${what} (${url.host}${url.pathname})`, { cause, hint });
 }
 
 const interrupted = (cause: unknown): LightfootError =>
@@ -155,7 +157,10 @@ function explanation(body: string): string {
   } catch {
     if (/^\s*</.test(body)) return ""; // a page for people
   }
-  return (typeof said === "string" ? said : JSON.stringify(said)).replaceAll(/\s+/g, " ").trim().slice(0, 120);
+  return (typeof said === "string" ? said : JSON.stringify(said))
+    .replaceAll(/[\s\p{C}]+/gu, " ")
+    .trim()
+    .slice(0, 120);
 }
 
 /** Some services repeat in their refusal what they were sent. */
