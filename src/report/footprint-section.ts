@@ -13,9 +13,8 @@ export function footprintSection(dossier: Dossier, messages: Messages): Html | u
   const first = dossier.models.find(({ footprint }) => footprint !== null)?.footprint;
   if (!first) return undefined;
   const run = dossier.runFootprint;
-  return html`<p class="quiet">
-      ${dossier.where === null ? words.nowhere : words.at(first.place?.name ?? dossier.where)} ${words.note}
-    </p>
+  return html`<p>${dossier.where === null ? words.nowhere : words.at(first.place?.name ?? dossier.where)}</p>
+    <p class="quiet">${words.note}</p>
     <dl>
       ${factorsOf(first, messages).map(
         ([term, part, more]) =>
@@ -25,14 +24,14 @@ export function footprintSection(dossier: Dossier, messages: Messages): Html | u
             </dd>`,
       )}
     </dl>
-    <p>${words.run(formatFigure(dossier.runEnergy))}</p>
+    <p class="after">${words.run(formatFigure(dossier.runEnergy))}</p>
     <dl>
       ${amountsOf(run, messages).map(
         ([term, part]) =>
           html`<dt>${term}</dt>
             <dd>
               ${methodGlyph(part.method, messages.method[part.method])}${formatFigure(part)} ·
-              ${words.covers(part.boundary)}
+              ${words.covers[part.boundary]}
             </dd>`,
       )}
     </dl>`;

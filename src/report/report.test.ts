@@ -137,3 +137,36 @@ function unbalanced(page: string): string[] {
   }
   return open;
 }
+
+describe("the footprint in the report", () => {
+  it.each(LANGUAGES)(
+    "in %s states intensity, method, vintage, price age, boundary and the run's own carbon",
+    async (language) => {
+      const dossier = sampleDossier();
+      const page = await renderReport(dossier, language);
+      const words = MESSAGES[language].footprint;
+      const section = page.slice(page.indexOf(MESSAGES[language].sections.footprint));
+      for (const text of [
+        words.kind.average,
+        words.scope["life-cycle"],
+        "2025",
+        words.priceOf(2024, true),
+        words.covers.facility,
+      ]) {
+        expect(section, text).toContain(text);
+      }
+      const table = modelTable(dossier, MESSAGES[language]);
+      const title = MESSAGES[language].columns.footprint.emissions(words.inferences[1e6]);
+      expect(table.rows.find((row) => row.title === title)?.cells.map(({ method }) => method)).toEqual(
+        dossier.models.map(({ footprint }) => footprint?.emissions.locationBased.method),
+      );
+      expect(page).toContain(title);
+    },
+  );
+
+  it("leaves the section out when no model's energy is known", async () => {
+    const dossier = sampleDossier();
+    const models = dossier.models.map((model) => ({ ...model, footprint: null }));
+    expect(await renderReport({ ...dossier, models })).not.toContain(MESSAGES.en.sections.footprint);
+  });
+});

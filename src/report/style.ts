@@ -26,7 +26,7 @@ h1 { font-size: 1rem; font-weight: 600; letter-spacing: .02em; color: var(--mute
 .verdict.lost::before { background: var(--refused); }
 h2 { font-size: 1.2rem; letter-spacing: -.01em; margin: 56px 0 14px; }
 h3 { font-size: .95rem; margin: 0 0 8px; }
-p { margin: 0 0 .8rem; max-width: 46em; }
+p { margin: 0 0 .8rem; max-width: 46em; } p.after { margin-top: 1.4rem; }
 .quiet { color: var(--muted); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; color: var(--muted); font-size: .85rem; margin: 14px 0 0; padding: 0; list-style: none; }
 .mark { width: .82em; height: .82em; vertical-align: -.06em; margin-right: .35em; flex: none; }
