@@ -58,6 +58,7 @@ goal: size
 techniques: [dynamic-int8, static-int8, narrow]
 batch: [1, 8]
 seed: 7
+where: aws:eu-central-1
 `;
 
 describe("lightfoot run", () => {
@@ -76,6 +77,36 @@ describe("lightfoot run", () => {
     dossier = dossierSchema.parse(JSON.parse(await readFile(join(out, "dossier.json"), "utf8")));
   }, 120_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test("counts carbon, water and money at the manifest's place, and gains on one basis only", () => {
+    expect(dossier.where).toBe("aws:eu-central-1");
+    const [original] = dossier.models;
+    for (const { role, accuracy, energyPerInference, footprint, efficiency } of dossier.models) {
+      if (energyPerInference === null || footprint === null) continue;
+      const { locationBased } = footprint.emissions;
+      expect(footprint.place?.id).toBe("aws:eu-central-1");
+      const kwh = (energyPerInference.value * dossier.footprintInferences) / 3.6e6;
+      // Other IT equipment 1.12, then PUE, once.
+      const facility = kwh * 1.12 * footprint.powerUsageEffectiveness.value;
+      expect(locationBased.value / (facility * locationBased.intensity.value)).toBeCloseTo(1, 9);
+      const perGram = efficiency.find(({ resource }) => resource === "emissions");
+      if (perGram !== undefined) {
+        const grams = locationBased.value / dossier.footprintInferences;
+        expect(perGram.figure).toMatchObject({ unit: "1/gCO2e" });
+        expect(perGram.figure.value / (accuracy.value / grams)).toBeCloseTo(1, 9);
+        expect(perGram.basis.boundary).toContain("facility at aws:eu-central-1, average, life-cycle");
+      }
+      for (const { resource, gain, basis } of efficiency) {
+        const before = original.efficiency.find((entry) => entry.resource === resource);
+        expect(gain === null, `${role} ${resource}`).toBe(role === "original" || before === undefined);
+        if (before !== undefined) expect(basis).toEqual(before.basis);
+      }
+    }
+    expect(dossier.runFootprint.energyByBoundary[0].value).toBe(dossier.runEnergy.value);
+    expect(dossier.assumptions.map(({ key }) => key)).toEqual(
+      expect.arrayContaining(dossier.runFootprint.assumptions.map(({ key }) => key)),
+    );
+  });
 
   test("prints under --json the document that it writes", () => {
     expect(first.code).toBe(0);
