@@ -92,7 +92,7 @@ describe("lightfoot footprint sci", () => {
     const env = { ELECTRICITY_MAPS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3` };
     const asked = (
       "--energy 10kWh --embodied 0g --per call=1 --json " +
-      "--electricity-maps DE --from 2026-01-01T00:00Z --to 2026-01-01T12:00Z"
+      "--electricity-maps DE --from 2024-01-01T00:00Z --to 2024-01-01T12:00Z"
     ).split(" ");
     const refused = await sci(asked, { ...env, ELECTRICITY_MAPS_TOKEN: "wrong" });
     expect(refused.exit).toBe(5);
@@ -108,7 +108,9 @@ describe("lightfoot footprint sci", () => {
     await new Promise((resolve) => server.close(resolve));
     const offline = await sci([...asked, "--offline"], env);
     expect(document(offline).total.value).toBeCloseTo(3000, 6);
-    expect(keys(offline)).toContain("intensity-series.offline");
+    expect(keys(offline)).not.toContain("intensity-series.offline"); // that day cannot change any more
+    const other = await sci([...asked.join(" ").replaceAll("2024", "2023").split(" "), "--offline"], env);
+    expect(JSON.parse(other.stderr)).toMatchObject({ code: "E_SERIES" });
     const tokenless = await sci(asked, env);
     expect(JSON.parse(tokenless.stderr)).toMatchObject({
       code: "E_CREDENTIALS",

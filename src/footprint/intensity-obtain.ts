@@ -46,7 +46,7 @@ interface DayRecord {
  * The publisher's intensity from one instant to another.
  *
  * Whole days (UTC) are asked for, neighbors together, and kept; a day is asked for again while it may still change. When the
- * network fails, the cache answers, with the assumption `intensity-series.offline`.
+ * network fails, or must not be used, the cache answers for those days, with the assumption `intensity-series.offline`.
  *
  * @throws LightfootError E_CREDENTIALS when the publisher refuses (no cache hides that), E_LIMIT beyond five years, E_RANGE
  *   for a period that ends before it starts
@@ -59,9 +59,8 @@ export async function obtainIntensity(publisher: IntensityPublisher, options: Ob
     const record = asDayRecord(await options.cache.read(keyOf(publisher, day)), day);
     if (record !== undefined) records.set(day, record);
   }
-  const wanted = isOffline
-    ? []
-    : days.filter((day) => day * DAY < nowSeconds && !isUsable(records.get(day), day, nowSeconds));
+  const changing = days.filter((day) => day * DAY < nowSeconds && !isUsable(records.get(day), day, nowSeconds));
+  const wanted = isOffline ? [] : changing;
   let requestCount = 0;
   let failure: LightfootError | undefined;
   for (const run of runsOf(wanted, publisher.mostDays)) {
@@ -78,7 +77,7 @@ export async function obtainIntensity(publisher: IntensityPublisher, options: Ob
   const points = found.flatMap((record) => record.points);
   if (points.length === 0) return { failure, requestCount };
   return {
-    series: seriesOf(publisher, found, isOffline || failure !== undefined ? options : undefined),
+    series: seriesOf(publisher, found, changing.length > wanted.length || failure !== undefined ? options : undefined),
     failure,
     requestCount,
   };
@@ -93,7 +92,7 @@ export async function latestIntensity(
   publisher: IntensityPublisher,
   options: Pick<ObtainOptions, "cache" | "nowSeconds" | "signal">,
 ): Promise<PublishedPoint> {
-  const key = [...publisher.cacheKey, "latest"];
+  const key = ["intensity", ...publisher.cacheKey, "latest"];
   const kept = (await options.cache.read(key)) as (PublishedPoint & { readonly retrievedSeconds: number }) | undefined;
   const age = typeof kept?.retrievedSeconds === "number" ? options.nowSeconds - kept.retrievedSeconds : Infinity;
   if (kept !== undefined && age >= 0 && age < FRESH_SECONDS && Number.isFinite(kept.gramsPerKwh)) {

@@ -151,6 +151,11 @@ describe("Electricity Maps", () => {
     const offline = await obtainIntensity(germany(http), { ...today, nowSeconds: NOW, isOffline: true });
     expect(offline.series?.assumptions[0].text).toContain("offline by request");
     expect(calls.length).toBe(count);
+    // A day that cannot change any more is as good from the cache as from the publisher.
+    state.down = false;
+    await obtainIntensity(germany(http), period(1));
+    expect((await obtainIntensity(germany(http), { ...period(1), isOffline: true })).series?.assumptions).toEqual([]);
+    state.down = true;
     expect(
       (await obtainIntensity(electricityMaps({ zone: "FR", token: "t", http }), period(1))).series,
     ).toBeUndefined();
