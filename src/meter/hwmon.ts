@@ -29,7 +29,7 @@ const LEAST_CARD_MEMORY_BYTES = 4n * 1024n ** 3n;
 const MOST_SENSORS = 4096;
 
 /** What each driver's sensors cover, from the kernel's hwmon documentation. */
-function meaningOf(sensor: Sensor, { files }: MeterEnvironment): Meaning {
+function meaningOf(sensor: Sensor, { files }: MeterEnvironment, meterCount: number): Meaning {
   switch (sensor.chip) {
     case "amd_energy":
       if (/socket/i.test(sensor.label)) return { kind: "package" };
@@ -46,7 +46,9 @@ function meaningOf(sensor: Sensor, { files }: MeterEnvironment): Meaning {
       if (sensor.isEnergy && sensor.name === "energy1") return { kind: "gpu" };
       return { kind: "gpu", why: "contained in the card's first energy counter" };
     case "power_meter":
-      return { kind: "node" };
+      // Grace modules have several meters, for sockets and parts of them; a lone one is the machine's.
+      if (meterCount === 1 && !/socket|cpu|sysio|module/i.test(sensor.label)) return { kind: "node" };
+      return { kind: "sensor", why: "one of several firmware meters, of which some contain others" };
     default:
       return { kind: "sensor", why: `what ${sensor.chip} covers is not known, so it may overlap with what is counted` };
   }
@@ -54,28 +56,38 @@ function meaningOf(sensor: Sensor, { files }: MeterEnvironment): Meaning {
 
 function findSensors({ files, sysRoot }: MeterEnvironment): Sensor[] {
   const root = join(sysRoot, "class/hwmon");
-  return namesIn(files, root)
-    .filter((name) => /^hwmon\d+$/.test(name))
-    .flatMap((name) => sensorsOf(join(root, name)))
-    .slice(0, MOST_SENSORS);
+  return (
+    namesIn(files, root)
+      .filter((name) => /^hwmon\d+$/.test(name))
+      // Drivers of the old kind keep their files with the device, not with the hwmon entry.
+      .flatMap((name) => {
+        const folder = join(root, name);
+        return textOf(files, join(folder, "name")) === undefined
+          ? sensorsOf(folder, join(folder, "device"))
+          : sensorsOf(folder, folder);
+      })
+      .slice(0, MOST_SENSORS)
+  );
 
-  function sensorsOf(folder: string): Sensor[] {
-    const chip = (textOf(files, join(folder, "name")) ?? "unknown").slice(0, 40);
-    const present = new Set(namesIn(files, folder));
+  function sensorsOf(folder: string, place: string): Sensor[] {
+    const chip = (textOf(files, join(place, "name")) ?? "unknown").slice(0, 40);
+    const present = new Set(namesIn(files, place));
     return [...present].flatMap((file) => {
       const found = /^((?:energy|power)\d+)_(input|average)$/.exec(file);
       if (found === null) return [];
       const [, name = "", what = ""] = found;
       // A driver with both shows an instant and an average of the same sensor.
       if (what === "average" && present.has(`${name}_input`)) return [];
-      const label = (textOf(files, join(folder, `${name}_label`)) ?? name).slice(0, 40);
-      return [{ chip, name, label, file: join(folder, file), isEnergy: name.startsWith("energy"), folder }];
+      const said =
+        textOf(files, join(place, `${name}_label`)) ?? textOf(files, join(folder, `device/${name}_oem_info`));
+      const label = (said ?? name).slice(0, 40);
+      return [{ chip, name, label, file: join(place, file), isEnergy: name.startsWith("energy"), folder }];
     });
   }
 }
 
-function domainOf(sensor: Sensor, environment: MeterEnvironment): Domain {
-  const { kind, why } = meaningOf(sensor, environment);
+function domainOf(sensor: Sensor, environment: MeterEnvironment, meterCount: number): Domain {
+  const { kind, why } = meaningOf(sensor, environment, meterCount);
   const mostWatts = MOST_WATTS[kind] ?? NODE_WATTS;
   return {
     id: idOf(sensor),
@@ -103,8 +115,8 @@ export function openHwmon(environment: MeterEnvironment): Opened {
     sensors.filter((each) => !readable.includes(each)),
   );
   if (readable.length === 0) return { problems };
-  // Cards come before the sensors that may mirror them; only what counts or tells is kept open.
-  const domains = readable.map(({ sensor }) => domainOf(sensor, environment));
+  const meterCount = sensors.filter(({ sensor }) => sensor.chip === "power_meter").length;
+  const domains = readable.map(({ sensor }) => domainOf(sensor, environment, meterCount));
   const readers = readable.map(({ sensor }) => ({ sensor, id: idOf(sensor), file: files.reader(sensor.file) }));
   return {
     problems,

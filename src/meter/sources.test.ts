@@ -93,6 +93,17 @@ describe("hwmon", () => {
     const { move, stop } = await meterOf(hwmon, { sysRoot: sys.root });
     move(3);
     expect((await stop()).energy?.value).toBe(600);
+    sys.write({ "class/hwmon/hwmon0/device/power1_oem_info": "CPU Power Socket 0" });
+    expect(openHwmon(createEnvironment({ sysRoot: sys.root })).source?.domains()).toMatchObject([
+      { label: "power_meter CPU Power Socket 0", countsTowardsTotal: false },
+    ]);
+    const old = createdTree({
+      "class/hwmon/hwmon0/device/name": "power_meter",
+      "class/hwmon/hwmon0/device/power1_average": 1,
+    });
+    expect(openHwmon(createEnvironment({ sysRoot: old.root })).source?.domains()).toMatchObject([
+      { id: "hwmon:hwmon0:power1", kind: "node", countsTowardsTotal: true },
+    ]);
     const empty = openHwmon(createEnvironment({ sysRoot: createdTree().root }));
     expect(empty.problems[0]).toMatchObject({ source: "hwmon", code: "absent" });
   });
