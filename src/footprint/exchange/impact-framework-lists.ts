@@ -156,7 +156,13 @@ class ListReader {
       lines++;
     }
     if (this.#rows === 0) return undefined;
-    return { observations: this.#finish(), end: Math.min(at, bytes.length), lines };
+    const end = Math.min(at, bytes.length);
+    const rows = bytes.subarray(start, end);
+    const source = {
+      indent: dashIndent,
+      rows: () => (bytes[end - 1] === NEWLINE ? [rows] : [rows, Buffer.from("\n")]),
+    };
+    return { observations: { ...this.#finish(), source }, end, lines };
   }
 
   #startRow(line: number): void {
@@ -192,7 +198,8 @@ class ListReader {
     const name = bytes.toString("latin1", start, stop);
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
-    if (name === "__proto__") return undefined;
+    // Words that are no text are written in another way as keys, too.
+    if (NOT_TEXT.test(name) || name === "__proto__") return undefined;
     const fresh = new ColumnReader(name);
     this.#columns.push(fresh);
     this.#byName.set(name, fresh);

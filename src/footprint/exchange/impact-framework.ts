@@ -17,8 +17,9 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openAtomicWriter } from "../../io/atomic-write.ts";
 import { fileError } from "../../io/file-range.ts";
 import { checkManifest, type ImpactManifest, type TreeNode } from "../impact-framework/manifest.ts";
-import { ABSENT, cellAt, type Column, type Observations } from "../impact-framework/observations.ts";
+import type { Observations } from "../impact-framework/observations.ts";
 import { listOfMarker, spliceLists } from "./impact-framework-lists.ts";
+import { rowChunks } from "./impact-framework-rows.ts";
 
 const MAX_BYTES = 2 ** 31 - 1;
 /** What aliases may multiply to; a defaults block shared by thousands of nodes is fine, a "billion laughs" is not. */
@@ -114,8 +115,6 @@ export function parseYamlDocuments(text: string): unknown[] {
 }
 
 const LIST_KEY = /^(\s*)(inputs|outputs): lightfoot-list-(\d+)$/;
-const CHUNK_CHARACTERS = 1 << 20;
-
 /**
  * Writes a manifest in the framework's own format: head, `execution`, tree with inputs, outputs and totals.
  *
@@ -134,7 +133,7 @@ export async function writeImpactManifest(
   const text = stringify(data, { ...YAML_OPTIONS, lineWidth: 0, aliasDuplicateObjects: false });
   const writer = await openAtomicWriter(file);
   try {
-    for (const chunk of chunksOf(text, lists)) await writer.write(Buffer.from(chunk));
+    for (const chunk of chunksOf(text, lists)) await writer.write(chunk);
     await writer.commit();
   } catch (error) {
     await writer.abort();
@@ -155,7 +154,7 @@ function plainNode(node: TreeNode, lists: Observations[]): Record<string, unknow
   };
 }
 
-function* chunksOf(text: string, lists: readonly Observations[]): Generator<string> {
+function* chunksOf(text: string, lists: readonly Observations[]): Generator<Uint8Array> {
   let chunk = "";
   for (const line of text.split("\n")) {
     const parts = LIST_KEY.exec(line);
@@ -164,73 +163,13 @@ function* chunksOf(text: string, lists: readonly Observations[]): Generator<stri
       continue;
     }
     const [, indent, key, number] = parts;
-    yield `${chunk}${indent}${key}:\n`;
-    yield* rowsText(lists[Number(number)], `${indent}  `);
+    const list = lists[Number(number)];
+    yield Buffer.from(`${chunk}${indent}${key}:\n`);
     chunk = "";
+    // The file's own rows, when they may stand here as they are: at the key's indent or deeper.
+    const { source } = list;
+    if (source !== undefined && source.indent >= indent.length) yield* source.rows();
+    else yield* rowChunks(list, `${indent}  `);
   }
-  yield chunk.replace(/\n+$/, "\n");
-}
-
-function* rowsText(list: Observations, indent: string): Generator<string> {
-  const columns = Array.from(list.columns, ([name, column]) => ({ key: `${keyText(name)}: `, text: textOf(column) }));
-  let chunk = "";
-  for (let row = 0; row < list.length; row++) {
-    let lead = `${indent}- `;
-    for (const { key, text } of columns) {
-      const value = text(row);
-      if (value === undefined) continue;
-      chunk += `${lead}${key}${value}\n`;
-      lead = `${indent}  `;
-    }
-    if (lead === `${indent}- `) chunk += `${lead}{}\n`;
-    if (chunk.length > CHUNK_CHARACTERS) {
-      yield chunk;
-      chunk = "";
-    }
-  }
-  yield chunk;
-}
-
-const keyText = (name: string): string =>
-  /^[A-Za-z][\w/.-]*$/.test(name) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(name) ? name : JSON.stringify(name);
-
-/** The text of a column's cells; undefined where an observation lacks the key. */
-function textOf(column: Column): (row: number) => string | undefined {
-  if (column.kind === "number") return (row) => numberText(column.values[row]);
-  if (column.kind === "date") return (row) => new Date(column.values[row]).toISOString();
-  if (column.kind === "constant") {
-    const text = cellText(column.value);
-    return () => text;
-  }
-  let last: unknown = ABSENT;
-  let lastText: string | undefined;
-  return (row) => {
-    const value = cellAt(column, row);
-    if (value !== last || typeof value === "object") {
-      last = value;
-      lastText = value === ABSENT ? undefined : cellText(value);
-    }
-    return lastText;
-  };
-}
-
-/** Readers of YAML 1.1 want a point in a number with an exponent. */
-function numberText(value: number): string {
-  if (Number.isNaN(value)) return ".nan";
-  if (!Number.isFinite(value)) return value > 0 ? ".inf" : "-.inf";
-  if (Object.is(value, -0)) return "-0.0";
-  const text = String(value);
-  return text.includes("e") && !text.includes(".") ? text.replace("e", ".0e") : text;
-}
-
-function cellText(value: unknown): string {
-  if (typeof value === "number") return numberText(value);
-  if (value === null || value === undefined) return "null";
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "null" : value.toISOString();
-  if (typeof value === "string") {
-    const isPlain =
-      /^[A-Za-z][A-Za-z0-9_./@()% -]*$/.test(value) && !/^(true|false|null|y|n|yes|no|on|off)$/i.test(value);
-    return isPlain && !value.endsWith(" ") ? value : JSON.stringify(value);
-  }
-  return JSON.stringify(value);
+  yield Buffer.from(chunk.replace(/\n+$/, "\n"));
 }

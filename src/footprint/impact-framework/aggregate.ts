@@ -15,28 +15,35 @@ import {
 import type { AggregationMethod, PluginInstance } from "./plugin.ts";
 
 type Direction = "time" | "component";
-type Method = (direction: Direction, parameter: string) => AggregationMethod;
+
+export interface AggregationMethods {
+  readonly of: (direction: Direction, parameter: string) => AggregationMethod;
+  /** Parameters that some plugin declares. */
+  readonly declared: { has(parameter: string): boolean };
+}
 
 /** How each parameter is aggregated: the last plugin that declares it decides; of undeclared ones the last value is copied. */
 /** The framework warns "Omitting from the output", and copies. */
 const UNDECLARED: AggregationMethod = "copy";
 
-export function aggregationMethods(plugins: Iterable<PluginInstance>): Method {
+export function aggregationMethods(plugins: Iterable<PluginInstance>): AggregationMethods {
   const declared = new Map<string, { time: AggregationMethod; component: AggregationMethod }>();
   for (const { metadata } of plugins) {
     for (const [name, parameter] of Object.entries({ ...metadata.inputs, ...metadata.outputs })) {
       declared.set(name, parameter["aggregation-method"]);
     }
   }
-  return (direction, parameter) => declared.get(parameter)?.[direction] ?? UNDECLARED;
+  return { of: (direction, parameter) => declared.get(parameter)?.[direction] ?? UNDECLARED, declared };
 }
 
 interface Context {
   readonly metrics: readonly string[];
   readonly type: Aggregation["type"];
-  readonly methodOf: Method;
+  readonly methods: AggregationMethods;
   readonly report: Report;
   readonly file: string;
+  /** SCI: its totals are held against Σ carbon / Σ R instead of a weighted mean. */
+  readonly ratioMetric: string | undefined;
 }
 
 /** The tree with `aggregated` in components (time) and `outputs` and `aggregated` in groups (component). */
@@ -106,12 +113,10 @@ function numberAt(column: Column | undefined, row: number): number {
 function sumOverTime(outputs: Observations, path: string, context: Context): Row {
   const aggregated: Record<string, unknown> = {};
   for (const metric of context.metrics) {
-    const method = context.methodOf("time", metric);
+    const method = context.methods.of("time", metric);
     const column = outputs.columns.get(metric);
-    if (method === "none") {
-      tellUnknown(metric, context);
-      continue;
-    }
+    if (method === "none" || !context.methods.declared.has(metric)) tellUnknown(metric, context);
+    if (method === "none") continue;
     if (outputs.length === 0) continue;
     if (method === "copy") {
       aggregated[metric] = cellAt(column, outputs.length - 1);
@@ -128,22 +133,25 @@ function sumOverTime(outputs: Observations, path: string, context: Context): Row
   return aggregated;
 }
 
-function tellUnknown(metric: string, { report, metrics, methodOf }: Context): void {
-  const declared = ["time", "component"].some((way) => methodOf(way as Direction, metric) !== "none");
+/** A metric whose method is none is left out; one that nobody declares is taken for a property, such as a name. */
+function tellUnknown(metric: string, { report, metrics, methods }: Context): void {
+  const isDeclared = methods.declared.has(metric);
   report({
     code: "aggregation-metric-unknown",
-    severity: "warning",
-    message: declared
+    severity: isDeclared ? "warning" : "error",
+    message: isDeclared
       ? `'${metric}' is to be aggregated and its aggregation-method is none: it is left out of the totals`
-      : `'${metric}' is to be aggregated and no plugin declares how: it is left out of the totals`,
+      : `no plugin declares how '${metric}' is aggregated: its total is the last value, whatever the others are`,
     where: { path: `aggregation.metrics[${metrics.indexOf(metric)}]` },
-    says: "left out",
-    right: "declare it in parameter-metadata with aggregation-method sum or avg",
+    says: isDeclared ? "left out" : "the last value",
+    right: "declare it in parameter-metadata, with aggregation-method sum or avg",
   });
 }
 
 /** A plain mean of observations of different length weighs a minute as much as a day. */
-function tellUnweighted(outputs: Observations, metric: string, mean: number, path: string, { report }: Context): void {
+function tellUnweighted(outputs: Observations, metric: string, mean: number, path: string, context: Context): void {
+  const { report, metrics, ratioMetric } = context;
+  if (metric === ratioMetric) return;
   const column = outputs.columns.get(metric);
   const lengths = outputs.columns.get("duration");
   if (lengths === undefined || lengths.kind === "constant") return;
@@ -159,8 +167,8 @@ function tellUnweighted(outputs: Observations, metric: string, mean: number, pat
   report({
     code: "aggregation-average-unweighted",
     severity: "warning",
-    message: `the mean of '${metric}' over time weighs observations of different duration alike`,
-    where: { path: `${path}[]["${metric}"]` },
+    message: `the mean of '${metric}' over time weighs observations of different duration alike, first in ${path}`,
+    where: { path: `aggregation.metrics[${metrics.indexOf(metric)}]` },
     says: show(mean),
     right: show(right),
     factor: ratio(mean, right),
@@ -199,11 +207,9 @@ function sumOverComponents(children: readonly TreeNode[], context: Context): Obs
   tellGrid(lists, children, length, context);
   const columns = new Map<string, Column>();
   for (const metric of context.metrics) {
-    const method = context.methodOf("component", metric);
-    if (method === "none") {
-      tellUnknown(metric, context);
-      continue;
-    }
+    const method = context.methods.of("component", metric);
+    if (method === "none" || !context.methods.declared.has(metric)) tellUnknown(metric, context);
+    if (method === "none") continue;
     const parts = lists.map((list) => list.columns.get(metric));
     if (method === "copy") {
       columns.set(metric, takeFirst(parts.at(-1), length));
@@ -234,6 +240,10 @@ function tellGrid(
   const [first] = lists;
   for (const [index, list] of lists.entries()) {
     if (index === 0) continue;
+    if (
+      ["timestamp", "duration"].every((name) => isSameColumn(first.columns.get(name), list.columns.get(name), length))
+    )
+      continue;
     for (let row = 0; row < length; row++) {
       for (const name of ["timestamp", "duration"]) {
         const [left, right] = [first, list].map((each) => String(plain(cellAt(each.columns.get(name), row))));
@@ -250,6 +260,14 @@ function tellGrid(
       }
     }
   }
+}
+
+function isSameColumn(left: Column | undefined, right: Column | undefined, length: number): boolean {
+  if (left === undefined || right === undefined || left.kind !== right.kind) return false;
+  if (left.kind === "constant" || right.kind === "constant") return false;
+  const [a, b] = [left.values, right.values];
+  for (let row = 0; row < length; row++) if (a[row] !== b[row]) return false;
+  return true;
 }
 
 const plain = (value: unknown): unknown => (value instanceof Date ? value.toISOString() : value);

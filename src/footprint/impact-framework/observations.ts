@@ -21,6 +21,8 @@ export interface Observations {
   readonly columns: ReadonlyMap<string, Column>;
   /** 1-based line of the file where an observation starts, where that is known. */
   readonly lineOf?: (row: number) => number | undefined;
+  /** The YAML rows that these observations were read from, while they are what was read. */
+  readonly source?: { readonly indent: number; readonly rows: () => Iterable<Uint8Array> };
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -89,7 +91,8 @@ export function withColumns(
     if (column === undefined) columns.delete(key);
     else columns.set(key, column);
   }
-  return { ...observations, columns };
+  const { source: _source, ...rest } = observations;
+  return { ...rest, columns };
 }
 
 /** The observations at `rows`, in that order. */

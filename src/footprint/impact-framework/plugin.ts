@@ -78,9 +78,10 @@ export interface PluginInstance {
   readonly method: string;
   readonly kind: PluginKind;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Changes while the tree is walked: the framework forgets an entry once a config value used it. */
-  mapping: Readonly<Record<string, string>>;
+  readonly mapping: Readonly<Record<string, string>>;
   readonly metadata: Required<Pick<PluginMetadata, "inputs" | "outputs">>;
+  /** Components it was run on so far. */
+  runs: number;
 }
 
 /** Where an observation's value stands, for errors and findings. */
@@ -273,10 +274,19 @@ export async function runPlugin(
   const config = Object.fromEntries(
     Object.entries(mapped.config).map(([key, value]) => [key, simpleNumber(instance.kind, value)]),
   );
-  const before = Object.keys(instance.mapping).length;
-  const forgot = before > 0 && Object.keys(mapped.mapping).length < before;
-  // The framework's mapping loses what a config value used: the next node that runs the plugin sees another config.
-  if (forgot && call.arithmetic === "as-written") instance.mapping = mapped.mapping;
+  instance.runs++;
+  if (instance.runs === 2 && Object.keys(mapped.mapping).length < Object.keys(instance.mapping).length) {
+    call.report({
+      code: "mapping-lost",
+      severity: "warning",
+      message:
+        "if-run forgets mapping entries that the config uses after the first component: on this one it fails, or takes " +
+        "another parameter; here the mapping holds for all",
+      where: { path: `initialize.plugins.${instance.name}.mapping` },
+      says: JSON.stringify(mapped.mapping),
+      right: JSON.stringify(instance.mapping),
+    });
+  }
   const full: PluginCall = { ...call, name: instance.name, config, mapping: mapped.mapping };
   const evaluated = instance.kind.expressions === undefined ? call.observations : evaluateCells(full);
   const renamed = mapInputs(evaluated, mapped.mapping);

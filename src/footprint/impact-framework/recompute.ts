@@ -8,11 +8,12 @@
 //
 // For a manifest that already has outputs (an output of if-run), `compareOutputs(manifest.tree, run.tree)` lists every
 // number that the file states and that its own inputs and pipeline do not give.
+import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { FindingList, show, type ImpactFinding } from "./findings.ts";
 import { aggregateTree, aggregationMethods } from "./aggregate.ts";
 import { checkObservations } from "./check-observations.ts";
 import { checkPipelines } from "./check-pipelines.ts";
-import { checkRatios } from "./check-ratios.ts";
+import { rightRatios, sciNames } from "./check-ratios.ts";
 import { computeTree } from "./compute.ts";
 import type { ImpactManifest, TreeNode } from "./manifest.ts";
 import { cellAt, type Observations } from "./observations.ts";
@@ -38,12 +39,12 @@ export interface Recomputation {
 /** Findings whose right number the plugins can give themselves. */
 const CORRECTABLE: ReadonlySet<string> = new Set([
   "sci-functional-unit-zero",
+  "sci-sum-of-ratios",
   "embodied-storage-swapped",
   "embodied-memory-unit",
   "embodied-memory-baseline",
   "divide-by-zero",
   "expression-last-row",
-  "mapping-lost",
   "interpolation-points-sorted",
   "time-conversion-rounded",
   "time-sync-average",
@@ -61,13 +62,28 @@ export async function recompute(manifest: ImpactManifest, options: RecomputeOpti
   const once = { ...options, ports: askOnce(options.ports) };
   checkObservations(manifest.tree, findings.report);
   checkPipelines(manifest, plugins, findings.report);
-  const tree = await runTree(manifest, "as-written", plugins, once, findings);
-  checkRatios(tree, [...plugins.values()], findings.report);
+  const tree = await runTree(manifest, "as-written", plugins, once, findings).catch((error: unknown) => {
+    throw withFindings(error, findings.sorted(), manifest.file);
+  });
+  const names = sciNames(plugins.values());
+  if (names !== undefined) rightRatios(tree, names, findings.report);
   const found = findings.sorted();
-  const corrected = found.some(({ code }) => CORRECTABLE.has(code))
-    ? await runTree(manifest, "corrected", instancesOf(manifest), once, new FindingList())
-    : undefined;
+  if (!found.some(({ code }) => CORRECTABLE.has(code))) {
+    return { manifest, tree, corrected: undefined, findings: found, plugins };
+  }
+  const silent = new FindingList();
+  const again = await runTree(manifest, "corrected", instancesOf(manifest), once, silent);
+  const corrected = names === undefined ? again : rightRatios(again, names, silent.report);
   return { manifest, tree, corrected, findings: found, plugins };
+}
+
+/** What was found before the run failed may be why it failed. */
+function withFindings(error: unknown, found: readonly ImpactFinding[], file: string): unknown {
+  const telling = found.filter(({ severity }) => severity !== "note");
+  if (!(error instanceof LightfootError) || telling.length === 0) return error;
+  const { code, message, hint, where, findings } = error;
+  const more = telling.map((each) => ({ message: `${each.code}: ${each.message}`, where: { file, ...each.where } }));
+  return new LightfootError(code, message, { hint, where, cause: error, findings: [...findings, ...more] });
 }
 
 /** The second, corrected pass sees the same files and answers, and runs no command twice. */
@@ -103,7 +119,7 @@ async function runTree(
   options: RecomputeOptions,
   findings: FindingList,
 ): Promise<TreeNode> {
-  const methodOf = aggregationMethods(plugins.values());
+  const methods = aggregationMethods(plugins.values());
   const { file, head } = manifest;
   const { report } = findings;
   const computed = await computeTree(manifest.tree, {
@@ -112,10 +128,11 @@ async function runTree(
     plugins,
     arithmetic,
     report,
-    methodOf: (parameter) => methodOf("time", parameter),
+    methodOf: (parameter) => methods.of("time", parameter),
   });
   if (head.aggregation === undefined || head.aggregation === null) return computed;
-  return aggregateTree(computed, head.aggregation, { methodOf, report, file });
+  const ratioMetric = sciNames(plugins.values())?.sci;
+  return aggregateTree(computed, head.aggregation, { methods, report, file, ratioMetric });
 }
 
 /** One number of a file that its own inputs do not give. */

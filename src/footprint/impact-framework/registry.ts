@@ -59,6 +59,7 @@ export function instantiate(name: string, entry: PluginEntry, file: string): Plu
     kind,
     config: entry.config ?? {},
     mapping: entry.mapping ?? {},
+    runs: 0,
     metadata: {
       inputs: { ...kind.metadata?.inputs, ...declared?.inputs },
       outputs: declared?.outputs ?? kind.metadata?.outputs ?? {},

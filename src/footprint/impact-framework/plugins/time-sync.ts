@@ -174,7 +174,7 @@ function trim(call: PluginCall, grid: Grid, runs: readonly Run[]): Run[] {
           code: "time-sync-end",
           severity: "error",
           message: `the cell that starts at 'end-time' is kept: the period is ${grid.resolutionSeconds} s longer than asked`,
-          where: findingPlace(call, run.row, "timestamp"),
+          where: { path: `initialize.plugins.${call.name}.config.end-time` },
           says: new Date(grid.end + step).toISOString(),
           right: new Date(grid.end).toISOString(),
         });
