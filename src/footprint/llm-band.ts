@@ -1,11 +1,12 @@
-// How far off a language-model estimate may be: the band of its errors on unseen models, wider beyond the fit; may depend on cost and quantity.
+// How far off a language-model estimate may be: the band of its errors on unseen models, wider beyond the fit; may depend on cost, quantity and its room.
 import type { Accelerators } from "../cost/transformer/accelerator.ts";
 import { isSparse, type KnownArchitecture } from "../cost/transformer/architecture.ts";
-import { BAND, FITTED_RANGE } from "../cost/transformer/coefficients.ts";
+import { BAND, CROSS_VALIDATION, FITTED_RANGE } from "../cost/transformer/coefficients.ts";
 import type { ServingLoad } from "../cost/transformer/serving-step.ts";
 import type { WeightFormat } from "../cost/transformer/weight-format.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { formatCount } from "../quantity/format.ts";
+import type { LlmFootprint } from "./llm-schema.ts";
 
 /** Half-widths of 95 % intervals, as factors. */
 export interface Band {
@@ -17,6 +18,12 @@ export function bandOf(known: KnownArchitecture, isSeen: boolean): Band {
   const { energy, latency } = known.isComplete ? BAND.withConfig : BAND.sizesOnly;
   const wider = isSeen ? 1 : BAND.unseen;
   return { energy: energy * wider, latency: latency * wider };
+}
+
+/** What the band rests on, for the document. */
+export function errorOnUnseenModels(known: KnownArchitecture, isSeen: boolean): LlmFootprint["errorOnUnseenModels"] {
+  const { energy } = known.isComplete ? CROSS_VALIDATION.withConfig : CROSS_VALIDATION.sizesOnly;
+  return { runs: CROSS_VALIDATION.runs, medianFold: energy.median, p95Fold: energy.p95, appliesHere: isSeen };
 }
 
 /** One assumption that names every size and load beyond the runs of the fit; a fifth beyond is still taken as inside. */

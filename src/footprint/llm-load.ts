@@ -41,7 +41,10 @@ export function loadOf(input: LoadInput): { load: ServingLoad; assumptions: Assu
       hint: "Cached tokens are a part of --tokens-in: give all input tokens there.",
     });
   }
-  const meanContext = inRange(input.meanContext ?? tokensIn + tokensOut / 2, "--context", 1);
+  const meanContext =
+    input.meanContext === undefined
+      ? Math.max(1, tokensIn + tokensOut / 2)
+      : inRange(input.meanContext, "--context", 1);
   return { load: { batch, tokensIn, cachedTokens, tokensOut, meanContext }, assumptions };
 }
 

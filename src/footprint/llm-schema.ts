@@ -61,6 +61,14 @@ export const llmFootprintSchema = z.object({
     weightsSeconds: z.number().nonnegative(),
     cacheSeconds: z.number().nonnegative(),
   }),
+  /** Fold = max(estimate/measured, measured/estimate) of energy per output token, on models the constants were not fitted to. */
+  errorOnUnseenModels: z.object({
+    runs: z.int().positive(),
+    medianFold: z.number().min(1),
+    p95Fold: z.number().min(1),
+    /** True when the measured runs were on this device and within its spans of size and load. */
+    appliesHere: z.boolean(),
+  }),
   comparability: z.array(comparabilitySchema),
   assumptions: z.array(assumptionSchema),
 });

@@ -180,6 +180,15 @@ describe("llmFootprint", () => {
     expect(width({ ...llama70, config, parameters: undefined })).toBeLessThan(width(llama70));
   });
 
+  it("carries the error it had on models it was not fitted to, no larger than the interval it draws", () => {
+    for (const input of [llama70, { ...llama70, hardware: "amd-mi300x:4" }]) {
+      const { errorOnUnseenModels: error, energyPerOutputToken: energy } = llmFootprint(input);
+      expect(error.medianFold).toBeLessThanOrEqual(1.3);
+      expect(error.p95Fold).toBeLessThanOrEqual(energy.high / energy.value);
+      expect(error.appliesHere).toBe(input === llama70);
+    }
+  });
+
   it("is comparable with ML.ENERGY in its conditions only, and with AI Energy Score in its own", () => {
     const boards = (input: LlmInput) =>
       Object.fromEntries(
@@ -220,6 +229,7 @@ describe("llmFootprint", () => {
     [{ tokensIn: -1 }, "E_RANGE"],
     [{ cachedTokens: 513 }, "E_RANGE"],
     [{ meanContext: 0 }, "E_RANGE"],
+    [{ tokensIn: 1e8 }, "E_RANGE"],
     [{ parameters: 70 }, "E_RANGE"],
     [{ parameters: undefined }, "E_USAGE"],
     [{ weights: "int2" as never }, "E_USAGE"],

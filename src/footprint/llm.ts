@@ -18,7 +18,7 @@ import {
   type BoundaryFactors,
   type EnergyBoundary,
 } from "./boundary.ts";
-import { bandOf, outsideOfFit, powerWidth } from "./llm-band.ts";
+import { bandOf, errorOnUnseenModels, outsideOfFit, powerWidth } from "./llm-band.ts";
 import { compareWithBoards } from "./llm-comparability.ts";
 import { loadOf, memoryAssumptions, type LoadInput } from "./llm-load.ts";
 import { requestFootprint, type RequestSurroundings } from "./llm-request.ts";
@@ -68,7 +68,8 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
   const step = servingStep(architecture, format, devices, load);
   const shares = sharesOf(known, format, devices, load, step);
   const outside = outsideOfFit(known, format, devices, load);
-  const band = bandOf(known, devices.isSeen && outside.length === 0);
+  const isSeen = devices.isSeen && outside.length === 0;
+  const band = bandOf(known, isSeen);
   const assumptions = unique([
     ...loadAssumptions,
     ...(input.weights === undefined && known.weights === undefined
@@ -167,6 +168,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       weightsSeconds: step.parts.weights,
       cacheSeconds: step.parts.cache,
     },
+    errorOnUnseenModels: errorOnUnseenModels(known, isSeen),
     comparability: compareWithBoards(draft),
     assumptions: unique([...assumptions, ...request.assumptions, ...(footprintPerRequest?.assumptions ?? [])]),
   };

@@ -30,7 +30,7 @@ const anyLoad = fc
   )
   .map(([batch, tokensIn, tokensOut, cached]) => load(batch, tokensIn, tokensOut, Math.floor(cached * tokensIn)));
 const anyModel = fc
-  .tuple(fc.double({ min: 1e8, max: 3e11, noNaN: true }), fc.double({ min: 0.02, max: 1, noNaN: true }))
+  .tuple(fc.double({ min: 1e8, max: 2e11, noNaN: true }), fc.double({ min: 0.02, max: 1, noNaN: true }))
   .map(([parameters, share]) => typicalArchitecture(parameters, parameters * share).architecture);
 const anyFormat = fc.constantFrom(...WEIGHT_FORMATS);
 const anyDevices = fc.constantFrom(
@@ -167,6 +167,15 @@ describe("requestCapacity", () => {
     const step = servingStep(dense(32e9), "bf16", machine, load(512, 512, 8000));
     expect(step.inFlight).toBeLessThan(512);
     expect(step.inFlight).toBe(step.capacity);
+  });
+
+  it("refuses a context that does not fit beside the weights", () => {
+    expect(() => requestCapacity(dense(8e9), "bf16", devices("nvidia-h100-sxm5-80gb"), 1e6)).toThrow(
+      expect.objectContaining({
+        code: "E_RANGE",
+        message: expect.stringContaining("a context of 1000000 tokens") as string,
+      }),
+    );
   });
 
   it("refuses weights that do not fit and says what would", () => {

@@ -47,7 +47,7 @@ export interface ServingStep {
 /**
  * Requests that fit beside the weights: (0.92 · memory − weights) / (cache and state of one sequence at the mean context), at least 1.
  *
- * @throws LightfootError E_RANGE when the weights alone do not fit
+ * @throws LightfootError E_RANGE when the weights, or one request beside them, do not fit
  */
 export function requestCapacity(
   architecture: TransformerArchitecture,
@@ -68,6 +68,14 @@ export function requestCapacity(
     );
   }
   const sequence = ACTIVATION_BYTES * cachedValues(architecture, meanContext) + architecture.stateBytesPerSequence;
+  if (weights + sequence > LOADABLE_MEMORY * memory) {
+    throw new LightfootError(
+      "E_RANGE",
+      `a context of ${Math.round(meanContext)} tokens takes ${gigabytes(sequence)} of cache, ` +
+        `and beside ${gigabytes(weights)} of weights ${gigabytes(LOADABLE_MEMORY * memory - weights)} are left`,
+      { hint: "Ask for more devices, smaller weights or a shorter context." },
+    );
+  }
   return Math.max(1, (USABLE_MEMORY * memory - weights) / sequence);
 }
 

@@ -194,7 +194,7 @@ function describe(result: LlmFootprint, columns: number): string {
     ["  output", formatFigure(result.energyPerDecodedToken)],
   ];
   const lines = [
-    `${size}, ${model.weights}, on ${hardware.count} × ${hardware.name}`,
+    `${size}, ${model.weights}, on ${formatCount(hardware.count)} × ${hardware.name}`,
     `${plain(Math.floor(load.requestsInFlight))}${flight} request${load.batch === 1 ? "" : "s"} in flight, ${plain(load.tokensIn)} tokens in${cached}, ${plain(load.tokensOut)} out`,
     `boundary: ${result.boundary}, ${COVERS[result.boundary]}`,
     "",
@@ -209,11 +209,18 @@ function describe(result: LlmFootprint, columns: number): string {
     "a decoding step's time",
     ...table(stepRows(result)),
     "",
+    ...wrapText(accuracy(result), columns),
     ...result.comparability.flatMap(({ board, isComparable, why }) =>
       wrapText(`${isComparable ? "Comparable" : "Not comparable"} with ${board}: ${why.join("; ")}.`, columns),
     ),
   ];
   return lines.join("\n");
+}
+
+function accuracy({ errorOnUnseenModels: error }: LlmFootprint): string {
+  const folds = `half of ${formatCount(error.runs)} measured runs lie within ${error.medianFold} times of it, 95 % within ${error.p95Fold}`;
+  const here = error.appliesHere ? "" : "; none of them was like this one, so the intervals are wider";
+  return `On models it was not fitted to, ${folds} (H100 and B200)${here}.`;
 }
 
 function stepRows({ step }: LlmFootprint): [string, string][] {
@@ -234,5 +241,6 @@ function table(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
 }
 
-const billions = (count: number): string => `${formatNumber(count / 1e9, "")} billion`;
+const billions = (count: number): string =>
+  count < 1e9 ? `${formatNumber(count / 1e6, "")} million` : `${formatNumber(count / 1e9, "")} billion`;
 const plain = (count: number): string => (Number.isInteger(count) ? formatCount(count) : formatNumber(count, ""));
