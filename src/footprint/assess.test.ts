@@ -5,7 +5,7 @@ import { LightfootError } from "../errors/lightfoot-error.ts";
 import { figure, type Figure } from "../quantity/figure.ts";
 import type { GridIntensity } from "../facts/grid-intensity.ts";
 import type { Price } from "../facts/prices.ts";
-import { findPlace, type Place } from "../facts/place.ts";
+import { findPlace, listPlaces, type Place } from "../facts/place.ts";
 import { assessFootprint, type FootprintInput } from "./assess.ts";
 import { bounded, subtractWithin, type EnergyBoundary } from "./boundary.ts";
 import { footprintSchema } from "./footprint-schema.ts";
@@ -85,13 +85,13 @@ describe("assessFootprint", () => {
     expect(otherMethods[0]).toMatchObject({ scope: "direct" });
     expect(otherMethods[0].value).toBeCloseTo(4500, 9); // 15 · 300
     expect(marketBased?.value).toBeCloseTo(15 * (0.5 * 20 + 0.5 * 600), 9);
-    const { consumption, onSite, offSite, offSiteWithdrawal } = found.water;
+    const { consumption, onSite, offSite, withdrawal } = found.water;
     expect(onSite.value).toBeCloseTo(3.75, 12); // 12.5 · 0.3: IT energy, not the facility's
     expect(offSite.value).toBeCloseTo(30, 12); // 15 · 2
     expect([consumption.low, consumption.value, consumption.high]).toEqual(
       [18.75, 33.75, 63.75].map((l) => expect.closeTo(l, 9)),
     );
-    expect(offSiteWithdrawal?.value).toBeCloseTo(600, 9);
+    expect(withdrawal?.value).toBeCloseTo(600, 9);
     expect(found.embodied?.value).toBeCloseTo((8 * 164_000 * 3) / 35_040, 6);
     expect(withEmbodied?.value).toBeCloseTo(6000 + (8 * 164_000 * 3) / 35_040, 6);
     expect(found.boundary).toBe("facility+embodied");
@@ -188,7 +188,7 @@ describe("assessFootprint", () => {
     });
     expect(bare.emissions).toMatchObject({ marketBased: null, withEmbodied: null });
     expect(bare.emissions.locationBased.method).toBe("assumed");
-    expect(bare.water.offSiteWithdrawal).toBeNull();
+    expect(bare.water.withdrawal).toBeNull();
   });
 
   it("takes the world's average for an unknown place, with a band in which nations lie", () => {
@@ -202,6 +202,27 @@ describe("assessFootprint", () => {
       expect(intensity.low, nation).toBeLessThanOrEqual(average);
       expect(intensity.high, nation).toBeGreaterThanOrEqual(average);
     }
+  });
+
+  it("assesses every place of the catalogue, or says that its intensity is not known", () => {
+    let assessed = 0;
+    for (const { id } of listPlaces()) {
+      const somewhere = findPlace(id);
+      if (somewhere.intensities.length === 0) {
+        expect(
+          code(() => assessFootprint({ energy: kwh(1), place: somewhere, thisYear: 2026 })),
+          id,
+        ).toBe("E_USAGE");
+        continue;
+      }
+      const found = assessFootprint({ energy: kwh(1), place: somewhere, thisYear: 2026 });
+      expect(footprintSchema.safeParse(found).success, id).toBe(true);
+      // Between an all-hydro grid and one of oil at the worst PUE.
+      expect(found.emissions.locationBased.value, id).toBeGreaterThan(1);
+      expect(found.emissions.locationBased.value, id).toBeLessThan(2000);
+      assessed += 1;
+    }
+    expect(assessed).toBeGreaterThan(500);
   });
 
   it("takes an energy of zero, and a facility's meter without PUE on top", () => {

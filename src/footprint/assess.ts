@@ -208,7 +208,7 @@ function assumptionsIn(draft: Omit<Footprint, "assumptions">): Assumption[] {
     emissions.locationBased,
     emissions.marketBased,
     water.consumption,
-    water.offSiteWithdrawal,
+    water.withdrawal,
     embodied,
     money.electricity,
     money.deviceHours,

@@ -24,6 +24,31 @@ const positive = (unit: string) =>
     );
 
 describe("efficiency", () => {
+  it.each(["gCO2e", "L", "EUR", "device-h"])(
+    "is per %s as well, and gains agree in place and method or are refused",
+    (unit) => {
+      const resource = figure({ value: 2, low: 1, high: 4, unit, method: "modelled", sources: ["model"] });
+      const at = (boundary: string) => efficiency(accuracy, resource, { ...basis, boundary });
+      expect(at("facility at DE, average, life-cycle, 2025")).toMatchObject({ unit: `1/${unit}`, value: 0.49 });
+      const [here, there] = [
+        at("facility at DE, average, life-cycle, 2025"),
+        at("facility at FR, average, life-cycle, 2025"),
+      ];
+      expect(gainBetween(here, here).value).toBe(1);
+      expect(() => gainBetween(here, there)).toThrow(expect.objectContaining({ code: "E_BASIS" }));
+    },
+  );
+
+  it("refuses a resource that covers something else than its basis says", () => {
+    const grams = { ...figure({ value: 2, unit: "gCO2e", method: "modelled" }), boundary: "facility" };
+    const per = (boundary: string) => () => efficiency(accuracy, grams, { ...basis, boundary });
+    expect(per("facility")).not.toThrow();
+    expect(per("facility at DE, 2025")).not.toThrow();
+    for (const other of ["node", "facility+embodied", "facility+embodied at DE", ""]) {
+      expect(per(other)).toThrow(expect.objectContaining({ code: "E_BASIS" }));
+    }
+  });
+
   it("is accuracy over resource, energy per kWh, endpoint-wise", () => {
     const found = efficiency(accuracy, energy, basis);
     expect(found.unit).toBe("1/kWh");

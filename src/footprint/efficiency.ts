@@ -26,7 +26,8 @@ export interface Efficiency extends Figure {
  * @param accuracy a fraction: unit `1` (or none), higher is better
  * @param resource what it took: J (shown per kWh), FLOP, B, s, gCO2e, …; its whole interval above 0
  * @returns unit `1/kWh` for energy, else `1/` and the resource's unit; endpoint-wise interval
- * @throws LightfootError E_UNIT when the accuracy has a unit, E_RANGE when the resource can be 0 or is negative
+ * @throws LightfootError E_UNIT when the accuracy has a unit, E_RANGE when the resource can be 0 or is negative,
+ *   E_BASIS when the resource says that it covers something else than the basis
  * @example efficiency(accuracy, energy, basis).unit // "1/kWh"
  */
 export function efficiency(accuracy: Figure, resource: Figure, basis: EfficiencyBasis): Efficiency {
@@ -34,8 +35,19 @@ export function efficiency(accuracy: Figure, resource: Figure, basis: Efficiency
     throw new LightfootError("E_UNIT", `accuracy is a fraction without unit, found ${accuracy.value} ${accuracy.unit}`);
   }
   requirePositive(resource, "a resource");
+  requireOwnBoundary(resource, basis);
   const divisor = resource.unit === "J" ? scale(resource, 1 / JOULES_PER_KWH, "kWh") : resource;
   return { ...divide(accuracy, divisor, `1/${divisor.unit}`), basis };
+}
+
+/** A figure that says what it covers must not be filed under something else: `facility` under `facility at DE, 2025`. */
+function requireOwnBoundary(resource: Figure, basis: EfficiencyBasis): void {
+  const own = "boundary" in resource ? String(resource.boundary) : undefined;
+  const stated = basis.boundary;
+  if (own === undefined || stated === own || stated.startsWith(`${own} `) || stated.startsWith(`${own},`)) return;
+  throw new LightfootError("E_BASIS", `the resource covers '${own}', the basis says '${stated}'`, {
+    hint: `Let the basis begin with '${own}'.`,
+  });
 }
 
 /**

@@ -67,7 +67,7 @@ const waterSchema = z.object({
   onSite: boundedSchema.meta({ description: "L, E_IT · WUE" }),
   offSite: boundedSchema.meta({ description: "L, E_IT · PUE · grid water" }),
   /** L taken from rivers and wells by the power plants, most of which flows back; never added to consumption. */
-  offSiteWithdrawal: boundedSchema.nullable(),
+  withdrawal: boundedSchema.nullable(),
   waterUsageEffectiveness: figureSchema,
   gridWater: figureSchema,
 });

@@ -58,13 +58,12 @@ export function waterOf(chain: readonly BoundedEnergy[], factors: WaterFactors):
   const facility = inKwh(energyAt(chain, "facility"));
   const onSite = multiply(inKwh(energyAt(chain, "IT")), effectiveness, "L");
   const offSite = multiply(facility, gridWater, "L");
-  const withdrawal = factors.gridWaterWithdrawal;
+  const drawn = factors.gridWaterWithdrawal;
   return {
     consumption: bounded(sum([onSite, offSite]), "facility"),
     onSite: bounded(onSite, "facility"),
     offSite: bounded(offSite, "facility"),
-    offSiteWithdrawal:
-      withdrawal === undefined ? null : bounded(multiply(facility, requireWater(withdrawal), "L"), "facility"),
+    withdrawal: drawn === undefined ? null : bounded(multiply(facility, requireWater(drawn), "L"), "facility"),
     waterUsageEffectiveness: effectiveness,
     gridWater,
   };

@@ -78,7 +78,7 @@ function carbonRows({ emissions, embodied }: Footprint): Row[] {
 const YEAR_SECONDS = 365 * 86_400;
 
 function waterRows({ water }: Footprint): Row[] {
-  const { consumption, onSite, offSite, offSiteWithdrawal } = water;
+  const { consumption, onSite, offSite, withdrawal } = water;
   const rows: Row[] = [
     ["water consumed", consumption, consumption.boundary, ""],
     [
@@ -89,8 +89,7 @@ function waterRows({ water }: Footprint): Row[] {
     ],
     ["  at power plants", offSite, offSite.boundary, formatNumber(water.gridWater.value, "L/kWh", 3)],
   ];
-  if (offSiteWithdrawal !== null)
-    rows.push(["water withdrawn", offSiteWithdrawal, offSiteWithdrawal.boundary, "at power plants"]);
+  if (withdrawal !== null) rows.push(["water withdrawn", withdrawal, withdrawal.boundary, "at power plants"]);
   return rows;
 }
 

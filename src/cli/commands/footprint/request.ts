@@ -26,6 +26,7 @@ export async function footprintRequest(
   flags: FootprintFlags,
   world: { readonly thisYear: number; readonly signal: AbortSignal },
 ): Promise<FootprintInput> {
+  refusePointless(flags);
   const period = periodOf(flags);
   const hardware = givenHardware(flags, period);
   const energy = givenEnergy(flags) ?? (hardware === undefined ? undefined : energyOfHardware(hardware));
@@ -62,9 +63,51 @@ export async function footprintRequest(
   };
 }
 
+const HARDWARE = ["--hardware"];
+const TIMED = ["--series", "--electricity-maps", "--watttime"];
+
+/** Options that say something about another one, by that other one: alone they would change nothing. */
+const NEEDS: readonly (readonly [option: string, key: keyof FootprintFlags, needs: readonly string[]])[] = [
+  ["--hours", "hours", HARDWARE],
+  ["--life", "life", HARDWARE],
+  ["--use", "use", HARDWARE],
+  ["--gpu-hour-price", "gpuHourPrice", HARDWARE],
+  ["--kind", "kind", ["--where", "--intensity", ...TIMED]],
+  ["--scope", "scope", ["--where", "--intensity", ...TIMED]],
+  ["--series-unit", "seriesUnit", ["--series"]],
+  ["--series-column", "seriesColumn", ["--series"]],
+  ["--series-step", "seriesStep", ["--series"]],
+  ["--time-zone", "timeZone", ["--from", "--series"]],
+  ["--grid-zone", "gridZone", TIMED],
+  ["--offline", "offline", ["--electricity-maps", "--watttime"]],
+];
+
+const KEY_OF: Readonly<Record<string, keyof FootprintFlags>> = {
+  "--hardware": "hardware",
+  "--where": "where",
+  "--intensity": "intensity",
+  "--series": "series",
+  "--electricity-maps": "electricityMaps",
+  "--watttime": "watttime",
+  "--from": "from",
+};
+
+/** @throws LightfootError E_USAGE for an option that would be read and ignored */
+function refusePointless(flags: FootprintFlags): void {
+  for (const [option, key, needs] of NEEDS) {
+    if (flags[key] === undefined || needs.some((other) => flags[KEY_OF[other]] !== undefined)) continue;
+    throw new LightfootError("E_USAGE", `${option} changes nothing without ${needs.join(" or ")}`, {
+      hint: `Add ${needs[0]}, or leave ${option} out.`,
+    });
+  }
+}
+
 /** The place, with the intensities that `--kind` and `--scope` ask for first. */
-function placeOf(where: string, { kind, scope }: FootprintFlags): Place {
+function placeOf(where: string, flags: FootprintFlags): Place {
   const place = findPlace(where);
+  // With an intensity or a series of the user's own, these options are about that one.
+  if (flags.intensity !== undefined || asksForSeries(flags)) return place;
+  const { kind, scope } = flags;
   const fits = (entry: GridIntensity): boolean =>
     (kind === undefined || entry.kind === kind) && (scope === undefined || entry.scope === scope);
   const wanted = place.intensities.filter(fits);
@@ -113,10 +156,7 @@ async function intensityOver(
 }
 
 function givenHardware({ hardware, hours }: FootprintFlags, period: Period | undefined): HardwareUse | undefined {
-  if (hardware === undefined) {
-    if (hours === undefined) return undefined;
-    throw new LightfootError("E_USAGE", "--hours says how long --hardware was used, which is missing");
-  }
+  if (hardware === undefined) return undefined;
   if (hours !== undefined) {
     const value = fromOption("--hours", () => parseHours(hours));
     return hardwareUse(hardware, value * SECONDS_PER_HOUR);
