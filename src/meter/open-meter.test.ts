@@ -220,6 +220,12 @@ describe("what counts towards the total", () => {
     expect(counting(walled, { addModels: true })).toEqual(["model:cpu"]);
   });
 
+  it("is the model of the whole where only parts of a processor are measured, not both", () => {
+    const parts = [make("powercap:c", "core"), make("powercap:d", "dram"), make("model:cpu", "cpu-model")];
+    expect(counting(parts)).toEqual(["model:cpu"]);
+    expect(counting(parts.slice(0, 2))).toEqual(["powercap:c", "powercap:d"]);
+  });
+
   it("gives a reason for everything left out", () => {
     const domains = settleTotals([
       make("powercap:a", "package"),

@@ -113,6 +113,17 @@ describe("powercap", () => {
     expect((await psys.stop()).energy?.value).toBe(8);
   });
 
+  it("takes psys alone where its package cannot be read", async () => {
+    const made = tree(
+      zone("intel-rapl:0", "package-0", 1),
+      zone("intel-rapl:0:0", "dram", 1),
+      zone("intel-rapl:1", "psys", 1),
+    );
+    const { after, stop } = await replay(made, { files: denying(/intel-rapl:0\/energy_uj$/) });
+    await after(1, { "intel-rapl:0:0": 3, "intel-rapl:1": 31 });
+    expect(await stop()).toMatchObject({ energy: { value: 30, high: 30 }, coverage: 1, gaps: [] });
+  });
+
   it("adds separate dies and leaves out the one that mirrors another", async () => {
     const dies = (second: number) =>
       tree(zone("intel-rapl:0", "package-0-die-0", 5000), zone("intel-rapl:1", "package-0-die-1", second));

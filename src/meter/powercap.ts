@@ -129,6 +129,8 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
   if (!isReadable(zone)) {
     const other = others.find(({ name, control }) => name === zone.name && control !== zone.control);
     if (other !== undefined) return `cannot be read; ${other.key} shows the same counter`;
+    const platform = others.find(({ kind }) => kind === "psys");
+    if (zone.kind === "package" && platform !== undefined) return `cannot be read; contained in ${platform.name}`;
   }
   if (zone.control.endsWith("-mmio")) {
     const msr = twin(zone.control.replace(/-mmio$/, ""));

@@ -46,6 +46,9 @@ export function settleTotals(domains: readonly Domain[], rules: TotalRules = {})
     if (is(["package", "psys"])(domain)) {
       return domain.id.split(":")[0] === preferred ? undefined : `another view of what ${preferred} counts`;
     }
+    if (is(["core", "uncore", "dram"])(domain) && isCpuModelled) {
+      return "a part of what is modelled as a whole, because the whole cannot be read";
+    }
     if (domain.kind === "cpu-model") return isCpuModelled ? undefined : "the processors are measured";
     if (domain.kind === "memory-model") {
       if (hasDram) return "the memory is measured";
