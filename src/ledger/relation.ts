@@ -45,18 +45,29 @@ const NAMES = Object.keys(COLUMNS)
 const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const list = (files: readonly string[]): string => `[${files.map(quote).join(", ")}]`;
 
-/** SQL that reads JSONL files; `torn` ones have an unfinished last line, which comes out as a row without a record. */
-export function readJsonSql(files: readonly string[], torn: boolean): string {
+function jsonTable(files: readonly string[], torn: boolean): string {
   const columns = Object.entries(COLUMNS).map(([name, type]) => `"${name}": ${quote(type)}`);
   const options = [
     "format = 'newline_delimited'",
     `columns = {${columns.join(", ")}}`,
+    "filename = true",
     ...(torn ? ["ignore_errors = true"] : []),
   ];
-  return `SELECT ${NAMES} FROM read_json(${list(files)}, ${options.join(", ")})`;
+  return `read_json(${list(files)}, ${options.join(", ")})`;
 }
 
-export const readParquetSql = (files: readonly string[]): string => `SELECT ${NAMES} FROM read_parquet(${list(files)})`;
+const parquetTable = (files: readonly string[]): string => `read_parquet(${list(files)}, filename = true)`;
+
+/** SQL that reads JSONL files; `torn` ones have an unfinished last line, which comes out as a row without a record. */
+export const readJsonSql = (files: readonly string[], torn: boolean): string =>
+  `SELECT ${NAMES} FROM ${jsonTable(files, torn)}`;
+
+/** SQL for the rows of each file and a hash of them that does not depend on their order: threads do not keep it. */
+export function fingerprintSql(files: readonly string[], form: "jsonl" | "parquet"): string {
+  const table = form === "parquet" ? parquetTable(files) : jsonTable(files, true);
+  return `SELECT filename, count(*)::INTEGER AS row_count, sum(hash(ROW(${NAMES})))::VARCHAR AS hash
+    FROM ${table} WHERE record IS NOT NULL GROUP BY filename`;
+}
 
 /** Which file is read in which form. All paths are absolute. */
 export interface LedgerFiles {
@@ -65,6 +76,9 @@ export interface LedgerFiles {
   /** Each stands for a JSONL file, which is then in neither of the other lists. */
   readonly parquet: readonly string[];
 }
+
+/** Opening a Parquet file takes longer than reading a JSONL of this length. */
+const LEAST_PARQUET_BYTES = 2 ** 18;
 
 /** Sorts the files of a ledger. @throws LightfootError E_FILE_NOT_FOUND without a ledger */
 export function findLedgerFiles(folder: string): LedgerFiles {
@@ -77,7 +91,9 @@ export function findLedgerFiles(folder: string): LedgerFiles {
     const receipt = readReceipt(folder, writer);
     // A file that has grown since says more than its Parquet.
     const stands =
-      receipt?.bytes === size && statSync(parquet, { throwIfNoEntry: false })?.size === receipt.parquetBytes;
+      size >= LEAST_PARQUET_BYTES &&
+      receipt?.bytes === size &&
+      statSync(parquet, { throwIfNoEntry: false })?.size === receipt.parquetBytes;
     if (stands) files.parquet.push(parquet);
     else files[endsWithLineEnd(file) ? "whole" : "torn"].push(file);
   }
@@ -100,7 +116,7 @@ function recordsSql({ whole, torn, parquet }: LedgerFiles): string {
   const parts = [
     ...(whole.length > 0 ? [readJsonSql(whole, false)] : []),
     ...(torn.length > 0 ? [`SELECT * FROM (${readJsonSql(torn, true)}) WHERE record IS NOT NULL`] : []),
-    ...(parquet.length > 0 ? [readParquetSql(parquet)] : []),
+    ...(parquet.length > 0 ? [`SELECT ${NAMES} FROM ${parquetTable(parquet)}`] : []),
   ];
   const nothing = Object.entries(COLUMNS).map(([name, type]) => `CAST(NULL AS ${type}) AS "${name}"`);
   return parts.length > 0 ? parts.join(" UNION ALL ") : `SELECT ${nothing.join(", ")} WHERE false`;

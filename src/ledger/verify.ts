@@ -25,10 +25,15 @@ export async function verifyLedger(folder: string): Promise<Verification> {
       findings.push({ message: "the file is gone; its head is still there", where: { file } });
     }
   }
+  const byWriter = new Map(checks.map((check) => [check.writer, check]));
   const files: Verification["files"] = [];
+  const parquet = await checkCompacted(
+    folder,
+    checks.map(({ writer }) => writer),
+  );
   for (const check of checks) {
-    const compacted = await checkCompacted(folder, check.writer);
-    findings.push(...check.findings, ...witnessed(check, checks, folder), ...compacted.findings);
+    const compacted = parquet.get(check.writer) ?? { state: "none", findings: [] };
+    findings.push(...check.findings, ...witnessed(check, byWriter, folder), ...compacted.findings);
     const { writer, file, lines, seals, looseLines, torn } = check;
     const seal = [...seals.values()].at(-1) ?? null;
     const state = check.closed ? "closed" : "open";
@@ -44,10 +49,10 @@ export async function verifyLedger(folder: string): Promise<Verification> {
 }
 
 /** Does the file that this one saw still stand as it was seen? */
-function witnessed({ open, file }: FileCheck, checks: readonly FileCheck[], folder: string): Finding[] {
+function witnessed({ open, file }: FileCheck, checks: ReadonlyMap<string, FileCheck>, folder: string): Finding[] {
   const after = open?.after;
   if (after === null || after === undefined || typeof after.writer !== "string") return [];
-  const seen = checks.find(({ writer }) => writer === after.writer);
+  const seen = checks.get(after.writer);
   const there = filePath(folder, after.writer);
   if (seen === undefined) {
     if (after.blocks === 0) return []; // it had not said anything yet, and may have died before its first line
