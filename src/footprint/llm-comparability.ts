@@ -5,9 +5,9 @@ import type { Comparability } from "./llm-schema.ts";
 /** What decides it. */
 export interface ComparedEstimate {
   readonly boundary: EnergyBoundary;
-  readonly hardware: { readonly id: string; readonly count: number };
+  readonly hardwareId: string;
   readonly weights: string;
-  readonly load: { readonly batch: number };
+  readonly batch: number;
   readonly inFlight: number;
   readonly batchWasGiven: boolean;
 }
@@ -38,26 +38,26 @@ const board = (name: string, quantity: string, obstacles: string[], caveats: str
   why: obstacles.length === 0 ? caveats : obstacles,
 });
 
-function scoreObstacles({ boundary, hardware, weights, load }: ComparedEstimate): string[] {
+function scoreObstacles({ boundary, hardwareId, weights, batch }: ComparedEstimate): string[] {
   return [
     ...outside(boundary),
-    ...(hardware.id === H100 ? [] : [`it runs on NVIDIA H100 80GB, this is ${hardware.id}`]),
-    ...(load.batch === 1 ? [] : [`it runs one query at a time, this batch is ${load.batch}`]),
+    ...(hardwareId === H100 ? [] : [`it runs on NVIDIA H100 80GB, this is ${hardwareId}`]),
+    ...(batch === 1 ? [] : [`it runs one query at a time, this batch is ${batch}`]),
     ...(weights === "bf16"
       ? []
       : [`it runs text generation in 16 bits unless the model itself is stored otherwise, this is ${weights}`]),
   ];
 }
 
-function benchmarkObstacles({ boundary, hardware, load, inFlight, batchWasGiven }: ComparedEstimate): string[] {
+function benchmarkObstacles({ boundary, hardwareId, batch, inFlight, batchWasGiven }: ComparedEstimate): string[] {
   return [
     ...outside(boundary),
-    ...(hardware.id === H100 || hardware.id === B200 ? [] : [`it has H100 SXM and B200, this is ${hardware.id}`]),
+    ...(hardwareId === H100 || hardwareId === B200 ? [] : [`it has H100 SXM and B200, this is ${hardwareId}`]),
     ...(batchWasGiven ? [] : ["the server's batch was assumed, not given"]),
-    ...(inFlight >= 0.85 * load.batch
+    ...(inFlight >= 0.85 * batch
       ? []
       : [
-          `it drops runs that keep less than 85 % of the batch in flight; memory holds ${Math.floor(inFlight)} of ${load.batch}`,
+          `it drops runs that keep less than 85 % of the batch in flight; memory holds ${Math.floor(inFlight)} of ${batch}`,
         ]),
   ];
 }

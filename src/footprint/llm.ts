@@ -6,7 +6,7 @@ import { architectureOfConfig } from "../cost/transformer/model-config.ts";
 import { servingStep, type ServingLoad, type ServingStep } from "../cost/transformer/serving-step.ts";
 import { WEIGHT_FORMATS, type WeightFormat } from "../cost/transformer/weight-format.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { findHardware } from "../facts/hardware.ts";
+import { findHardware, type HardwareProfile } from "../facts/hardware.ts";
 import { JOULES_PER_KWH } from "../quantity/convert.ts";
 import { figure, scale, type Assumption, type Figure } from "../quantity/figure.ts";
 import {
@@ -18,7 +18,7 @@ import {
   type BoundaryFactors,
   type EnergyBoundary,
 } from "./boundary.ts";
-import { bandOf, errorOnUnseenModels, outsideOfFit, powerWidth } from "./llm-band.ts";
+import { bandOf, errorOnUnseenModels, outsideOfFit, powerWidth, type Band } from "./llm-band.ts";
 import { compareWithBoards } from "./llm-comparability.ts";
 import { loadOf, memoryAssumptions, type LoadInput } from "./llm-load.ts";
 import { requestFootprint, type RequestSurroundings } from "./llm-request.ts";
@@ -42,7 +42,7 @@ export interface LlmInput extends LoadInput {
   readonly surroundings?: RequestSurroundings;
 }
 
-const REQUESTS_OF_A_BOARD = 1000;
+const JOULES_PER_WH = JOULES_PER_KWH / 1000;
 
 /**
  * The footprint of one served request, in steady state.
@@ -59,36 +59,9 @@ const REQUESTS_OF_A_BOARD = 1000;
  * @example llmFootprint({ parameters: 70.6e9, hardware: "nvidia-h100-sxm5-80gb:4", batch: 64, tokensIn: 512, tokensOut: 600 }).energyPerOutputToken
  */
 export function llmFootprint(input: LlmInput): LlmFootprint {
-  const hardware = findHardware(input.hardware);
-  const devices = asAccelerators(hardware);
-  const known = architectureOf(input);
-  const format = formatOf(input.weights ?? known.weights);
-  const { load, assumptions: loadAssumptions } = loadOf(input);
+  const estimate = estimated(input);
+  const { hardware, known, format, load, step, shares, band } = estimate;
   const { architecture } = known;
-  const step = servingStep(architecture, format, devices, load);
-  const shares = sharesOf(known, format, devices, load, step);
-  const outside = outsideOfFit(known, format, devices, load);
-  const isSeen = devices.isSeen && outside.length === 0;
-  const band = bandOf(known, isSeen);
-  const assumptions = unique([
-    ...loadAssumptions,
-    ...(input.weights === undefined && known.weights === undefined
-      ? [
-          {
-            key: "weights.16-bit",
-            text: "weights in 16 bits are assumed; --weights fp8, mxfp4 or int4 if they are not",
-          },
-        ]
-      : []),
-    ...known.assumptions,
-    ...devices.assumptions,
-    ...memoryAssumptions(load, step),
-    ...outside,
-    {
-      key: "serving.steady-state",
-      text: "the server is busy with this batch all the time: idle hours and waiting servers are not in it",
-    },
-  ]);
   const modelled = (value: number, unit: string, width: number): Figure =>
     figure({
       value,
@@ -97,50 +70,34 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       unit,
       method: "modelled",
       sources: [SERVING_SOURCE],
-      assumptions,
+      assumptions: estimate.assumptions,
     });
-
   const boundary = input.boundary ?? "accelerator";
   const factors = factorsOf(input);
   const raised = (joules: number): Figure => raise(modelled(joules, "J", band.energy), boundary, factors);
   const perRequest = shares.perOutputToken * load.tokensOut;
-  const request = raised(perRequest);
   const chain = raiseEnergy(bounded(modelled(perRequest, "J", band.energy), "accelerator"), factors);
+  const energyPerRequest = raised(perRequest);
+  const deviceSeconds = (load.tokensOut * step.stepSeconds) / step.inFlight;
   const footprintPerRequest =
     input.surroundings === undefined
       ? null
       : requestFootprint(
-          {
-            energy: energyAt(chain, "accelerator"),
-            hardware: input.hardware,
-            deviceSeconds: (load.tokensOut * step.stepSeconds) / step.inFlight,
-          },
+          { energy: energyAt(chain, "accelerator"), hardware: input.hardware, deviceSeconds },
           { ...input.surroundings, factors: { ...input.surroundings.factors, ...factors } },
         );
-  const draft = {
-    boundary,
-    hardware: { id: hardware.id, name: hardware.name, count: hardware.count },
-    weights: format,
-    load,
-    inFlight: step.inFlight,
-    batchWasGiven: input.batch !== undefined,
-  };
   return {
     schema: "lightfoot.llm-footprint/1",
     boundary,
     energyPerOutputToken: raised(shares.perOutputToken),
-    energyPerRequest: request,
+    energyPerRequest,
     energyPerInputToken: raised(shares.perInputToken),
     energyPerCachedToken: raised(shares.perCachedToken),
     energyPerDecodedToken: raised(shares.perDecodedToken),
     latencyPerOutputToken: modelled(step.stepSeconds, "s", band.latency),
     throughput: modelled(step.inFlight / step.stepSeconds, "token/s", band.latency),
     power: modelled(step.powerWatts, "W", powerWidth(band)),
-    acceleratorEnergyPer1000Requests: modelled(
-      (REQUESTS_OF_A_BOARD * perRequest) / (JOULES_PER_KWH / 1000),
-      "Wh",
-      band.energy,
-    ),
+    acceleratorEnergyPer1000Requests: modelled((1000 * perRequest) / JOULES_PER_WH, "Wh", band.energy),
     energyPerRequestByBoundary: chain,
     footprintPerRequest,
     model: {
@@ -152,7 +109,7 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       layers: Math.round(architecture.layers),
       cacheBytesPerToken: Math.round(2 * (architecture.cacheValuesPerToken + architecture.windowCacheValuesPerToken)),
     },
-    hardware: draft.hardware,
+    hardware: { id: hardware.id, name: hardware.name, count: hardware.count },
     load: {
       batch: load.batch,
       requestsInFlight: step.inFlight,
@@ -168,11 +125,76 @@ export function llmFootprint(input: LlmInput): LlmFootprint {
       weightsSeconds: step.parts.weights,
       cacheSeconds: step.parts.cache,
     },
-    errorOnUnseenModels: errorOnUnseenModels(known, isSeen),
-    comparability: compareWithBoards(draft),
-    assumptions: unique([...assumptions, ...request.assumptions, ...(footprintPerRequest?.assumptions ?? [])]),
+    errorOnUnseenModels: errorOnUnseenModels(known, estimate.isSeen),
+    comparability: compareWithBoards({
+      boundary,
+      hardwareId: hardware.id,
+      weights: format,
+      batch: load.batch,
+      inFlight: step.inFlight,
+      batchWasGiven: input.batch !== undefined,
+    }),
+    assumptions: unique([
+      ...estimate.assumptions,
+      ...energyPerRequest.assumptions,
+      ...(footprintPerRequest?.assumptions ?? []),
+    ]),
   };
 }
+
+interface Estimate {
+  readonly hardware: HardwareProfile;
+  readonly known: KnownArchitecture;
+  readonly format: WeightFormat;
+  readonly load: ServingLoad;
+  readonly step: ServingStep;
+  readonly shares: TokenShares;
+  /** Whether device, sizes and load lie within the runs of the fit. */
+  readonly isSeen: boolean;
+  readonly band: Band;
+  readonly assumptions: readonly Assumption[];
+}
+
+/** Step, shares and band of what was asked, with everything that had to be assumed. */
+function estimated(input: LlmInput): Estimate {
+  const hardware = findHardware(input.hardware);
+  const devices = asAccelerators(hardware);
+  const known = architectureOf(input);
+  const format = formatOf(input.weights ?? known.weights);
+  const { load, assumptions } = loadOf(input);
+  const step = servingStep(known.architecture, format, devices, load);
+  const outside = outsideOfFit(known, format, devices, load);
+  const isSeen = devices.isSeen && outside.length === 0;
+  return {
+    hardware,
+    known,
+    format,
+    load,
+    step,
+    shares: sharesOf(known, format, devices, load, step),
+    isSeen,
+    band: bandOf(known, isSeen),
+    assumptions: unique([
+      ...assumptions,
+      ...(input.weights === undefined && known.weights === undefined ? [SIXTEEN_BITS] : []),
+      ...known.assumptions,
+      ...devices.assumptions,
+      ...memoryAssumptions(load, step),
+      ...outside,
+      STEADY_STATE,
+    ]),
+  };
+}
+
+const SIXTEEN_BITS: Assumption = {
+  key: "weights.16-bit",
+  text: "weights in 16 bits are assumed; --weights fp8, mxfp4 or int4 if they are not",
+};
+
+const STEADY_STATE: Assumption = {
+  key: "serving.steady-state",
+  text: "the server is busy with this batch all the time: idle hours and waiting servers are not in it",
+};
 
 /** Of `config` where there is one, else typical for the sizes. */
 function architectureOf({ parameters, activeParameters, config }: LlmInput): KnownArchitecture {
