@@ -1,7 +1,7 @@
 // A footprint as text for the terminal: one table, each line with what it covers and how it is known; may depend on this room, footprint and quantity.
 import type { Cost, Footprint, GridEmissions } from "../../../footprint/footprint-schema.ts";
 import type { Figure } from "../../../quantity/figure.ts";
-import { formatFigure, formatNumber } from "../../../quantity/format.ts";
+import { formatCount, formatFigure, formatNumber } from "../../../quantity/format.ts";
 import { formatTable, type Column } from "../../terminal-table.ts";
 import { wrapText } from "../../wrap-text.ts";
 
@@ -13,7 +13,8 @@ const WIDE_COLUMNS = 120;
 /** The text of `lightfoot footprint`. */
 export function describeFootprint(found: Footprint, columns: number): string {
   const { place, period, emissions, energyByBoundary } = found;
-  const where = place === null ? "" : ` in ${place.name}`;
+  const where =
+    place === null ? "" : place.kind === "world" ? ", counted with the world's average" : ` in ${place.name}`;
   const when = period === null ? "" : `, ${period.from} to ${period.to}`;
   const rows = [...energyRows(found), ...carbonRows(found), ...waterRows(found), ...moneyRows(found)];
   const isWide = columns >= WIDE_COLUMNS;
@@ -68,7 +69,7 @@ function carbonRows({ emissions, embodied }: Footprint): Row[] {
       `${formatNumber(embodied.usedSeconds, "s")} of ${life}`,
     ]);
     for (const { name, count, share } of embodied.parts)
-      rows.push([`  ${count} × ${name}`, share, embodied.boundary, ""]);
+      rows.push([`  ${formatCount(count)} × ${name}`, share, embodied.boundary, ""]);
   }
   if (withEmbodied !== null)
     rows.push(["carbon, with embodied", withEmbodied, withEmbodied.boundary, "location-based"]);
