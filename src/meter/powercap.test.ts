@@ -113,6 +113,16 @@ describe("powercap", () => {
     expect((await psys.stop()).energy?.value).toBe(8);
   });
 
+  it("does not call 0 J of a frozen processor measured and complete", async () => {
+    const { after, stop } = await replay(tree(zone("intel-rapl:0", "package-0", 7, { limitWatts: 150 })));
+    await after(2, {});
+    expect(await stop()).toMatchObject({
+      energy: { value: 0, high: 300 },
+      coverage: 0,
+      gaps: [{ fromSeconds: 100, toSeconds: 102, reason: "frozen" }],
+    });
+  });
+
   it("takes psys alone where its package cannot be read", async () => {
     const made = tree(
       zone("intel-rapl:0", "package-0", 1),

@@ -65,7 +65,8 @@ export class Window {
     const end = accumulator.mark();
     const microjoules = settled ? end.microjoules - mark.microjoules : 0n;
     const firstSeconds = settled ? (mark.atSeconds ?? toSeconds) : toSeconds;
-    const gaps = this.#gaps(accumulator, firstSeconds, toSeconds, atOnce ? WAIT_SECONDS : 0);
+    const told = this.#gaps(accumulator, firstSeconds, toSeconds, atOnce ? WAIT_SECONDS : 0);
+    const gaps = [...told, ...this.#standStill(domain, microjoules, told, toSeconds)];
     const length = toSeconds - this.#fromSeconds;
     const missing = gaps.reduce((seconds, gap) => seconds + gap.toSeconds - gap.fromSeconds, 0);
     const coverage = !settled ? 0 : length > 0 ? Math.min(1, Math.max(0, 1 - missing / length)) : 1;
@@ -79,6 +80,15 @@ export class Window {
       gaps,
       coverage,
     };
+  }
+
+  /** A processor or card that used nothing at all for a second was not read, whatever its counter says. */
+  #standStill({ kind, counter }: Domain, microjoules: bigint, told: readonly Gap[], toSeconds: number): Gap[] {
+    const seconds = toSeconds - this.#fromSeconds;
+    const isWhole = kind === "package" || kind === "psys" || kind === "gpu";
+    if (counter?.frozenAfterSeconds === undefined || !isWhole || microjoules > 0n || told.length > 0 || seconds < 1)
+      return [];
+    return [{ fromSeconds: this.#fromSeconds, toSeconds, reason: "frozen", mostJoules: counter.mostWatts * seconds }];
   }
 
   /** Gaps of the window: first the wait for a good reading, then what the accumulator saw. */
