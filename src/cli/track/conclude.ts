@@ -27,9 +27,11 @@ export interface Conclusion {
 
 /** @returns the command's exit code, or another where it succeeded and something asked for did not */
 export async function concludeRun(conclusion: Conclusion): Promise<number> {
-  const { running, ended } = conclusion;
+  const { running, evidence } = conclusion;
   const { plan, session, meter } = running;
   const { flags } = plan;
+  // The last sample is evidence too; the window's own end follows at once.
+  evidence?.sample(await session.sample(), Date.now() / 1e3);
   const end = await session.finish();
   const document = documentOf(conclusion, end);
   recordEvidence(conclusion, document, end);
@@ -51,7 +53,7 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   }
   for (const error of fails) printError(error, { json: flags.json === true, verbose: flags.verbose === true });
   removeUnfinishedFiles();
-  return ended.exitCode === 0 ? (fails[0]?.exitCode ?? 0) : ended.exitCode;
+  return document.exitCode === 0 ? (fails[0]?.exitCode ?? 0) : document.exitCode;
 }
 
 const columnsOf = (): number => Math.max(40, process.stderr.isTTY ? process.stderr.columns : 100);

@@ -80,7 +80,8 @@ export class TrackSession {
   /** Energy of shared devices since processes were last looked at. */
   #unsharedJoules = 0;
   #lastSeconds: number;
-  #totals = new Map<string, bigint>();
+  readonly #totals = new Map<string, bigint>();
+  readonly #startTotals: ReadonlyMap<string, bigint>;
   #joules = 0;
   #gpuJoules = 0;
   readonly #made = new Map<string, number>();
@@ -92,18 +93,25 @@ export class TrackSession {
   #samples = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: SessionOptions, ports: SessionPorts, window: MeterWindow, usage: Usage) {
+  private constructor(
+    options: SessionOptions,
+    ports: SessionPorts,
+    { window, first, usage }: { window: MeterWindow; first: Sample; usage: Usage },
+  ) {
     this.#options = options;
     this.#ports = ports;
     this.#window = window;
     this.#firstUsage = this.#usage = usage;
+    for (const { domain, totalMicrojoules } of first.domains) this.#totals.set(domain.id, totalMicrojoules);
+    this.#startTotals = new Map(this.#totals);
     this.#startSeconds = this.#lastSeconds = this.#usageSeconds = ports.now();
   }
 
   /** Takes the first readings: call it right before the command starts. */
   static async begin(options: SessionOptions, ports: SessionPorts): Promise<TrackSession> {
     const usage = ports.observe();
-    return new TrackSession(options, ports, await ports.meter.start(), usage);
+    const first = await ports.meter.sample();
+    return new TrackSession(options, ports, { window: await ports.meter.start(), first, usage });
   }
 
   get elapsedSeconds(): number {
@@ -232,14 +240,11 @@ export class TrackSession {
 
   /** The stretch between the last sample and the end. */
   #closeShares(use: EnergyUse): void {
-    const counted = (of: (domain: Domain) => boolean): number =>
-      use.domains.reduce((sum, part) => sum + (of(part.domain) ? Number(part.microjoules) / 1e6 : 0), 0);
-    const sampled = (of: (domain: Domain) => boolean): number =>
-      use.domains.reduce(
-        (sum, { domain }) => sum + (of(domain) ? Number(this.#totals.get(domain.id) ?? 0n) / 1e6 : 0),
-        0,
-      );
-    const rest = (of: (domain: Domain) => boolean): number => Math.max(0, counted(of) - sampled(of));
+    const sampled = ({ id }: Domain): bigint => (this.#totals.get(id) ?? 0n) - (this.#startTotals.get(id) ?? 0n);
+    const rest = (of: (domain: Domain) => boolean): number =>
+      use.domains
+        .filter(({ domain }) => of(domain))
+        .reduce((sum, { domain, microjoules }) => sum + Math.max(0, Number(microjoules - sampled(domain)) / 1e6), 0);
     this.#unsharedJoules += rest(isSharedByCpuTime);
     this.#look();
     const all = rest(({ countsTowardsTotal }) => countsTowardsTotal);
