@@ -1,10 +1,12 @@
 // The options of `track` as checked values, before the command starts; may depend on errors, pipeline and this room.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
-import { parseBudget, parseIntensity, parseSeconds, parseWatts, type Amount } from "../../pipeline/track/amount.ts";
+import { parseBudget, type Amount } from "../../pipeline/track/amount.ts";
 import type { IdlePolicy } from "../../pipeline/track/attribution.ts";
 import type { ExceedAction } from "../../pipeline/track/enforce.ts";
 import { nodeRole, type LocalRank } from "../../pipeline/track/rank.ts";
 import type { Scope } from "../../pipeline/track/session.ts";
+import { parseQuantity } from "../../quantity/parse-quantity.ts";
+import { parseIntensity } from "../../quantity/parse-rate.ts";
 import type { GlobalOptions } from "../action.ts";
 
 /** As commander gives them. */
@@ -49,7 +51,7 @@ const MOST_INTERVAL_SECONDS = 3600;
 
 /** @throws LightfootError E_USAGE, before anything was started */
 export function planTrack(flags: TrackFlags, environment: Readonly<Record<string, string | undefined>>): TrackPlan {
-  const intervalSeconds = parseSeconds(flags.interval);
+  const intervalSeconds = usage(() => parseQuantity(flags.interval, "duration", "--interval"));
   if (intervalSeconds < LEAST_INTERVAL_SECONDS || intervalSeconds > MOST_INTERVAL_SECONDS) {
     throw new LightfootError("E_USAGE", `--interval is ${flags.interval}, expected 20ms to 1h`);
   }
@@ -61,17 +63,28 @@ export function planTrack(flags: TrackFlags, environment: Readonly<Record<string
   if (flags.intensity !== undefined && flags.intensitySeries !== undefined) {
     throw new LightfootError("E_USAGE", "--intensity and --intensity-series exclude each other");
   }
+  const { pauseAbove, idlePower } = flags;
   const budgets = flags.budget.map(parseBudget);
   return {
     flags,
     intervalSeconds,
-    graceSeconds: parseSeconds(flags.grace),
+    graceSeconds: usage(() => parseQuantity(flags.grace, "duration", "--grace")),
     budgets,
-    pauseAboveGramsPerKwh: flags.pauseAbove === undefined ? undefined : parseIntensity(flags.pauseAbove),
-    idleWatts: flags.idlePower === undefined ? undefined : parseWatts(flags.idlePower),
+    pauseAboveGramsPerKwh: pauseAbove === undefined ? undefined : usage(() => parseIntensity(pauseAbove)),
+    idleWatts: idlePower === undefined ? undefined : usage(() => parseQuantity(idlePower, "power", "--idle-power")),
     rank:
       flags.nodeRole === "auto"
         ? nodeRole(environment)
         : { role: flags.nodeRole, because: `--node-role ${flags.nodeRole}` },
   };
+}
+
+/** What a parser finds wrong with an option's value is a mistake in the command line. */
+function usage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof LightfootError)) throw error;
+    throw new LightfootError("E_USAGE", error.message, { hint: error.hint, cause: error });
+  }
 }

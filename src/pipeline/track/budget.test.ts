@@ -1,7 +1,7 @@
 // Budgets: what is understood, what is refused, when they run out; depends on its room and fast-check.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseBudget, parseIntensity, parseSeconds, parseWatts } from "./amount.ts";
+import { parseBudget } from "./amount.ts";
 import { BudgetWatch } from "./budget.ts";
 
 describe("amounts", () => {
@@ -15,24 +15,16 @@ describe("amounts", () => {
     ["3EUR", 3, "EUR"],
     ["10L", 10, "L"],
     ["1e2mL", 0.1, "L"],
+    ["5g", 5, "gCO2e"],
   ])("%s is %d %s", (text, value, unit) => {
     expect(parseBudget(text).value).toBeCloseTo(value, 9);
     expect(parseBudget(text).unit).toBe(unit);
   });
 
-  it.each(["", "2", "kWh", "-1kWh", "0kWh", "NaNkWh", "1,5kWh", "1e999kWh", "5g", "3€", "2kWhx", "0x10J", "2 k Wh"])(
+  it.each(["", "2", "kWh", "-1kWh", "0kWh", "NaNkWh", "1,5kWh", "1e999kWh", "3€", "3 eur", "2kWhx", "0x10J", "2 k Wh"])(
     "refuses %j as a budget",
     (text) => expect(() => parseBudget(text)).toThrow(expect.objectContaining({ code: "E_USAGE" }) as Error),
   );
-
-  it("reads intensities, times and powers, and refuses a bare number", () => {
-    expect(parseIntensity("400gCO2e/kWh")).toBe(400);
-    expect(parseIntensity("0.4kgCO2e/kWh")).toBeCloseTo(400, 9);
-    expect(parseSeconds("500ms")).toBeCloseTo(0.5, 12);
-    expect(parseSeconds("2h")).toBe(7200);
-    expect(parseWatts("1.2kW")).toBeCloseTo(1200, 9);
-    for (const parse of [parseIntensity, parseSeconds, parseWatts]) expect(() => parse("400")).toThrow(/unit|carbon/);
-  });
 });
 
 describe("a budget under watch", () => {
