@@ -1,8 +1,9 @@
-// `lightfoot verify`: recomputes somebody else's footprint and lists what does not hold; may depend on this room and footprint.
+// `lightfoot verify`: recomputes somebody else's footprint and lists what does not hold; may depend on this room, quantity, errors and footprint.
 import { Option, type Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
-import type { Check } from "../../footprint/verify/check.ts";
+import type { CheckGroup } from "../../footprint/verify/check.ts";
 import type { ReportFormat, Verification } from "../../footprint/verify/verification-schema.ts";
+import { formatCount } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { wrapText } from "../wrap-text.ts";
@@ -54,19 +55,31 @@ function describe(report: Verification, title: string, all: boolean, columns: nu
     .filter(({ outcome }) => outcome === "fails")
     .toSorted((left, right) => RANK[left.severity] - RANK[right.severity]);
   const rest = report.checks.filter(({ outcome }) => outcome === "not possible" || (all && outcome === "holds"));
+  const total = report.checks.reduce((sum, { count }) => sum + count, 0);
   const lines = [`${report.file}  (${title})`, ""];
   for (const check of failures) lines.push(...describeCheck(MARK[check.severity], check, columns));
   for (const check of rest) {
     lines.push(...describeCheck(check.outcome === "holds" ? "✓ holds" : "? not possible", check, columns));
   }
+  const { holds, errors, warnings, notes, notPossible } = counts;
+  const parts = [
+    [holds, "hold"],
+    [errors, "wrong"],
+    [warnings, "doubtful"],
+    [notes, "notes"],
+    [notPossible, "not possible"],
+  ] as const;
   lines.push(
-    `${report.checks.length} checks: ${counts.holds} hold, ${counts.errors} wrong, ${counts.warnings} doubtful, ` +
-      `${counts.notes} notes, ${counts.notPossible} not possible`,
+    `${formatCount(total)} checks: ${parts.map(([count, name]) => `${formatCount(count)} ${name}`).join(", ")}`,
   );
   return lines.join("\n");
 }
 
-function describeCheck(mark: string, { where, message, stated, recomputed, code }: Check, columns: number): string[] {
+function describeCheck(
+  mark: string,
+  { where, message, stated, recomputed, code, count }: CheckGroup,
+  columns: number,
+): string[] {
   const place = [where.line === undefined ? undefined : `line ${where.line}`, where.path].filter(Boolean).join(", ");
   const indent = "    ";
   const body = wrapText(message, Math.max(40, columns - indent.length)).map((line) => `${indent}${line}`);
@@ -74,5 +87,6 @@ function describeCheck(mark: string, { where, message, stated, recomputed, code 
     ...(stated === null ? [] : [`${indent}stated      ${stated}`]),
     ...(recomputed === null ? [] : [`${indent}recomputed  ${recomputed}`]),
   ];
-  return [`${mark}  ${code}${place === "" ? "" : `  (${place})`}`, ...body, ...values, ""];
+  const more = count === 1 ? "" : `, and ${formatCount(count - 1)} more like it`;
+  return [`${mark}  ${code}${place === "" ? "" : `  (${place}${more})`}`, ...body, ...values, ""];
 }

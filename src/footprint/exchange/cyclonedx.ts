@@ -30,13 +30,18 @@ const measure = (value: unknown): CycloneDxMeasure | undefined =>
 // Bills nest components in components; a document that nests deeper than any real one is an attack on the stack.
 const DEEPEST = 64;
 
-function* componentsOf(value: unknown, path: string, depth = 0): Generator<{ component: Json; path: string }> {
+function* componentsOf(
+  value: unknown,
+  file: string,
+  path: string,
+  depth = 0,
+): Generator<{ component: Json; path: string }> {
   if (!isObject(value)) return;
   if (depth > DEEPEST)
-    throw new LightfootError("E_LIMIT", `components nest deeper than ${DEEPEST}`, { where: { path } });
+    throw new LightfootError("E_LIMIT", `components nest deeper than ${DEEPEST}`, { where: { file } });
   yield { component: value, path };
   for (const [index, inner] of listOf(value["components"]).entries()) {
-    yield* componentsOf(inner, `${path}.components[${index}]`, depth + 1);
+    yield* componentsOf(inner, file, `${path}.components[${index}]`, depth + 1);
   }
 }
 
@@ -53,8 +58,8 @@ export function readCycloneDx(document: unknown, file: string): CycloneDxConsump
   }
   const metadata = isObject(document["metadata"]) ? document["metadata"]["component"] : undefined;
   const roots = [
-    ...componentsOf(metadata, "metadata.component"),
-    ...listOf(document["components"]).flatMap((entry, index) => [...componentsOf(entry, `components[${index}]`)]),
+    ...componentsOf(metadata, file, "metadata.component"),
+    ...listOf(document["components"]).flatMap((entry, index) => [...componentsOf(entry, file, `components[${index}]`)]),
   ];
   return roots.flatMap(({ component, path }) => {
     const within = (value: unknown, key: string): unknown => (isObject(value) ? value[key] : undefined);

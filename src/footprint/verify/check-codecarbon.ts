@@ -243,21 +243,28 @@ function checkOverlaps(rows: readonly CodeCarbonRow[]): Check[] {
   });
 }
 
-/** Every check that an `emissions.csv` allows. */
-export function checkCodeCarbon(rows: readonly CodeCarbonRow[]): Check[] {
-  if (rows.length === 0)
-    return [impossible({ code: "incomplete", where: {}, message: "the file has a header and no run" })];
-  const perRow = rows.flatMap((row) => {
+/**
+ * Gives every check that an `emissions.csv` allows to `take`, row by row.
+ *
+ * @param take gets them as rows: checks of one column come out alike and are told once
+ */
+export function checkCodeCarbon(
+  rows: readonly CodeCarbonRow[],
+  take: (checks: readonly Check[], isRow: boolean) => void,
+): void {
+  const takeRows = (checks: readonly Check[]): void => take(checks, true);
+  if (rows.length === 0) {
+    take([impossible({ code: "incomplete", where: {}, message: "the file has a header and no run" })], false);
+  }
+  for (const row of rows) {
     const { numbers, checks } = readNumbers(row);
-    return [
-      ...checks,
-      ...checkSums(numbers, row.line),
-      ...checkPowers(numbers, row.line),
-      ...checkPue(numbers, row.line),
-      ...checkWater(numbers, row.line),
-      ...checkCarbon(numbers, row),
-      ...checkModels(numbers, row),
-    ];
-  });
-  return [...perRow, ...checkOverlaps(rows)];
+    takeRows(checks);
+    takeRows(checkSums(numbers, row.line));
+    takeRows(checkPowers(numbers, row.line));
+    takeRows(checkPue(numbers, row.line));
+    takeRows(checkWater(numbers, row.line));
+    takeRows(checkCarbon(numbers, row));
+    takeRows(checkModels(numbers, row));
+  }
+  takeRows(checkOverlaps(rows));
 }

@@ -35,6 +35,12 @@ export interface Check {
   readonly factor: number | null;
 }
 
+/** Checks of one kind about one part of a report: many rows of a table say the same thing. */
+export interface CheckGroup extends Check {
+  /** How many checks came out like this one, this one included. */
+  readonly count: number;
+}
+
 export type CheckInput = Pick<Check, "code" | "message" | "where"> & Partial<Check>;
 
 /** A check that fails. */
@@ -55,6 +61,32 @@ export const impossible = (input: CheckInput): Check => ({
   ...failing({ severity: "note", ...input }),
   outcome: "not possible",
 });
+
+/**
+ * Takes any number of checks and keeps the first of each kind: code, outcome, severity and part of the report; of rows of a
+ * table the first in each column.
+ *
+ * A table of 100,000 runs makes millions of checks; nobody reads them, and no document could hold them.
+ */
+export class CheckCollector {
+  readonly #groups = new Map<string, { first: Check; count: number }>();
+
+  add(checks: readonly Check[], isRow = false): void {
+    for (const check of checks) {
+      // Lines of prose are parts of their own, even under one label; rows of a table share their column.
+      const line = isRow ? "" : (check.where.line ?? "");
+      const key = `${check.code}|${check.outcome}|${check.severity}|${check.where.path ?? ""}|${line}`;
+      const known = this.#groups.get(key);
+      if (known === undefined) this.#groups.set(key, { first: check, count: 1 });
+      else known.count++;
+    }
+  }
+
+  /** In the order of their first appearance. */
+  groups(): CheckGroup[] {
+    return [...this.#groups.values()].map(({ first, count }) => ({ ...first, count }));
+  }
+}
 
 /** True when a slip is a power of 1,000, or of 1,000 divided or multiplied by small slips of rounding: a unit was mistaken. */
 export function isUnitSlip(factor: number): boolean {

@@ -34,6 +34,10 @@ const checkSchema = z.object({
   where: z.object({ line: z.int().positive().optional(), path: z.string().optional() }),
   stated: z.string().nullable(),
   recomputed: z.string().nullable().meta({ description: "what follows from the report's own parts, in its unit" }),
+  count: z
+    .int()
+    .positive()
+    .meta({ description: "checks that came out like this one, this one included: rows of a table" }),
   factor: z.number().nullable().meta({ description: "stated over recomputed" }),
 });
 
@@ -43,6 +47,7 @@ export const verificationSchema = z.object({
   digest: z.string().meta({ description: "SHA-256 of the report's bytes" }),
   format: z.enum(Object.keys(REPORT_FORMATS) as [ReportFormat, ...ReportFormat[]]),
   holds: z.boolean().meta({ description: "true when no check of severity `error` fails" }),
+  /** Of all checks, also those that are told once for many rows. */
   counts: z.object({
     holds: z.int().nonnegative(),
     errors: z.int().nonnegative(),

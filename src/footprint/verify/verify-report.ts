@@ -14,7 +14,7 @@ import { checkConsumption } from "./check-cyclonedx.ts";
 import { checkModelCard } from "./check-model-card.ts";
 import { checkSci } from "./check-sci.ts";
 import { checkStatement } from "./check-statement.ts";
-import { impossible, type Check } from "./check.ts";
+import { CheckCollector, impossible, type Check } from "./check.ts";
 import { detectFormat } from "./detect.ts";
 import { REPORT_FORMATS, type ReportFormat, type Verification } from "./verification-schema.ts";
 
@@ -44,25 +44,31 @@ export async function verifyReport(file: string, options: VerifyOptions = {}): P
       hint: `It reads: ${Object.values(REPORT_FORMATS).join(", ")}.`,
     });
   }
-  const found = CHECKS[format]({ text, document: detected.document, file });
-  const checks =
-    found.length > 0
-      ? found
-      : [impossible({ code: "incomplete", where: {}, message: "the report states nothing that can be recomputed" })];
-  const failures = checks.filter(({ outcome }) => outcome === "fails");
-  const count = (severity: Check["severity"]): number => failures.filter((check) => check.severity === severity).length;
+  const collector = new CheckCollector();
+  CHECKS[format]({ text, document: detected.document, file }, (found, isRow) => collector.add(found, isRow));
+  const groups = collector.groups();
+  const nothing = impossible({
+    code: "incomplete",
+    where: {},
+    message: "the report states nothing that can be recomputed",
+  });
+  const checks = groups.length > 0 ? groups : [{ ...nothing, count: 1 }];
+  const countOf = (outcome: Check["outcome"], severity?: Check["severity"]): number =>
+    checks
+      .filter((check) => check.outcome === outcome && (severity === undefined || check.severity === severity))
+      .reduce((sum, { count }) => sum + count, 0);
   return {
     schema: "lightfoot.verification/1",
     file,
     digest: sha256(bytes),
     format,
-    holds: count("error") === 0,
+    holds: countOf("fails", "error") === 0,
     counts: {
-      holds: checks.filter(({ outcome }) => outcome === "holds").length,
-      errors: count("error"),
-      warnings: count("warning"),
-      notes: count("note"),
-      notPossible: checks.filter(({ outcome }) => outcome === "not possible").length,
+      holds: countOf("holds"),
+      errors: countOf("fails", "error"),
+      warnings: countOf("fails", "warning"),
+      notes: countOf("fails", "note"),
+      notPossible: countOf("not possible"),
     },
     checks,
   };
@@ -100,13 +106,21 @@ interface Report {
   readonly file: string;
 }
 
-const CHECKS: Readonly<Record<ReportFormat, (report: Report) => Check[]>> = {
-  codecarbon: ({ text, file }) => checkCodeCarbon(parseCodeCarbon(text, file)),
-  "model-card": ({ text, file }) => checkModelCard(readModelCard(text, file)),
-  cyclonedx: ({ document, file }) => readCycloneDx(document, file).flatMap(checkConsumption),
-  sci: ({ document }) => {
-    const statement = readSciStatement(document);
-    return statement === undefined ? [] : checkSci(statement);
+type Take = (checks: readonly Check[], isRow?: boolean) => void;
+
+/** Each gives its checks as they come, so that those of a long table are never held as a list. */
+const CHECKS: Readonly<Record<ReportFormat, (report: Report, take: Take) => void>> = {
+  codecarbon: ({ text, file }, take) => checkCodeCarbon(parseCodeCarbon(text, file), take),
+  "model-card": ({ text, file }, take) => take(checkModelCard(readModelCard(text, file))),
+  cyclonedx: ({ document, file }, take) => {
+    for (const consumption of readCycloneDx(document, file)) take(checkConsumption(consumption));
   },
-  statement: ({ text }) => [...checkStatement(text), ...checkAccount(readAccount(readStatement(text)))],
+  sci: ({ document }, take) => {
+    const statement = readSciStatement(document);
+    if (statement !== undefined) take(checkSci(statement));
+  },
+  statement: ({ text }, take) => {
+    take(checkStatement(text));
+    take(checkAccount(readAccount(readStatement(text))));
+  },
 };
