@@ -153,6 +153,8 @@ describe("llmFootprint", () => {
     expect(keys({ ...llama70, hardware: "nvidia-a100-sxm4-80gb:4" })).toEqual(
       expect.arrayContaining(["hardware.unseen", "power.busy-floor"]),
     );
+    expect(keys({ ...llama70, weights: "fp8", hardware: "nvidia-a100-sxm4-80gb:4" })).toContain("hardware.no-fp8");
+    expect(keys({ ...llama70, weights: "fp8" })).not.toContain("hardware.no-fp8");
     expect(keys({ ...llama70, batch: 100_000 })).toContain("load.memory");
     expect(keys({ ...llama70, boundary: "node" })).toContain("boundary.node-per-accelerator");
   });

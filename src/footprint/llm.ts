@@ -179,6 +179,7 @@ function estimated(input: LlmInput): Estimate {
       ...(input.weights === undefined && known.weights === undefined ? [SIXTEEN_BITS] : []),
       ...known.assumptions,
       ...devices.assumptions,
+      ...(format === "fp8" && devices.peak8FlopsPerSecond === undefined ? [widened(hardware.name)] : []),
       ...memoryAssumptions(load, step),
       ...outside,
       STEADY_STATE,
@@ -190,6 +191,11 @@ const SIXTEEN_BITS: Assumption = {
   key: "weights.16-bit",
   text: "weights in 16 bits are assumed; --weights fp8, mxfp4 or int4 if they are not",
 };
+
+const widened = (device: string): Assumption => ({
+  key: "hardware.no-fp8",
+  text: `${device} has no 8-bit floating-point units: fp8 weights are read as they are and multiplied in 16 bits`,
+});
 
 const STEADY_STATE: Assumption = {
   key: "serving.steady-state",
