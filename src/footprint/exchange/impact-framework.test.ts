@@ -185,6 +185,24 @@ describe("the chain of a pipeline", () => {
     });
   });
 
+  it("units go along the chain: watts × seconds are joules, not Wh and not kWh", async () => {
+    const row = ROW.replace("energy: 2", "power: 100");
+    const joules = multiply("joules", "power, duration", "work");
+    const divided = (denominator: number) =>
+      `${joules}    kwh: {path: builtin, method: Divide, config: {numerator: work, denominator: ${denominator}, output: energy}}\n`;
+    expect(codes(await run(pipeline(divided(3_600_000), "joules, kwh", row)))).toEqual([]);
+    expect(found(await run(pipeline(divided(3_600), "joules, kwh", row)), "unit-slip")).toMatchObject({
+      where: { path: "initialize.plugins.kwh" },
+      factor: 1000,
+    });
+    const direct = multiply("p", "power, duration", "energy");
+    expect(found(await run(pipeline(direct, "p", row)), "unit-slip")?.factor).toBe(3_600_000);
+    // A factor that is no step between units is left alone, be it right or wrong.
+    const overhead =
+      "    o: {path: builtin, method: Coefficient, config: {input-parameter: power, coefficient: 1.3, output-parameter: total-power}}\n";
+    expect(codes(await run(pipeline(overhead, "o", row)))).toEqual([]);
+  });
+
   it("values that no meter gives, and times that count twice", async () => {
     const rows = [
       "{timestamp: 2024-01-01T00:00:00Z, duration: 60, energy: -1}",

@@ -1,8 +1,9 @@
-// Follows units and data-centre factors through a pipeline's multiplications: kg for g, Wh for kWh, PUE twice, WUE on the wrong energy; depends on its room.
-import { parseWritten, type WrittenQuantity } from "../exchange/written-quantity.ts";
-import { ratio, show, type Report } from "./findings.ts";
+// Follows data-centre factors through a pipeline: PUE twice, WUE on the wrong energy; and declarations that contradict; depends on its room.
+import { checkUnits, parseUnit, sameDimensions } from "./check-units.ts";
+import { show, type Report } from "./findings.ts";
 import type { ImpactManifest, Pipeline, TreeNode } from "./manifest.ts";
 import { cellAt } from "./observations.ts";
+import { stepOf } from "./pipeline-step.ts";
 import type { PluginInstance } from "./plugin.ts";
 
 const IS_PUE = /(^|[/_ -])pue($|[/_ -])|power[-_ ]usage[-_ ]effectiveness/i;
@@ -30,15 +31,12 @@ export function checkPipelines(
     const key = names.join("\n");
     if (seen.has(key)) return;
     seen.add(key);
-    checkChain(
-      names.flatMap((name) => plugins.get(name) ?? []),
-      valuesOf(node, manifest),
-      report,
-    );
+    const chain = names.flatMap((name) => plugins.get(name) ?? []);
+    checkChain(chain, valuesOf(node, manifest), report);
+    checkUnits(chain, plugins, report);
   };
   walk(manifest.tree, undefined);
   checkDeclarations(plugins, report);
-  for (const plugin of plugins.values()) checkDimensions(plugin, plugins, report);
 }
 
 /** The first value of a parameter in a component, for saying how large an effect is. */
@@ -99,46 +97,6 @@ function checkChain(
   }
 }
 
-interface Step {
-  readonly kind: "product" | "sum" | "other";
-  readonly inputs: readonly string[];
-  readonly output: string;
-  /** What the inputs are multiplied by. */
-  readonly constant?: number;
-}
-
-function stepOf({ method, config }: PluginInstance): Step | undefined {
-  const text = (key: string): string | undefined => (typeof config[key] === "string" ? config[key] : undefined);
-  const list = Array.isArray(config["input-parameters"]) ? config["input-parameters"].map(String) : [];
-  const output = text("output-parameter") ?? text("output") ?? text("to");
-  if (output === undefined) return undefined;
-  switch (method) {
-    case "Multiply":
-      return { kind: "product", inputs: list, output };
-    case "Sum":
-    case "Subtract":
-      return { kind: "sum", inputs: list, output };
-    case "Coefficient": {
-      const input = text("input-parameter");
-      const constant = Number(config["coefficient"]);
-      if (input === undefined || !Number.isFinite(constant)) return undefined;
-      return { kind: "product", inputs: [input], output, constant };
-    }
-    case "Divide": {
-      const numerator = text("numerator");
-      const constant = 1 / Number(config["denominator"]);
-      if (numerator === undefined) return undefined;
-      return { kind: "other", inputs: [numerator], output, ...(Number.isFinite(constant) && { constant }) };
-    }
-    case "Copy": {
-      const from = text("from");
-      return from === undefined ? undefined : { kind: "other", inputs: [from], output };
-    }
-    default:
-      return undefined;
-  }
-}
-
 /** Two plugins that declare one parameter differently: the last one decides, which need not be the one that is right. */
 function checkDeclarations(plugins: ReadonlyMap<string, PluginInstance>, report: Report): void {
   const first = new Map<string, { plugin: string; unit: string; method: string }>();
@@ -164,104 +122,8 @@ function checkDeclarations(plugins: ReadonlyMap<string, PluginInstance>, report:
   }
 }
 
-const unitOf = (unit: string): WrittenQuantity | undefined => {
-  const spelled = unit
-    .replace(/\b(seconds?|secs?|s)\b/g, "(1/3600) hour")
-    .replace(/CO2eq?\b|CO2-?eq?\b/gi, "")
-    .trim();
-  if (spelled === "" || /^(none|dimensionless|ratio|percent(age)?|%)$/i.test(unit)) return undefined;
-  return parseWritten(`1 ${spelled}`);
-};
-
 function sameUnit(left: string, right: string): boolean {
-  if (left === right) return true;
-  const [a, b] = [unitOf(left), unitOf(right)];
-  if (a === undefined || b === undefined) return left.toLowerCase() === right.toLowerCase();
-  return Math.abs(a.value / b.value - 1) < 1e-9 && sameDimensions(a.units, b.units);
+  const [a, b] = [parseUnit(left), parseUnit(right)];
+  if (left === right || a === undefined || b === undefined) return left.toLowerCase() === right.toLowerCase();
+  return sameDimensions(a, b) && Math.abs(a.scale / b.scale - 1) < 1e-9;
 }
-
-function sameDimensions(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {
-  return a.size === b.size && [...a].every(([unit, power]) => b.get(unit) === power);
-}
-
-/** kWh × g/kWh is g: where inputs and output of a step all have a unit, the step's arithmetic must lead from one to the other. */
-function checkDimensions(plugin: PluginInstance, plugins: ReadonlyMap<string, PluginInstance>, report: Report): void {
-  const step = stepOf(plugin);
-  if (step === undefined) return;
-  const declared = (name: string): string | undefined => {
-    for (const { metadata } of [plugin, ...plugins.values()]) {
-      const unit = metadata.outputs?.[name]?.unit ?? metadata.inputs?.[name]?.unit;
-      if (unit !== undefined) return unit;
-    }
-    return name === "duration" ? "hour" : undefined;
-  };
-  const inputUnits = step.inputs.map(declared);
-  const outputUnit = declared(step.output);
-  const inputs = inputUnits.map((unit) => (unit === undefined ? undefined : unitOf(unit)));
-  const output = outputUnit === undefined ? undefined : unitOf(outputUnit);
-  if (output === undefined || inputs.some((each) => each === undefined)) return;
-  const parts = inputs as WrittenQuantity[];
-  const tell = (says: string, right: string, factor: number | null, message: string) =>
-    report({
-      code: "unit-slip",
-      severity: "error",
-      message,
-      where: { path: `initialize.plugins.${plugin.name}` },
-      says,
-      right,
-      factor,
-    });
-  if (step.kind === "sum") {
-    for (const [index, part] of parts.entries()) {
-      if (sameDimensions(part.units, output.units) && Math.abs(part.value / output.value - 1) > 1e-9) {
-        tell(
-          `${inputUnits[index]} as ${outputUnit}`,
-          `times ${show(part.value / output.value)}`,
-          output.value / part.value,
-          `'${step.inputs[index]}' is in ${inputUnits[index]} and is added as if it were ${outputUnit}`,
-        );
-      }
-    }
-    return;
-  }
-  const product = new Map<string, number>();
-  let scale = 1;
-  for (const [index, part] of parts.entries()) {
-    const seconds = step.inputs[index] === "duration" && plugin.metadata.inputs?.["duration"] === undefined;
-    scale *= seconds ? 1 / 3600 : part.value;
-    for (const [unit, power] of part.units) product.set(unit, (product.get(unit) ?? 0) + power);
-  }
-  asEnergy(product);
-  const target = new Map(output.units);
-  asEnergy(target);
-  for (const [unit, power] of product) if (power === 0) product.delete(unit);
-  if (!sameDimensions(product, target)) return;
-  // W × hour counts in Wh, energy in kWh.
-  const inWattHours = (units: ReadonlyMap<string, number>) => 1e-3 ** ((units.get("W") ?? 0) > 0 ? 1 : 0);
-  const had = parts.reduce((all, part) => all * inWattHours(part.units), 1);
-  const wanted = inWattHours(output.units);
-  const right = (scale * had) / (output.value * wanted);
-  const written = step.constant ?? 1;
-  if (Math.abs(written / right - 1) < 1e-3) return;
-  if (step.constant !== undefined && !isPowerOfUnits(written / right)) return;
-  tell(
-    `× ${show(written)}`,
-    `× ${show(right)}`,
-    ratio(written, right),
-    `${step.inputs.map((name, index) => `'${name}' in ${inputUnits[index] === "hour" ? "seconds" : inputUnits[index]}`).join(" × ")} is written as '${step.output}' in ${outputUnit}`,
-  );
-}
-
-/** W × hour is energy: both become the power of kWh. */
-function asEnergy(units: Map<string, number>): void {
-  const watts = units.get("W") ?? 0;
-  const hours = units.get("hour") ?? 0;
-  if (watts === 0 || watts !== hours) return;
-  units.delete("W");
-  units.delete("hour");
-  units.set("kWh", (units.get("kWh") ?? 0) + watts);
-}
-
-/** A constant may be a real factor such as PUE 1.2; only whole steps between units are held to be slips. */
-const isPowerOfUnits = (factor: number): boolean =>
-  [1e3, 1e6, 3600, 3.6e6, 60, 24].some((step) => [step, 1 / step].some((each) => Math.abs(factor / each - 1) < 1e-6));

@@ -91,8 +91,8 @@ export class FindingList {
 export const show = (value: number, unit = ""): string =>
   `${Number.isFinite(value) ? Number(value.toPrecision(6)) : value}${unit === "" ? "" : ` ${unit}`}`;
 
-/** `says / right`, where that is a number. */
+/** `says / right` to twelve digits, where that is a number. */
 export const ratio = (says: number, right: number): number | null => {
-  const factor = says / right;
+  const factor = Number((says / right).toPrecision(12));
   return Number.isFinite(factor) ? factor : null;
 };
