@@ -78,7 +78,10 @@ export class FindingList {
     const before = this.#found.get(key);
     const count = input.count ?? 1;
     if (before !== undefined) this.#found.set(key, { ...before, count: before.count + count });
-    else this.#found.set(key, { says: null, right: null, factor: null, ...input, count });
+    else {
+      const { code, severity, message, where, says = null, right = null, factor = null } = input;
+      this.#found.set(key, { code, severity, message, where, says, right, factor, count });
+    }
   };
 
   /** The worst first, else in the order in which they were met. */

@@ -37,7 +37,9 @@ export function registerFootprint(program: Command): void {
     }),
   );
   const own = verb.createHelp();
-  verb.configureHelp({ showGlobalOptions: true, visibleOptions: () => own.visibleOptions(assess) });
+  // Sub-verbs take the setting over: only the verb itself shows what its hidden sub-command takes.
+  const visibleOptions = (shown: Command) => own.visibleOptions(shown === verb ? assess : shown);
+  verb.configureHelp({ showGlobalOptions: true, visibleOptions });
   withExamples(verb, [
     ["lightfoot footprint --energy 12.5kWh --where DE", "a metered energy in Germany"],
     [

@@ -133,11 +133,13 @@ async function fetchText(url: string, signal: AbortSignal): Promise<string> {
 const MARK = { error: "✗ wrong", warning: "! doubtful", note: "· note" } as const;
 const MAX_ROWS = 25;
 
+const counted = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 function describe(document: ImpactDocument, columns: number): string {
   const { totals, findings, counts, differences } = document;
   const lines = [
     `${document.name}  (${document.file})`,
-    `${formatCount(document.observations)} observations in ${formatCount(document.components)} components, ${formatCount(document.outputs)} outputs`,
+    `${counted(document.observations, "observation")} in ${counted(document.components, "component")}, ${counted(document.outputs, "output")}`,
     "",
   ];
   if (totals.length === 0) {
