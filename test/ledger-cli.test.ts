@@ -1,5 +1,5 @@
 // What verbs leave in a ledger and what `lightfoot ledger` says about it, as a user meets it; runs dist/cli/main.js.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ledgerListSchema, ledgerQuerySchema, ledgerRunSchema } from "../src/ledger/documents-schema.ts";
 import { verificationSchema } from "../src/ledger/verify-schema.ts";
-import { testWriter, writeRun } from "./fixtures/sample-ledger.ts";
+import { runRecord, testWriter, writeRun } from "./fixtures/sample-ledger.ts";
 
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const FOOTPRINT = ["footprint", "--energy", "12kWh", "--intensity", "300gCO2e/kWh", "--pue", "1.2"];
@@ -128,6 +128,44 @@ describe("lightfoot ledger", () => {
     const refused = lightfoot("ledger", "sql", "COPY samples TO 'stolen.csv'", "--ledger", "evidence");
     expect(refused).toMatchObject({ status: 2, stdout: "" });
     expect(existsSync(join(folder, "stolen.csv"))).toBe(false);
+  });
+
+  it("answers Prometheus' scrapes with the runs that go on, until it is stopped", async () => {
+    const live = testWriter(join(folder, "live"), 3, () => new Date().toISOString());
+    const run = live.newRun();
+    live.append(runRecord(run, { at: new Date().toISOString() }));
+    const sample = { atSeconds: Date.now() / 1000, elapsedSeconds: 1, domain: "p", energyJoules: 12, powerWatts: 12 };
+    live.append({ record: "sample", run, ...sample });
+    const writer = testWriter(join(folder, "live"), 4); // a run of last March
+    writeRun(writer, 10);
+    writer.close();
+    const args = [MAIN, "ledger", "export", "--format", "prometheus", "--listen", "0", "--ledger", "live"];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const url = await new Promise<string>((resolve) => {
+      let text = "";
+      child.stderr.on("data", (chunk: Buffer) => {
+        const found = /http:\S+\/metrics/.exec((text += chunk.toString()));
+        if (found !== null) resolve(found[0]);
+      });
+    });
+    const first = await fetch(url);
+    expect(first.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const joules = (text: string) =>
+      /lightfoot_domain_energy_joules_total\{[^}]*domain="p"[^}]*\} (\S+)/.exec(text)?.[1];
+    const text = await first.text();
+    expect(joules(text)).toBe("12");
+    expect(text).not.toContain('run="w0004"');
+    expect(text).not.toContain("lightfoot_run_energy_joules_total"); // its share is known at its end
+    live.append({ record: "sample", run, ...sample, elapsedSeconds: 2, energyJoules: 0.5 });
+    expect(joules(await (await fetch(url)).text())).toBe("12.5");
+    expect((await fetch(url.replace("/metrics", "/"))).status).toBe(404);
+    expect((await fetch(url, { method: "POST" })).status).toBe(405);
+    live.close();
+    child.kill("SIGINT");
+    expect(await ended).toBe(0);
+    const wrong = lightfoot("ledger", "export", "--format", "csv", "--listen", "0", "--ledger", "live");
+    expect(wrong.status).toBe(2);
   });
 
   it("exports to stdout and to files", () => {

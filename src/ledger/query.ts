@@ -2,7 +2,7 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { loadDuckDb } from "../io/duckdb.ts";
-import { findLedgerFiles, readJsonSql, viewStatements, VIEWS, type LedgerFiles } from "./relation.ts";
+import { findLedgerFiles, isTorn, readJsonSql, viewStatements, VIEWS, type LedgerFiles } from "./relation.ts";
 
 /** A value as JSON has it; times are ISO 8601 in UTC, integers beyond 2^53 text. */
 export type Cell = string | number | boolean | null | readonly Cell[] | { readonly [key: string]: Cell };
@@ -46,24 +46,29 @@ export async function openLedgerQuery(folder: string): Promise<LedgerQuery> {
     instance.closeSync();
     throw fileError(error);
   }
-  return new OpenQuery(engine, instance, connection, files.torn);
+  return new OpenQuery(engine, instance, connection, files.open.filter(isTorn));
 }
 
 /** From here on the files of the ledger are all there is, and no setting changes any more. */
-async function lock(connection: DuckDBConnection, { whole, torn, parquet }: LedgerFiles): Promise<void> {
-  const allowed = [...whole, ...torn, ...parquet].map((file) => `'${file.replaceAll("'", "''")}'`);
+async function lock(connection: DuckDBConnection, { closed, open, parquet }: LedgerFiles): Promise<void> {
+  const allowed = [...closed, ...open, ...parquet].map((file) => `'${file.replaceAll("'", "''")}'`);
   await connection.run(`SET allowed_paths = [${allowed.join(", ")}]`);
   await connection.run("SET enable_external_access = false");
   await connection.run("SET lock_configuration = true");
 }
 
-/** In a file whose last line is torn, that line alone may be unreadable: DuckDB would pass over others in silence. */
-async function requireReadable(connection: DuckDBConnection, { torn }: LedgerFiles): Promise<void> {
-  for (const file of torn) {
+/** In a file that is not closed the last line may be unreadable, no other: DuckDB would pass over them all in silence. */
+async function requireReadable(connection: DuckDBConnection, { open }: LedgerFiles): Promise<void> {
+  for (const file of open) {
     const sql = `SELECT count(*)::INTEGER FROM (${readJsonSql([file], true)}) WHERE record IS NULL`;
-    const [[count]] = (await connection.runAndReadAll(sql)).getRowsJS();
-    if (Number(count) > 1) {
-      throw new LightfootError("E_LEDGER", `${Number(count)} lines cannot be read`, {
+    const tooMany = async (): Promise<number> => {
+      const [[count]] = (await connection.runAndReadAll(sql)).getRowsJS();
+      return Number(count) - (isTorn(file) ? 1 : 0);
+    };
+    // A line that was being written at the first look is whole at the second.
+    const count = (await tooMany()) > 0 ? await tooMany() : 0;
+    if (count > 0) {
+      throw new LightfootError("E_LEDGER", `${count} ${count === 1 ? "line" : "lines"} cannot be read`, {
         hint: "`lightfoot ledger verify` says which.",
         where: { file },
       });

@@ -58,7 +58,7 @@ function jsonTable(files: readonly string[], torn: boolean): string {
 
 const parquetTable = (files: readonly string[]): string => `read_parquet(${list(files)}, filename = true)`;
 
-/** SQL that reads JSONL files; `torn` ones have an unfinished last line, which comes out as a row without a record. */
+/** SQL that reads JSONL files; an unfinished last line is an error, or with `torn` a row without a record. */
 export const readJsonSql = (files: readonly string[], torn: boolean): string =>
   `SELECT ${NAMES} FROM ${jsonTable(files, torn)}`;
 
@@ -71,8 +71,10 @@ export function fingerprintSql(files: readonly string[], form: "jsonl" | "parque
 
 /** Which file is read in which form. All paths are absolute. */
 export interface LedgerFiles {
-  readonly whole: readonly string[];
-  readonly torn: readonly string[];
+  /** Closed by their writers: nothing follows. */
+  readonly closed: readonly string[];
+  /** Not closed: the last line may be torn, or be written at this very moment. */
+  readonly open: readonly string[];
   /** Each stands for a JSONL file, which is then in neither of the other lists. */
   readonly parquet: readonly string[];
 }
@@ -82,7 +84,7 @@ const LEAST_PARQUET_BYTES = 2 ** 18;
 
 /** Sorts the files of a ledger. @throws LightfootError E_FILE_NOT_FOUND without a ledger */
 export function findLedgerFiles(folder: string): LedgerFiles {
-  const files: { whole: string[]; torn: string[]; parquet: string[] } = { whole: [], torn: [], parquet: [] };
+  const files: { closed: string[]; open: string[]; parquet: string[] } = { closed: [], open: [], parquet: [] };
   for (const writer of listWriters(folder)) {
     const file = resolve(filePath(folder, writer));
     const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -95,27 +97,41 @@ export function findLedgerFiles(folder: string): LedgerFiles {
       receipt?.bytes === size &&
       statSync(parquet, { throwIfNoEntry: false })?.size === receipt.parquetBytes;
     if (stands) files.parquet.push(parquet);
-    else files[endsWithLineEnd(file) ? "whole" : "torn"].push(file);
+    else files[isClosed(file, size) ? "closed" : "open"].push(file);
   }
   return files;
 }
 
-function endsWithLineEnd(file: string): boolean {
+/** More than the longest block record and the closing record before it. */
+const TAIL_BYTES = 4096;
+
+function tailOf(file: string, bytes: number): Buffer {
   const handle = openSync(file, "r");
   try {
-    const last = Buffer.alloc(1);
-    readSync(handle, last, 0, 1, fstatSync(handle).size - 1);
-    return last[0] === 10;
+    const { size } = fstatSync(handle);
+    const tail = Buffer.alloc(Math.min(size, bytes));
+    return tail.subarray(0, readSync(handle, tail, 0, tail.length, size - tail.length));
   } finally {
     closeSync(handle);
   }
 }
 
+/** True when the file ends with the record that closes it and its block. */
+function isClosed(file: string, size: number): boolean {
+  const lines = tailOf(file, Math.min(size, TAIL_BYTES)).toString().split("\n");
+  return lines.at(-1) === "" && lines.at(-2)?.startsWith('{"record":"block"') === true && isClose(lines.at(-3));
+}
+
+const isClose = (line: string | undefined): boolean => line?.startsWith('{"record":"close"') === true;
+
+/** True while the last line of a file has no end: its writer was killed, or is writing it. */
+export const isTorn = (file: string): boolean => tailOf(file, 1)[0] !== 10;
+
 /** SQL of the relation `records`: every line of every file, once. */
-function recordsSql({ whole, torn, parquet }: LedgerFiles): string {
+function recordsSql({ closed, open, parquet }: LedgerFiles): string {
   const parts = [
-    ...(whole.length > 0 ? [readJsonSql(whole, false)] : []),
-    ...(torn.length > 0 ? [`SELECT * FROM (${readJsonSql(torn, true)}) WHERE record IS NOT NULL`] : []),
+    ...(closed.length > 0 ? [readJsonSql(closed, false)] : []),
+    ...(open.length > 0 ? [`SELECT * FROM (${readJsonSql(open, true)}) WHERE record IS NOT NULL`] : []),
     ...(parquet.length > 0 ? [`SELECT ${NAMES} FROM ${parquetTable(parquet)}`] : []),
   ];
   const nothing = Object.entries(COLUMNS).map(([name, type]) => `CAST(NULL AS ${type}) AS "${name}"`);

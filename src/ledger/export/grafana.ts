@@ -13,15 +13,23 @@ interface Panel {
 const RUN = 'run=~"$run"';
 
 const PANELS: readonly Panel[] = [
-  stat("Energy", "joule", `sum(lightfoot_run_energy_joules_total{${RUN}})`, "What the chosen runs are charged with."),
   stat(
-    "Emissions",
-    "massg",
-    `sum(lightfoot_run_emissions_grams_total{${RUN}})`,
-    "Grams CO2e; empty where no place is known.",
+    "Energy metered",
+    "joule",
+    `sum(lightfoot_domain_energy_joules_total{${RUN}, in_total="true"})`,
+    "Of the whole devices, while the chosen runs went on.",
+    6,
   ),
-  stat("Water", "litre", `sum(lightfoot_run_water_liters_total{${RUN}})`, "Liters consumed."),
-  stat("Money", "none", `sum by (currency) (lightfoot_run_money_total{${RUN}})`, "By currency.", "{{currency}}"),
+  stat(
+    "Energy charged to runs",
+    "joule",
+    `sum(lightfoot_run_energy_joules_total{${RUN}})`,
+    "The runs' own share; known when a run has ended.",
+    6,
+  ),
+  stat("Emissions", "massg", `sum(lightfoot_run_emissions_grams_total{${RUN}})`, "Grams CO2e.", 4),
+  stat("Water", "litre", `sum(lightfoot_run_water_liters_total{${RUN}})`, "Liters consumed.", 4),
+  stat("Money", "none", `sum by (currency) (lightfoot_run_money_total{${RUN}})`, "By currency.", 4, "{{currency}}"),
   {
     title: "Power by domain",
     type: "timeseries",
@@ -60,8 +68,8 @@ const PANELS: readonly Panel[] = [
   },
 ];
 
-function stat(title: string, unit: string, query: string, description: string, legend = ""): Panel {
-  return { title, type: "stat", unit, query, legend, width: 6, description };
+function stat(title: string, unit: string, query: string, description: string, width: number, legend = ""): Panel {
+  return { title, type: "stat", unit, query, legend, width, description };
 }
 
 const COLUMNS = 24;
@@ -103,7 +111,7 @@ export function grafanaDashboard(): string {
   const dashboard = {
     uid: "lightfoot",
     title: "Lightfoot",
-    description: "Energy, power, emissions, water and money of runs that `lightfoot track --prometheus` watches.",
+    description: "Energy, power, emissions, water and money of the runs of a ledger.",
     tags: ["lightfoot", "energy"],
     schemaVersion: 39,
     editable: true,

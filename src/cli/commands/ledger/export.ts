@@ -9,6 +9,7 @@ import type { RunTelemetry } from "../../../ledger/export/telemetry.ts";
 import { WORKING_VERBS } from "../../../ledger/records.ts";
 import { formatCount } from "../../../quantity/format.ts";
 import type { ActionContext } from "../../action.ts";
+import type { Address } from "./address.ts";
 import { withLedger, type LedgerFlags } from "./open.ts";
 
 export const EXPORT_FORMATS = ["csv", "parquet", "prometheus", "otlp", "codecarbon", "grafana"] as const;
@@ -17,14 +18,26 @@ interface ExportFlags extends LedgerFlags {
   readonly format: (typeof EXPORT_FORMATS)[number];
   readonly run?: string;
   readonly out?: string;
+  readonly listen?: Address;
 }
 
 export async function exportLedger(context: ActionContext, flags: ExportFlags): Promise<void> {
   if (context.json) {
     throw new LightfootError("E_USAGE", "--json does not go with export: --format says what is written");
   }
-  if (flags.format === "csv" || flags.format === "parquet") await exportSamples(context, flags, flags.format);
+  if (flags.listen !== undefined) await listen(context, flags, flags.listen);
+  else if (flags.format === "csv" || flags.format === "parquet") await exportSamples(context, flags, flags.format);
   else await exportText(context, flags, flags.format);
+}
+
+async function listen(context: ActionContext, flags: ExportFlags, address: Address): Promise<void> {
+  if (flags.format !== "prometheus" || flags.out !== undefined) {
+    throw new LightfootError("E_USAGE", "--listen goes with --format prometheus and without --out");
+  }
+  const { serveMetrics } = await import("./listen.ts");
+  // A mistake in --ledger or --run shows now, not at the first scrape.
+  await readRuns(context, flags);
+  await serveMetrics(context, address, () => readRuns({ ...context, note: () => {} }, flags));
 }
 
 async function exportSamples(context: ActionContext, flags: ExportFlags, format: "csv" | "parquet"): Promise<void> {

@@ -1,10 +1,11 @@
 // `lightfoot ledger`: the evidence of earlier runs, checked, listed, queried, exported; may depend on this room and ledger's light files.
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import { LEDGER_FOLDER } from "../../../ledger/layout.ts";
 import { runAction } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import { compact } from "./compact.ts";
 import { EXPORT_FORMATS, exportLedger } from "./export.ts";
+import { parseAddress, type Address } from "./address.ts";
 import { list, show } from "./runs.ts";
 import { sql } from "./sql.ts";
 import { verify } from "./verify.ts";
@@ -60,12 +61,20 @@ export function registerLedger(program: Command): void {
       .addOption(new Option("--format <name>", "what to write").choices(EXPORT_FORMATS).makeOptionMandatory())
       .option("--run <name>", "only this run: its name, the beginning of it, or: latest")
       .option("--out <file>", "where to; stdout without it")
+      .option("--listen <address>", "with prometheus: answer scrapes, e.g. 9464 or 0.0.0.0:9464", addressOf)
       .action(runAction(exportLedger, "never")),
     [
       ["lightfoot ledger export --format csv --out samples.csv", "all samples"],
       ["lightfoot ledger export --format codecarbon --out emissions.csv", "for scripts that read CodeCarbon's file"],
       ["lightfoot ledger export --format otlp --run latest", "OpenTelemetry metrics as OTLP/HTTP takes them"],
+      ["lightfoot ledger export --format prometheus --listen 9464", "a pull endpoint over every run that goes on"],
       ["lightfoot ledger export --format grafana --out lightfoot-dashboard.json", "a dashboard to import"],
     ],
   );
+}
+
+function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new InvalidArgumentError("Expected a port, or host:port.");
+  return address;
 }
