@@ -158,6 +158,30 @@ describe("a counter", () => {
     expect(gaps).toEqual([{ fromSeconds: 1, toSeconds: 2, reason: "implausible-jump", mostJoules: 200 }]);
   });
 
+  it("takes the smaller energy where a glitch and a reset both explain what came, and tells the doubt", () => {
+    const readings = [
+      [0, 100n * J],
+      [1, 110n * J],
+      [2, 0n],
+      [3, 120n * J],
+    ] as const;
+    const { added, gaps } = run(spec(), readings);
+    expect(added).toBe(20n * J); // a reset would have meant 130 J
+    expect(gaps).toMatchObject([{ fromSeconds: 1, toSeconds: 2, reason: "reset" }]);
+  });
+
+  it("does not take a decrease for a wrap only because time passed: 256 kJ would be from thin air", () => {
+    const readings = [
+      [0, 5790n * J],
+      [1, 5800n * J],
+      [1.05, 2n * J],
+      [601, 50n * J],
+    ] as const;
+    const { added, gaps } = run(spec({ mostWatts: 300 }), readings);
+    expect(added).toBe(10n * J);
+    expect(gaps).toMatchObject([{ fromSeconds: 1, toSeconds: 601, reason: "reset" }]);
+  });
+
   it("tells a counter that stands still, once per span", () => {
     const of = spec({ frozenAfterSeconds: 5 });
     const { added, gaps } = run(of, [

@@ -91,6 +91,18 @@ describe("a meter", () => {
     expect(use.coverage).toBeCloseTo(2 / 3, 9);
   });
 
+  it("tells one long standstill as one gap, however often it was read", async () => {
+    let now = 0;
+    const frozen: Domain = { ...gpu, counter: { mostWatts: 10, frozenAfterSeconds: 5 } };
+    const read = () => [{ domain: gpu.id, atSeconds: now, energyMicrojoules: 7n }];
+    const meter = await openMeter({ openers: [scripted(frozen, read)], clock: () => now, cadenceSeconds: 0 });
+    const window = await meter.start();
+    for (; now < 60; now += 1) await meter.sample();
+    const use = await window.stop();
+    expect(use.gaps).toEqual([{ fromSeconds: 0, toSeconds: 60, reason: "frozen", mostJoules: 600 }]);
+    expect(use.energy).toMatchObject({ value: 0, high: 600 });
+  });
+
   it("survives a source that throws, and has no energy for one that never answered", async () => {
     const read = (): never => {
       throw new Error("driver lost");

@@ -279,6 +279,16 @@ describe("a meter outside of the machine", () => {
     expect((await stop()).energy?.value).toBe(3600);
   });
 
+  it("does not take a counter that it did not ask again for one that stands still", async () => {
+    const tree = createdTree({ meter: "1000 J" });
+    const { meter, move } = await meterOf(openRack, { rackMeter: join(tree.root, "meter") });
+    move(2);
+    tree.write({ meter: "1100 J" });
+    expect((await meter.sample()).powerWatts).toBe(50);
+    move(0.5);
+    expect((await meter.sample()).powerWatts).toBe(50);
+  });
+
   it("asks an HTTP address with the real client, and tells a status, a refused connection and a page that is none", async () => {
     let body = "watts 250";
     let status = 200;
