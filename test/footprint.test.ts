@@ -122,6 +122,28 @@ describe("lightfoot footprint", () => {
     expect(metered.embodied?.parts[0].count).toBe(8);
   });
 
+  it("counts a server, memory and storage of one's own in place of the assumed share", async () => {
+    const line =
+      "--energy 1kWh --hardware nvidia-h100-sxm5-80gb:8 --hours 24 --part server=1 --part memory=2TB --part ssd=30TB";
+    const found = await assessed(...words(line), "--where", "DE", "--life", "4y", "--use", "50%");
+    const parts = found.embodied?.parts ?? [];
+    expect(parts.map(({ name, count }) => [name, count])).toEqual([
+      ["nvidia-h100-sxm5-80gb", 8],
+      ["server", 1],
+      ["GB of memory", 2000],
+      ["GB of SSD", 30_000],
+    ]);
+    for (const { count, perUnit, share } of parts) {
+      expect(share.value).toBeCloseTo((count * perUnit.value * 24) / (4 * 8760) / 0.5, 6);
+    }
+    expect(found.emissions.withEmbodied?.value).toBeCloseTo(
+      found.emissions.locationBased.value + parts.reduce((sum, { share }) => sum + share.value, 0),
+      6,
+    );
+    expect(keys(found)).not.toContain("embodied.server-share");
+    expect((await footprint("--energy", "1kWh", "--hours", "1", "--part", "disk=3")).stderr).toContain("hdd=8TB");
+  });
+
   it("integrates a series over the time given, and refuses one that does not cover it", async () => {
     const file = join(folder, "series.csv");
     await writeFile(file, "timestamp,gCO2e/kWh\n2026-01-01T00:00Z,100\n2026-01-01T01:00Z,500\n");

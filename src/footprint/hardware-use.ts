@@ -1,6 +1,12 @@
 // What using catalogue hardware for some hours brings: modelled energy, embodied emissions, a price of its hours; may depend on quantity, errors, facts and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { embodiedIncludesHost, embodiedOfDevice, embodiedOfServer } from "../facts/embodied.ts";
+import {
+  embodiedIncludesHost,
+  embodiedOfDevice,
+  embodiedOfMemoryPerGigabyte,
+  embodiedOfServer,
+  embodiedOfStoragePerGigabyte,
+} from "../facts/embodied.ts";
 import { findHardware, type HardwareProfile } from "../facts/hardware.ts";
 import { gpuHourPrices, priceAsOf, type Price } from "../facts/prices.ts";
 import { figure, multiply, scale, type Assumption, type Figure } from "../quantity/figure.ts";
@@ -73,17 +79,25 @@ const DEVICES_A_SERVER = 8;
 const HOST_MEMORY_RATIO = 2;
 const HOST_SSDS = 8;
 
-/** What was made for the use: the devices, and their share of the server around them; undefined where nobody knows. */
-export function embodiedPartsOf({ device, count }: HardwareUse): EmbodiedPart[] | undefined {
+/**
+ * What was made for the use: accelerators with their share of the server around them, or a server with the processors named.
+ *
+ * @param hasServer true where the caller counts the server itself
+ * @returns undefined where nobody published what making the device emits, nor its parts
+ */
+export function embodiedPartsOf({ device, count }: HardwareUse, hasServer = false): EmbodiedPart[] | undefined {
+  if (device.kind === "cpu") {
+    return hasServer ? [] : [{ name: "server", count: 1, perUnit: embodiedOfServer({ cpus: count }) }];
+  }
   const perUnit = embodiedOfDevice(device.id);
   if (perUnit === undefined) return undefined;
   const devices: EmbodiedPart = { name: device.id, count, perUnit };
-  if (embodiedIncludesHost(device.id)) return [devices];
+  if (hasServer || embodiedIncludesHost(device.id)) return [devices];
   const memoryGigabytes = (DEVICES_A_SERVER * HOST_MEMORY_RATIO * (device.memoryCapacity?.value ?? 0)) / 1e9;
   const server = embodiedOfServer({ cpus: 2, memoryGigabytes, ssds: HOST_SSDS, hdds: 0 });
   const shared: Assumption = {
     key: "embodied.server-share",
-    text: `Each ${device.id} is taken to have an eighth of a server with 2 processors, ${Math.round(memoryGigabytes)} GB and ${HOST_SSDS} SSDs.`,
+    text: `Each ${device.id} is taken to have an eighth of a server with 2 processors, ${Math.round(memoryGigabytes)} GB and ${HOST_SSDS} SSDs (--part).`,
   };
   return [
     devices,
@@ -93,6 +107,32 @@ export function embodiedPartsOf({ device, count }: HardwareUse): EmbodiedPart[] 
       perUnit: scale({ ...server, assumptions: [...server.assumptions, shared] }, 1 / DEVICES_A_SERVER),
     },
   ];
+}
+
+/** Parts that are counted by hand; amounts of `server` are machines, the others gigabytes. */
+export const PART_KINDS = ["server", "memory", "ssd", "hdd"] as const;
+export type PartKind = (typeof PART_KINDS)[number];
+
+/**
+ * Making a server (one processor and its first 16 GB; what it has more is counted as parts), memory or storage.
+ *
+ * @param amount servers, or GB of 10⁹ B; a fraction is a share
+ * @throws LightfootError E_RANGE unless above 0
+ */
+export function embodiedPart(kind: PartKind, amount: number): EmbodiedPart {
+  if (!Number.isFinite(amount) || amount <= 0) {
+    throw new LightfootError("E_RANGE", `an amount of ${kind} is above 0, found ${amount}`);
+  }
+  if (kind === "server") {
+    const perUnit = embodiedOfServer({ cpus: 1, memoryGigabytes: 16, ssds: 0, hdds: 0 });
+    return { name: "server", count: amount, perUnit };
+  }
+  const perGigabyte = kind === "memory" ? embodiedOfMemoryPerGigabyte() : embodiedOfStoragePerGigabyte(kind);
+  return {
+    name: `GB of ${kind === "memory" ? kind : kind.toUpperCase()}`,
+    count: amount,
+    perUnit: scale(perGigabyte, 1, "gCO2e"),
+  };
 }
 
 /**

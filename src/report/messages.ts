@@ -76,8 +76,8 @@ const en = {
       deviceHours: "Efficiency per device-hour",
       emissions: "Efficiency per gCO2e",
       water: "Efficiency per litre of water",
-      electricityCost: "Efficiency per unit of currency",
     },
+    perCurrency: (currency: string) => `Efficiency per ${currency} of electricity`,
     footprint: {
       emissions: (count: string) => `Carbon of ${count}, facility`,
       water: (count: string) => `Water of ${count}, facility`,
@@ -245,8 +245,8 @@ const zh: Messages = {
       deviceHours: "每设备小时的效率",
       emissions: "每 gCO2e 的效率",
       water: "每升水的效率",
-      electricityCost: "每单位货币的效率",
     },
+    perCurrency: (currency) => `每 ${currency} 电费的效率`,
     footprint: {
       emissions: (count) => `${count}的碳排放（数据中心）`,
       water: (count) => `${count}的耗水量（数据中心）`,

@@ -46,7 +46,6 @@ const RESOURCES = [
   "deviceHours",
   "emissions",
   "water",
-  "electricityCost",
 ] as const satisfies readonly DossierModel["efficiency"][number]["resource"][];
 
 /** Every model of the dossier against every quantity; a quantity that no model has is left out. */
@@ -94,14 +93,26 @@ export function modelTable(dossier: Dossier, messages: Messages): ModelTable {
   if (dossier.hardware !== null) {
     add(columns.estimated(dossier.hardware), ({ cost }) => cost.estimatedDuration && shown(cost.estimatedDuration));
   }
-  for (const resource of RESOURCES) {
-    add(columns.perResource[resource], ({ efficiency }) => {
-      const found = efficiency.find((entry) => entry.resource === resource);
+  const addEfficiency = (title: string, resource: DossierModel["efficiency"][number]["resource"], unit?: string) =>
+    add(title, ({ efficiency }) => {
+      const found = efficiency.find(
+        (entry) => entry.resource === resource && (unit ?? entry.figure.unit) === entry.figure.unit,
+      );
       return found && { text: formatRatio(found.figure), method: found.figure.method };
     });
-  }
+  for (const resource of RESOURCES) addEfficiency(columns.perResource[resource], resource);
+  for (const unit of currencyUnits(models)) addEfficiency(columns.perCurrency(unit.slice(2)), "electricityCost", unit);
   return { head: models.map((model) => `${messages.roles[model.role]}: ${model.title}`), rows };
 }
+
+/** `1/EUR` for each currency in which the models' electricity is priced: one, since they share a place. */
+const currencyUnits = (models: readonly DossierModel[]): string[] => [
+  ...new Set(
+    models.flatMap(({ efficiency }) =>
+      efficiency.filter(({ resource }) => resource === "electricityCost").map(({ figure: part }) => part.unit),
+    ),
+  ),
+];
 
 function rate(value: number | undefined): Cell | undefined {
   if (value === undefined) return undefined;

@@ -46,6 +46,10 @@ export function registerFootprint(program: Command): void {
       "lightfoot footprint --hardware nvidia-h100-sxm5-80gb:8 --hours 3 --where aws:eu-central-1",
       "a job before it runs",
     ],
+    [
+      "lightfoot footprint --energy 40kWh --part server=1 --part memory=512GB --hours 24 --where FR",
+      "with the making of a server",
+    ],
     ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2 --json", "with factors of your own"],
   ]);
   for (const register of SUB_VERBS) register(verb);
@@ -66,6 +70,11 @@ function addOptions(command: Command): void {
     .option("--where <place>", "country, grid zone or cloud region: DE, US-CAL-CISO, aws:eu-central-1")
     .option("--hardware <id>", "devices of the catalogue, e.g. nvidia-h100-sxm5-80gb:8")
     .option("--hours <hours>", "how long the hardware was reserved; left out, from --from to --to")
+    .option(
+      "--part <kind=amount>",
+      "other hardware whose making counts: server=1, memory=512GB, ssd=4TB, hdd=8TB; repeatable",
+      (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
+    )
     .option("--intensity <rate>", "carbon intensity of the electricity, e.g. 350gCO2e/kWh")
     .option("--market-intensity <rate>", "intensity by contract or certificate, for the market-based figure")
     .option("--market-share <share>", "share of the energy that the contract covers, e.g. 60%")

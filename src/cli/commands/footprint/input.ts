@@ -16,6 +16,7 @@ export interface FootprintFlags extends IntensityFlags {
   readonly where?: string;
   readonly hardware?: string;
   readonly hours?: string;
+  readonly part?: readonly string[];
   readonly intensity?: string;
   readonly marketIntensity?: string;
   readonly marketShare?: string;

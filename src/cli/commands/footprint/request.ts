@@ -3,11 +3,14 @@ import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { intensityMethod, type GridIntensity } from "../../../facts/grid-intensity.ts";
 import { findPlace, type Place } from "../../../facts/place.ts";
 import type { FootprintInput } from "../../../footprint/assess.ts";
+import type { EmbodiedPart } from "../../../footprint/embodied.ts";
 import {
   deviceHourPrice,
+  embodiedPart,
   embodiedPartsOf,
   energyOfHardware,
   hardwareUse,
+  PART_KINDS,
   type HardwareUse,
 } from "../../../footprint/hardware-use.ts";
 import { placeIntensities } from "../../../footprint/intensity-place.ts";
@@ -28,7 +31,8 @@ export async function footprintRequest(
 ): Promise<FootprintInput> {
   refusePointless(flags);
   const period = periodOf(flags);
-  const hardware = givenHardware(flags, period);
+  const seconds = usedSeconds(flags, period);
+  const hardware = flags.hardware === undefined ? undefined : hardwareUse(flags.hardware, seconds);
   const energy = givenEnergy(flags) ?? (hardware === undefined ? undefined : energyOfHardware(hardware));
   if (energy === undefined) {
     throw new LightfootError("E_USAGE", "no energy was given, and no hardware whose energy could be modelled", {
@@ -36,7 +40,7 @@ export async function footprintRequest(
     });
   }
   const place = flags.where === undefined ? undefined : placeOf(flags.where, flags);
-  const parts = hardware === undefined ? undefined : embodiedPartsOf(hardware);
+  const parts = givenParts(flags, hardware);
   const given = givenFactors(flags);
   return {
     ...given,
@@ -45,9 +49,9 @@ export async function footprintRequest(
     over: await intensityOver(flags, period, place, world.signal),
     period,
     embodied:
-      hardware === undefined || parts === undefined
+      parts === undefined || parts.length === 0
         ? undefined
-        : { parts, usedSeconds: hardware.seconds, lifetime: givenLife(flags), useFraction: givenUse(flags) },
+        : { parts, usedSeconds: seconds, lifetime: givenLife(flags), useFraction: givenUse(flags) },
     unknown:
       hardware === undefined || parts !== undefined
         ? []
@@ -63,7 +67,8 @@ export async function footprintRequest(
   };
 }
 
-const HARDWARE = ["--hardware"];
+const DEVICES = ["--hardware"];
+const HARDWARE = ["--hardware", "--part"];
 const TIMED = ["--series", "--electricity-maps", "--watttime"];
 
 /** Options that say something about another one, by that other one: alone they would change nothing. */
@@ -71,7 +76,7 @@ const NEEDS: readonly (readonly [option: string, key: keyof FootprintFlags, need
   ["--hours", "hours", HARDWARE],
   ["--life", "life", HARDWARE],
   ["--use", "use", HARDWARE],
-  ["--gpu-hour-price", "gpuHourPrice", HARDWARE],
+  ["--gpu-hour-price", "gpuHourPrice", DEVICES],
   ["--kind", "kind", ["--where", "--intensity", ...TIMED]],
   ["--scope", "scope", ["--where", "--intensity", ...TIMED]],
   ["--series-unit", "seriesUnit", ["--series"]],
@@ -84,6 +89,7 @@ const NEEDS: readonly (readonly [option: string, key: keyof FootprintFlags, need
 
 const KEY_OF: Readonly<Record<string, keyof FootprintFlags>> = {
   "--hardware": "hardware",
+  "--part": "part",
   "--where": "where",
   "--intensity": "intensity",
   "--series": "series",
@@ -155,18 +161,38 @@ async function intensityOver(
   return { series, fallback, basis: first?.basis, licence: first?.licence };
 }
 
-function givenHardware({ hardware, hours }: FootprintFlags, period: Period | undefined): HardwareUse | undefined {
-  if (hardware === undefined) return undefined;
-  if (hours !== undefined) {
-    const value = fromOption("--hours", () => parseHours(hours));
-    return hardwareUse(hardware, value * SECONDS_PER_HOUR);
-  }
-  if (period !== undefined) return hardwareUse(hardware, period.toSeconds - period.fromSeconds);
+/** How long hardware was reserved; 0 without any. */
+function usedSeconds({ hardware, part, hours }: FootprintFlags, period: Period | undefined): number {
+  if (hours !== undefined) return fromOption("--hours", () => parseHours(hours)) * SECONDS_PER_HOUR;
+  if (hardware === undefined && part === undefined) return 0;
+  if (period !== undefined) return period.toSeconds - period.fromSeconds;
   // The device is looked up first: an unknown one is the better complaint.
-  hardwareUse(hardware, 0);
+  if (hardware !== undefined) hardwareUse(hardware, 0);
   throw new LightfootError("E_USAGE", "how long the hardware was used is missing", {
     hint: "Add --hours 3, or --from and --to.",
   });
+}
+
+/** The devices' making and that of the parts named; undefined where the devices' is not known. */
+function givenParts({ part = [] }: FootprintFlags, hardware: HardwareUse | undefined): EmbodiedPart[] | undefined {
+  const named = part.map((text) => fromOption("--part", () => parsePart(text)));
+  const hasServer = named.some(({ name }) => name === "server");
+  const devices = hardware === undefined ? [] : embodiedPartsOf(hardware, hasServer);
+  return devices && [...devices, ...named];
+}
+
+function parsePart(text: string): EmbodiedPart {
+  const match = /^\s*([a-z]+)\s*=\s*([\d.]+(?:e[+-]?\d+)?)\s*(GB|TB)?\s*$/i.exec(text);
+  const kind = PART_KINDS.find((name) => name === match?.[1]);
+  const amount = Number(match?.[2]);
+  const unit = match?.[3]?.toUpperCase();
+  const fits = kind === "server" ? unit === undefined : unit !== undefined;
+  if (kind === undefined || !fits || !Number.isFinite(amount)) {
+    throw new LightfootError("E_USAGE", `--part is '${text}', expected a kind and an amount`, {
+      hint: "Write server=1 (or a share, server=0.25), memory=512GB, ssd=4TB or hdd=8TB.",
+    });
+  }
+  return embodiedPart(kind, unit === "TB" ? amount * 1000 : amount);
 }
 
 /** `3`, `3h`, `90min`: the option's name says hours, so that a bare number has its unit. */
