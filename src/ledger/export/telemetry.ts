@@ -72,7 +72,10 @@ export function telemetryOf(run: LedgerRunDetail): RunTelemetry {
   const inFootprint = (path: string) => [path, `footprint.${path}`];
   const money = total(["money", "electricity cost", ...inFootprint("money.electricity")], /^[A-Z]{3}$/);
   const counted = domains.filter(({ countsTowardsTotal }) => countsTowardsTotal).map(({ method }) => method);
-  const sampled = run.sampledJoules === null ? null : { value: run.sampledJoules, method: worstMethod(counted) };
+  // While a run goes on, its share of the machine is not known; a counter that fell at the end would be taken for a new one.
+  const ended = run.outcome !== "cut off";
+  const sampled =
+    run.sampledJoules === null || !ended ? null : { value: run.sampledJoules, method: worstMethod(counted) };
   return {
     run: run.run,
     verb: run.verb,
