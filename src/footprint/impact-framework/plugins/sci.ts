@@ -1,6 +1,6 @@
 // Sci and SciEmbodied, with what is wrong in them; may depend on its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
-import { ratio, show } from "../findings.ts";
+import { ratio, show, type FindingCode } from "../findings.ts";
 import { at, configError, findingPlace, numbersOf, operandOf, placeOf, writeNumbers } from "../plugin.ts";
 import type { ParameterMetadata, PluginCall, PluginKind } from "../plugin.ts";
 import { withDefaults } from "../observations.ts";
@@ -122,31 +122,26 @@ export const sciEmbodied: PluginKind = {
     atLeast(filled, "duration", duration, Number.MIN_VALUE);
     const time = filled.observations.columns.has("time") ? numbersOf(filled, "time") : duration;
     atLeast(filled, "time", time, Number.MIN_VALUE);
-    const [cpus, memory, ssd, hdd, gpu, usage] = (Object.keys(INPUT_DEFAULTS) as Input[]).map((name) => {
-      const values = numbersOf(filled, name);
-      atLeast(filled, name, values, MUST_BE_POSITIVE.has(name) ? Number.MIN_VALUE : 0);
-      return values;
-    });
+    const amounts = amountsOf(filled);
+    const { vCPUs, memory, ssd, hdd, gpu, "usage-ratio": usage } = amounts;
     const perGigabyte = memoryGramsPerGigabyte(c);
     const drive = rightDrives(c);
-    const storageMatters = drive.swapped && (ssd.some((n) => n !== 0) || hdd.some((n) => n !== 0));
+    const scale = (row: number): number => (usage[row] * time[row]) / c.lifespan;
     const written = new Float64Array(rows);
     const right = new Float64Array(rows);
     for (let row = 0; row < rows; row++) {
-      const scale = (usage[row] * time[row]) / c.lifespan;
-      const rest = c["baseline-emissions"] + (cpus[row] - c["baseline-vcpus"]) * c["vcpu-emissions-constant"];
-      const gpus = gpu[row] * c["gpu-emissions-constant"];
+      const cpuGrams = (vCPUs[row] - c["baseline-vcpus"]) * c["vcpu-emissions-constant"];
+      const gpuGrams = gpu[row] * c["gpu-emissions-constant"];
       const extra = memory[row] - c["baseline-memory"];
-      written[row] =
-        (rest +
-          extra * ((c["memory-emissions-constant"] * c["baseline-memory"]) / 16) * 1000 +
-          ssd[row] * c["ssd-emissions-constant"] +
-          hdd[row] * c["hdd-emissions-constant"] +
-          gpus) *
-        scale;
-      right[row] = (rest + extra * perGigabyte + ssd[row] * drive.ssd + hdd[row] * drive.hdd + gpus) * scale;
+      const memoryGrams = extra * ((c["memory-emissions-constant"] * c["baseline-memory"]) / 16) * 1000;
+      const [ssdGrams, hddGrams] = [ssd[row] * c["ssd-emissions-constant"], hdd[row] * c["hdd-emissions-constant"]];
+      // In the framework's own order, so that the last digit is the same.
+      const total = c["baseline-emissions"] + cpuGrams + memoryGrams + ssdGrams + hddGrams + gpuGrams;
+      written[row] = total * usage[row] * (time[row] / c.lifespan);
+      const drives = ssd[row] * drive.ssd + hdd[row] * drive.hdd;
+      right[row] = (c["baseline-emissions"] + cpuGrams + extra * perGigabyte + drives + gpuGrams) * scale(row);
     }
-    tellMistakes(filled, { c, written, right, memory, cpus, perGigabyte, storageMatters });
+    tellMistakes(filled, { c, written, scale, amounts, perGigabyte, drive });
     const target = call.config["output-parameter"];
     const name = typeof target === "string" && target !== "" ? target : "embodied-carbon";
     return writeFinite(filled, name, call.arithmetic === "corrected" ? right : written);
@@ -168,79 +163,89 @@ function constantsOf(call: PluginCall): Record<Constant, number> {
   return constants as Record<Constant, number>;
 }
 
+function amountsOf(call: PluginCall): Record<Input, Float64Array> {
+  const amounts = (Object.keys(INPUT_DEFAULTS) as Input[]).map((name) => {
+    const values = numbersOf(call, name);
+    atLeast(call, name, values, MUST_BE_POSITIVE.has(name) ? Number.MIN_VALUE : 0);
+    return [name, values];
+  });
+  return Object.fromEntries(amounts) as Record<Input, Float64Array>;
+}
+
 function memoryGramsPerGigabyte(c: Record<Constant, number>): number {
   const constant = c["memory-emissions-constant"];
   return constant > MEMORY_KG_LIMIT ? constant : constant * 1000;
 }
 
 /** The two constants the other way round, where they are the framework's own. */
-function rightDrives(c: Record<Constant, number>): { ssd: number; hdd: number; swapped: boolean } {
-  const swapped =
+function rightDrives(c: Record<Constant, number>): { ssd: number; hdd: number } {
+  const isSwapped =
     c["ssd-emissions-constant"] === DEFAULTS["ssd-emissions-constant"] &&
     c["hdd-emissions-constant"] === DEFAULTS["hdd-emissions-constant"];
-  return swapped
-    ? { ssd: SSD_GRAMS, hdd: HDD_GRAMS, swapped }
-    : { ssd: c["ssd-emissions-constant"], hdd: c["hdd-emissions-constant"], swapped };
+  return isSwapped
+    ? { ssd: SSD_GRAMS, hdd: HDD_GRAMS }
+    : { ssd: c["ssd-emissions-constant"], hdd: c["hdd-emissions-constant"] };
 }
 
 interface Mistakes {
   readonly c: Record<Constant, number>;
   readonly written: Float64Array;
-  readonly right: Float64Array;
-  readonly memory: Float64Array;
-  readonly cpus: Float64Array;
+  readonly scale: (row: number) => number;
+  readonly amounts: Readonly<Record<Input, Float64Array>>;
   readonly perGigabyte: number;
-  readonly storageMatters: boolean;
+  readonly drive: { readonly ssd: number; readonly hdd: number };
 }
 
-function tellMistakes(
-  call: PluginCall,
-  { c, written, right, memory, cpus, perGigabyte, storageMatters }: Mistakes,
-): void {
-  const path = `initialize.plugins.${call.name}`;
-  const row = written.findIndex((value, index) => value !== right[index]);
-  const amounts = {
-    says: row < 0 ? null : show(written[row], "g"),
-    right: row < 0 ? null : show(right[row], "g"),
-    factor: row < 0 ? null : ratio(written[row], right[row]),
+/** Each mistake by itself: what the result is, and what it would be with this one put right. */
+function tellMistakes(call: PluginCall, { c, written, scale, amounts, perGigabyte, drive }: Mistakes): void {
+  const path = `initialize.plugins.${call.name}.config`;
+  const tell = (code: FindingCode, key: string, message: string, excessOf: (row: number) => number): void => {
+    const excess = written.map((_, row) => excessOf(row) * scale(row));
+    const row = excess.findIndex((grams) => grams !== 0);
+    if (row < 0) return;
+    const right = written[row] - excess[row];
+    call.report({
+      code,
+      severity: "error",
+      message,
+      where: { path: `${path}${key}` },
+      says: show(written[row], "g"),
+      right: show(right, "g"),
+      factor: ratio(written[row], right),
+      count: excess.reduce((sum, grams) => sum + (grams === 0 ? 0 : 1), 0),
+    });
   };
-  if (storageMatters) {
-    call.report({
-      code: "embodied-storage-swapped",
-      severity: "error",
-      message:
-        "an SSD is counted with 50 kg and an HDD with 100 kg; in the source of the constants it is the other way round",
-      where: { path: `${path}.config` },
-      ...amounts,
-    });
+  const { ssd, hdd, memory, vCPUs } = amounts;
+  tell(
+    "embodied-storage-swapped",
+    "",
+    "an SSD is counted with 50 kg and an HDD with 100 kg; in the source of the constants it is the other way round",
+    (row) =>
+      ssd[row] * (c["ssd-emissions-constant"] - drive.ssd) + hdd[row] * (c["hdd-emissions-constant"] - drive.hdd),
+  );
+  const constant = c["memory-emissions-constant"];
+  const stretch = c["baseline-memory"] / 16;
+  const extra = (row: number): number => memory[row] - c["baseline-memory"];
+  if (constant > MEMORY_KG_LIMIT) {
+    tell(
+      "embodied-memory-unit",
+      ".memory-emissions-constant",
+      `'memory-emissions-constant' is ${show(constant)} and is multiplied by 1,000: it is read as kg/GB, while every other constant is in g`,
+      (row) => extra(row) * stretch * (constant * 1000 - perGigabyte),
+    );
   }
-  const usesMemory = memory.some((value) => value !== c["baseline-memory"]);
-  if (usesMemory && c["memory-emissions-constant"] > MEMORY_KG_LIMIT) {
-    call.report({
-      code: "embodied-memory-unit",
-      severity: "error",
-      message:
-        `'memory-emissions-constant' is ${show(c["memory-emissions-constant"])} and is multiplied by 1,000: ` +
-        `it is read as kg/GB, while every other constant is in g`,
-      where: { path: `${path}.config.memory-emissions-constant` },
-      ...amounts,
-    });
-  }
-  if (usesMemory && c["baseline-memory"] !== 16) {
-    call.report({
-      code: "embodied-memory-baseline",
-      severity: "error",
-      message: `memory beyond the baseline is scaled by baseline-memory/16 = ${show(c["baseline-memory"] / 16)}, which has no meaning`,
-      where: { path: `${path}.config.baseline-memory` },
-      ...amounts,
-    });
-  }
-  if (cpus.some((value) => value !== c["baseline-vcpus"]) && c["vcpu-emissions-constant"] === 100_000) {
+  tell(
+    "embodied-memory-baseline",
+    ".baseline-memory",
+    `memory beyond the baseline is scaled by baseline-memory/16 = ${show(stretch)}, which has no meaning`,
+    (row) => extra(row) * (stretch - 1) * constant * 1000,
+  );
+  if (vCPUs.some((value) => value !== c["baseline-vcpus"]) && c["vcpu-emissions-constant"] === 100_000) {
     call.report({
       code: "embodied-cpu-per-vcpu",
       severity: "warning",
       message: "100 kg is the source's figure for an additional processor (a socket); it is counted for each vCPU",
-      where: { path: `${path}.config.vcpu-emissions-constant` },
+      where: { path: `${path}.vcpu-emissions-constant` },
       says: "100 kg a vCPU",
       right: "100 kg a processor",
     });
@@ -253,7 +258,7 @@ function tellMistakes(
       message: "embodied carbon is negative: less memory or fewer vCPUs than the baseline take more away than it holds",
       where: findingPlace(call, negative, "embodied-carbon"),
       says: show(written[negative], "g"),
-      right: `at least 0 g; with memory at ${show(perGigabyte, "g/GB")}, ${show(right[negative], "g")}`,
+      right: "at least 0 g",
     });
   }
 }

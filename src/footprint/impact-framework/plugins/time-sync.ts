@@ -261,18 +261,22 @@ function sumUp(
   const values = numbersOf(call, name);
   const empty = emptyValue(call, name, grid);
   const sums = new Float64Array(slots);
-  const lastCells = new Float64Array(slots);
+  /** Sums without each slot's last cell. */
+  const allButLast = new Float64Array(slots);
   walk((slot, count, run, isLast) => {
     const whole = run.isEmpty ? empty : values[run.row];
     const cell = method === "sum" && !run.isEmpty ? whole / (duration[run.row] / grid.resolutionSeconds) : whole;
-    sums[slot] += cell * count;
-    if (isLast) lastCells[slot] = cell;
+    const before = isLast ? count - 1 : count;
+    sums[slot] = addUp(sums[slot], cell, before);
+    if (!isLast) return;
+    allButLast[slot] = sums[slot];
+    sums[slot] += cell;
   });
   if (method === "sum") return sums;
   for (let slot = 0; slot < slots; slot++) {
     const size = sizeOf(slot);
     const right = sums[slot] / size;
-    const written = size > 1 ? (sums[slot] - lastCells[slot]) / size : right;
+    const written = size > 1 ? allButLast[slot] / size : right;
     if (written !== right) {
       call.report({
         code: "time-sync-average",
@@ -287,4 +291,14 @@ function sumUp(
     sums[slot] = call.arithmetic === "corrected" ? right : written;
   }
   return sums;
+}
+
+const MAX_ADDITIONS = 100_000;
+
+/** One cell after the other, as the framework adds them, so that the last digit is the same; a product where that would take long. */
+function addUp(start: number, cell: number, count: number): number {
+  if (count > MAX_ADDITIONS || cell === 0) return start + cell * count;
+  let sum = start;
+  for (let index = 0; index < count; index++) sum += cell;
+  return sum;
 }
