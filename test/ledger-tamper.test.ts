@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { blockRecord, renderBlock } from "../src/ledger/block.ts";
 import { compactLedger } from "../src/ledger/compact.ts";
 import { verifyLedger } from "../src/ledger/verify.ts";
 import { testWriter, writeRun } from "./fixtures/sample-ledger.ts";
@@ -165,6 +166,21 @@ describe("verify", () => {
     expect(await findLine()).toBe(blockEnd(258));
     put(Buffer.from([blocks[0], ...blocks.slice(2)].join("")));
     expect(await findLine()).toBe(blockEnd(258));
+  });
+
+  it("finds one block that was written anew with a digest to match: the next block knew another", async () => {
+    const lines = linesOf();
+    const end = blockEnd(10);
+    const content = Buffer.from(
+      lines
+        .slice(0, end - 1)
+        .join("")
+        .replace('"energyJoules":10,', '"energyJoules":11,'),
+    );
+    const { block, previous } = JSON.parse(lines[end - 1]) as { block: number; previous: string | null };
+    const forged = renderBlock(blockRecord(content, end - 1, block, previous));
+    put(Buffer.concat([content, Buffer.from(forged + lines.slice(end).join(""))]));
+    expect(await findLine()).toBe(blockEnd(end + 1));
   });
 
   it("finds a history that was written anew with digests of its own, head and all", async () => {
