@@ -40,8 +40,19 @@ export function* rowChunks(list: Observations, indent: string): Generator<Uint8A
   yield writer.take();
 }
 
+const DAY = 86_400_000;
+/** Milliseconds in hours, minutes, seconds and themselves; their digits; what follows them. */
+const CLOCK = [
+  [3_600_000, 2, 58],
+  [60_000, 2, 58],
+  [1_000, 2, POINT],
+  [1, 3, 90],
+] as const;
+
 class ByteWriter {
   length = 0;
+  #day = Number.NaN;
+  #dayText = "";
   #buffer = Buffer.allocUnsafe(2 * CHUNK_BYTES);
 
   /** Everything so far, as bytes of its own. */
@@ -83,6 +94,23 @@ class ByteWriter {
     this.length += this.#buffer.write(text, this.length);
   }
 
+  /** `2024-01-31T00:00:00.000Z`. */
+  time(milliseconds: number): void {
+    const day = Math.floor(milliseconds / DAY);
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#dayText = `${new Date(day * DAY).toISOString().slice(0, 11)}`;
+    }
+    this.ascii(this.#dayText);
+    let rest = milliseconds - day * DAY;
+    for (const [unit, size, sign] of CLOCK) {
+      const count = Math.floor(rest / unit);
+      rest -= count * unit;
+      for (let power = 10 ** (size - 1); power >= 1; power /= 10) this.byte(ZERO + (Math.floor(count / power) % 10));
+      this.byte(sign);
+    }
+  }
+
   /** A whole number from 0 to 2^53, with a point `decimals` digits from its end. */
   digits(value: number, decimals: number): void {
     const buffer = this.#buffer;
@@ -106,7 +134,7 @@ class ByteWriter {
     const size = Math.abs(value);
     // Up to 15 digits a decimal that gives the number back is its shortest text.
     if (size < 1e9 && size >= 1e-3) {
-      for (let decimals = 0, power = 1; decimals <= 4; decimals++, power *= 10) {
+      for (let decimals = 0, power = 1; decimals <= 2; decimals++, power *= 10) {
         const whole = Math.round(size * power);
         if (whole / power !== size) continue;
         if (value < 0) this.byte(MINUS);
@@ -114,7 +142,8 @@ class ByteWriter {
         return;
       }
     }
-    this.ascii(numberText(value));
+    // Between these bounds JavaScript writes no exponent, which YAML 1.1 would want a point in.
+    this.ascii(size < 1e21 && size >= 1e-6 ? String(value) : numberText(value));
   }
 }
 
@@ -124,6 +153,13 @@ function cellWriter(column: Column, writer: ByteWriter): (row: number) => boolea
     const { values } = column;
     return (row) => {
       writer.number(values[row]);
+      return true;
+    };
+  }
+  if (column.kind === "date" && column.values.every((time) => time >= 0 && time < 253_402_300_800_000)) {
+    const { values } = column;
+    return (row) => {
+      writer.time(values[row]);
       return true;
     };
   }
