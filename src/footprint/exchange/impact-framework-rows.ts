@@ -99,7 +99,7 @@ class ByteWriter {
     const day = Math.floor(milliseconds / DAY);
     if (day !== this.#day) {
       this.#day = day;
-      this.#dayText = `${new Date(day * DAY).toISOString().slice(0, 11)}`;
+      this.#dayText = new Date(day * DAY).toISOString().slice(0, 11);
     }
     this.ascii(this.#dayText);
     let rest = milliseconds - day * DAY;
