@@ -3,12 +3,9 @@ import { asLightfootError, LightfootError } from "../../errors/lightfoot-error.t
 import { startCommand } from "../../io/command.ts";
 import { controlTree } from "../../io/process-control.ts";
 import { randomName } from "../../io/writer-identity.ts";
-import { openMeter } from "../../meter/open-meter.ts";
-import type { Meter } from "../../meter/source.ts";
+import { takeFirstReadings } from "../../meter/first-readings.ts";
 import { findCgroup, ownCgroup } from "../../meter/usage/cgroup-cpu.ts";
 import { openUsageProbe } from "../../meter/usage/usage-probe.ts";
-import { guardMeter, noMeter } from "../../pipeline/track/guarded-meter.ts";
-import { TrackSession } from "../../pipeline/track/session.ts";
 import { printError } from "../output.ts";
 import type { Factors } from "./factors.ts";
 import { planTrack, type TrackFlags, type TrackPlan } from "./flags.ts";
@@ -55,62 +52,35 @@ async function factorsOf({ flags, budgets }: TrackPlan): Promise<Factors | undef
 async function start(words: readonly string[], plan: TrackPlan): Promise<Running> {
   const { sysRoot, procRoot } = plan.flags;
   const troubles: string[] = [];
+  const tell = (trouble: string): void => void troubles.push(trouble);
   const cgroup = cgroupOf(plan);
   const marker = randomName();
-  const meter = guardMeter(await openAnyMeter(sysRoot, procRoot), (trouble) => troubles.push(trouble));
-  const probe = openUsageProbe({
-    procRoot,
-    marker: `${MARKER}=${marker}`,
-    ...(cgroup === undefined ? {} : { cgroup }),
-  });
-  const { attribute: scope, idle } = plan.flags;
-  const session = await TrackSession.begin(
-    { scope, idle, role: plan.rank.role },
-    { meter, observe: () => probe.observe(), now },
-  );
+  const group = cgroup === undefined ? {} : { cgroup };
+  const probe = openUsageProbe({ procRoot, marker: `${MARKER}=${marker}`, ...group });
+  const firstUsage = probe.observe();
+  const first = takeFirstReadings(sysRoot, procRoot, now);
   const signals: Running["signals"] = {};
-  const startSeconds = now();
   const startedAt = new Date().toISOString();
   const command = await startCommand(words, {
     environment: { [MARKER]: marker },
     onSignal: (signal) => signals.onSignal?.(signal),
   });
+  let endedSeconds: number | undefined;
+  void command.ended.then(() => (endedSeconds = now()));
   // From here on nothing of ours may end before the command does.
-  const keepGoing = (error: unknown): void => void troubles.push(asLightfootError(error).message);
+  const keepGoing = (error: unknown): void => tell(asLightfootError(error).message);
   process.on("uncaughtException", keepGoing);
   process.on("unhandledRejection", keepGoing);
   probe.attach(command.pid);
-  let endedSeconds: number | undefined;
-  void command.ended.then(() => (endedSeconds = now()));
   const tree = controlTree(() => probe.pids());
-  const ends = (): number | undefined => endedSeconds;
-  return {
-    plan,
-    words,
-    session,
-    meter,
-    command,
-    tree,
-    startedAt,
-    startSeconds,
-    endedSeconds: ends,
-    cgroup,
-    troubles,
-    signals,
-  };
+  const { openRun } = await import("./open-run.ts");
+  const { meter, session } = await openRun({ plan, first, firstUsage, probe, now, tell });
+  const ends = { startSeconds: first.atSeconds, endedSeconds: () => endedSeconds };
+  return { plan, words, session, meter, command, tree, startedAt, ...ends, cgroup, troubles, signals };
 }
 
 /** Names the run to its own processes, so that orphans are found. */
 const MARKER = "LIGHTFOOT_RUN";
-
-async function openAnyMeter(sysRoot: string, procRoot: string): Promise<Meter> {
-  try {
-    // Samples are ours to take; the meter's own cadence would only wake the processor once more.
-    return await openMeter({ sysRoot, procRoot });
-  } catch (error) {
-    return noMeter(error instanceof Error ? error.message : String(error));
-  }
-}
 
 /** The control group to watch: the one that was named, or the command's own when it is what the result is about. */
 function cgroupOf({ flags }: TrackPlan): string | undefined {

@@ -1,5 +1,5 @@
 // Reads the kernel's small text files with three system calls and one buffer; may depend on Node's file system.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 
 // A kernel file says everything in one read as long as the buffer is large enough; all that are read here are below 4 KiB
 // per line of interest.
@@ -9,7 +9,8 @@ const buffer = Buffer.allocUnsafe(16_384);
 export function readKernelFile(path: string): string | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(path, "r");
+    // A named pipe in a replayed tree must not hang whoever reads it.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {
     return undefined;
   }

@@ -18,6 +18,8 @@ export interface SessionOptions {
 
 export interface SessionPorts {
   readonly meter: Meter;
+  /** What was used before the command started. */
+  readonly firstUsage: Usage;
   observe(): Usage;
   /** Monotonic seconds. */
   now(): number;
@@ -107,9 +109,9 @@ export class TrackSession {
     this.#startSeconds = this.#lastSeconds = this.#usageSeconds = ports.now();
   }
 
-  /** Takes the first readings: call it right before the command starts. */
+  /** Takes the first readings: at the moment at which the command starts, or in a world that is held at it. */
   static async begin(options: SessionOptions, ports: SessionPorts): Promise<TrackSession> {
-    const usage = ports.observe();
+    const usage = ports.firstUsage;
     const first = await ports.meter.sample();
     return new TrackSession(options, ports, { window: await ports.meter.start(), first, usage });
   }
