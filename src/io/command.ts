@@ -60,10 +60,19 @@ export async function startCommand(command: readonly string[], options: StartOpt
   const release = (): void => {
     for (const { signal, listener } of listeners) process.removeListener(signal, listener);
   };
+  const fail = (cause: unknown): never => {
+    release();
+    throw notStarted(command[0] ?? "", cause as NodeJS.ErrnoException);
+  };
   const [file = "", ...args] = withoutHangup(command);
   // First in the environment, where whoever looks for the marker finds it soon.
   const env = { ...environment, ...process.env, ...environment };
-  const started = spawn(file, args, { stdio: inheritedStreams(), env });
+  let started: ChildProcess;
+  try {
+    started = spawn(file, args, { stdio: inheritedStreams(), env });
+  } catch (error) {
+    return fail(error); // an empty name, a word with a NUL in it
+  }
   let hasEnded = false;
   const ended = new Promise<CommandEnd>((resolve) => {
     started.once("exit", (code, signal) => {
@@ -71,15 +80,12 @@ export async function startCommand(command: readonly string[], options: StartOpt
       resolve({ exitCode: code ?? 128 + constants.signals[signal ?? "SIGKILL"], signal: signal ?? undefined });
     });
   });
-  if (started.pid === undefined) {
-    const cause = await new Promise<NodeJS.ErrnoException>((resolve) => started.once("error", resolve));
-    release();
-    throw notStarted(command[0] ?? "", cause);
-  }
+  const { pid } = started;
+  if (pid === undefined) return fail(await new Promise((resolve) => started.once("error", resolve)));
   started.on("error", () => undefined); // a signal that could not be sent: the command is on its way out
   child = started;
   for (const signal of early) child.kill(signal);
-  return { pid: started.pid, ended, hasEnded: () => hasEnded, send, release };
+  return { pid, ended, hasEnded: () => hasEnded, send, release };
 }
 
 /**
@@ -134,8 +140,8 @@ function linkOf(descriptor: number): string {
 }
 
 function notStarted(file: string, cause: NodeJS.ErrnoException): LightfootError {
-  if (cause.code === "ENOENT") {
-    return new LightfootError("E_COMMAND_NOT_FOUND", `there is no command ${file}`, {
+  if (cause.code === "ENOENT" || file === "") {
+    return new LightfootError("E_COMMAND_NOT_FOUND", `there is no command '${file}'`, {
       hint: "Check its name and PATH. A shell's own words need a shell: -- sh -c '…'",
       cause,
     });

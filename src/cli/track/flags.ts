@@ -1,4 +1,6 @@
 // The options of `track` as checked values, before the command starts; may depend on errors, pipeline and this room.
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { parseBudget, type Amount } from "../../pipeline/track/amount.ts";
 import type { IdlePolicy } from "../../pipeline/track/attribution.ts";
@@ -63,7 +65,13 @@ export function planTrack(flags: TrackFlags, environment: Readonly<Record<string
   if (flags.intensity !== undefined && flags.intensitySeries !== undefined) {
     throw new LightfootError("E_USAGE", "--intensity and --intensity-series exclude each other");
   }
-  const { pauseAbove, idlePower } = flags;
+  const { pauseAbove, idlePower, out } = flags;
+  if (out !== undefined && !existsSync(dirname(out))) {
+    throw new LightfootError("E_FILE_WRITE", `${out} cannot be written: its folder does not exist`, {
+      hint: "Create the folder first.",
+      where: { file: out },
+    });
+  }
   const budgets = flags.budget.map(parseBudget);
   return {
     flags,

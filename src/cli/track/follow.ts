@@ -1,6 +1,7 @@
 // From the command's start to this process's end: samples, live line, budgets, ledger, document; may depend on this room, pipeline, meter and io.
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isatty } from "node:tty";
 import { EXIT } from "../../errors/catalog.ts";
 import { BudgetWatch, type BudgetState } from "../../pipeline/track/budget.ts";
 import { Enforcer, type Action } from "../../pipeline/track/enforce.ts";
@@ -131,8 +132,8 @@ class Follower {
 
   #say(text: string): void {
     const { quiet, json } = this.#running.plan.flags;
-    // Under --json a program may read stderr.
-    if (quiet === true || (json === true && !process.stderr.isTTY)) return;
+    // Under --json a program may read stderr. (Not `process.stderr.isTTY`: that would open the stream, see raw-streams.)
+    if (quiet === true || (json === true && !isatty(2))) return;
     this.#live.hide();
     writeRaw(2, `lightfoot: ${text}\n`);
   }
