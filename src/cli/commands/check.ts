@@ -36,7 +36,7 @@ const ROLES: readonly Role[] = [
 export function registerCheck(program: Command): void {
   const command = program
     .command("check")
-    .description("hold evidence against rules: environment, AI law, safety, privacy, procurement")
+    .description("hold evidence against rules: environment, AI law, safety, privacy, taxes, credits, procurement")
     .argument(
       "[evidence]",
       "a dossier.json of lightfoot run, or an evidence.yaml; left out, only what is asked for is listed",
@@ -82,7 +82,7 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
   const proposals = flags.withProposals;
   const document = checkCase(pack, subject, {
     asOf: flags.asOf ?? new Date().toISOString().slice(0, 10),
-    overlays: proposals === true ? "all" : Array.isArray(proposals) ? (proposals as readonly string[]) : [],
+    proposals: proposals === true ? "all" : Array.isArray(proposals) ? (proposals as readonly string[]) : [],
     verifiedOnly: flags.verifiedOnly,
   });
   if (flags.sarif) {
@@ -127,8 +127,9 @@ function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: n
   const shown = document.rules.filter(
     ({ outcome }) => all || !["pass", "notApplicable", "notYetApplicable"].includes(outcome),
   );
+  const proposed = [...document.overlays, ...document.proposedRules];
   const lines = [
-    `As of ${document.asOf}, for ${document.roles.join(", ")}${document.overlays.length === 0 ? "" : `, with ${document.overlays.join(", ")}`}`,
+    `As of ${document.asOf}, for ${document.roles.join(", ")}${proposed.length === 0 ? "" : `, with ${proposed.join(", ")}`}`,
     "",
     ...shown.flatMap((finding) => [...describeFinding(finding, lang, columns), ""]),
     `${counts.pass} pass, ${counts.fail} fail, ${counts.unknown} unknown, ${counts.manual} for a person, ` +
@@ -145,8 +146,18 @@ function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: n
   return lines.join("\n");
 }
 
+/** Never a point where a price is stale. */
+function describeAmount({ currency, value, low, high, missing, stale }: NonNullable<RuleFinding["amount"]>): string[] {
+  const money = (amount: number): string => amount.toLocaleString("en-US", { maximumFractionDigits: 2 });
+  const range = low === null || high === null ? "" : `${money(low)} to ${money(high)} ${currency}`;
+  const why = stale.length === 0 ? [] : [`no point: ${stale.join(", ")} is older than 90 days; bring a newer price`];
+  if (missing.length > 0) return [`not without ${missing.join(", ")}`, ...why];
+  if (value === null) return [range === "" ? "not known" : range, ...why];
+  return [`${money(value)} ${currency}${range === "" ? "" : ` (${range})`}`];
+}
+
 function describeFinding(finding: RuleFinding, lang: "en" | "zh", columns: number): string[] {
-  const { id, outcome, title, explain, manual, missing, evidence, parameters, source, appliesFrom } = finding;
+  const { id, outcome, title, explain, manual, missing, evidence, parameters, amount, source, appliesFrom } = finding;
   const indent = "    ";
   const wrap = (text: string): string[] =>
     wrapText(text, Math.max(40, columns - indent.length)).map((line) => indent + line);
@@ -159,9 +170,14 @@ function describeFinding(finding: RuleFinding, lang: "en" | "zh", columns: numbe
     ...(missing.length === 0 ? [] : [`${indent}missing   ${missing.join(", ")}`]),
     ...evidence.map(({ field, value, method }) => `${indent}evidence  ${field} = ${String(value)} (${method})`),
     ...parameters.map(
-      ({ name, value, unit, ref, overlay }) =>
-        `${indent}limit     ${name} = ${value}${unit === "1" ? "" : ` ${unit}`}  ${overlay ?? ref}`,
+      ({ name, value, low, high, unit, stale, from, ref, overlay }) =>
+        `${indent}value     ${name} = ${value}${low === null && high === null ? "" : ` (${low ?? value} to ${high ?? value})`}` +
+        `${unit === "1" ? "" : ` ${unit}`}  ${overlay ?? ref}${stale ? `; stale, seen ${from}` : ""}`,
     ),
+    ...(amount === null
+      ? []
+      : describeAmount(amount).map((line, at) => `${indent}${at === 0 ? "amount  " : "        "}  ${line}`)),
+    ...(amount === null ? [] : wrap(amount.means[lang])),
     ...(unverified.length === 0 ? [] : [`${indent}not read in the original: ${unverified.join(", ")}`]),
     `${indent}source    ${source.url}${source.article === null ? "" : `, ${source.article}`} (${source.mark}, read ${source.readOn})`,
   ];

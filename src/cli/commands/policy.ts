@@ -100,10 +100,15 @@ async function test(context: ActionContext, flags: PackFlags): Promise<void> {
   const { runFixtures } = await import("../../policy/rules/fixtures.ts");
   const pack = await packOf(flags);
   const results = runFixtures(pack);
-  const wrong = results.filter(({ expected, outcome }) => expected !== outcome);
+  const wrong = results.filter(({ asWritten }) => !asWritten);
   context.result({ fixtures: results }, () =>
     [
-      ...wrong.map(({ rule, name, expected, outcome }) => `✗ ${rule}, ${name}: expected ${expected}, found ${outcome}`),
+      ...wrong.map(({ rule, name, expected, outcome, amount }) =>
+        [
+          `✗ ${rule}, ${name}: expected ${expected}, found ${outcome}`,
+          ...(amount === undefined ? [] : [`amount expected ${amount.expected}, found ${amount.found}`]),
+        ].join("; "),
+      ),
       `${results.length} fixtures of ${pack.rules.length} rules, ${wrong.length} wrong`,
     ].join("\n"),
   );

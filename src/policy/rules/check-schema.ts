@@ -23,13 +23,31 @@ const findingSchema = z.object({
     z.object({
       name: z.string(),
       value: z.number(),
+      low: z.number().nullable(),
+      high: z.number().nullable(),
       unit: z.string(),
+      /** A market price seen more than 90 days before: told, and never used as a point. */
+      stale: z.boolean(),
       from: z.string(),
       ref: z.string(),
       mark: z.enum(MARKS),
       overlay: z.string().nullable(),
     }),
   ),
+  /** Money by the rule's formula, where the rule applies and has one. */
+  amount: z
+    .object({
+      currency: z.string(),
+      means: bilingual,
+      formula: z.string(),
+      /** Null when evidence is missing or a price is stale. */
+      value: z.number().nullable(),
+      low: z.number().nullable(),
+      high: z.number().nullable(),
+      missing: z.array(z.string()),
+      stale: z.array(z.string()),
+    })
+    .nullable(),
   appliesFrom: z.string().nullable(),
   source: z.object({ url: z.string(), article: z.string().nullable(), readOn: z.string(), mark: z.enum(MARKS) }),
 });
@@ -43,6 +61,8 @@ export const checkSchema = z.object({
   roles: z.array(z.enum(ROLES)),
   /** Proposals that were laid over the law. */
   overlays: z.array(z.string()),
+  /** Rules of draft laws that were judged as if they held. */
+  proposedRules: z.array(z.string()),
   packDigest: z.string(),
   /** Beside any score stands how much is unknown. */
   counts: z.object(

@@ -1,15 +1,15 @@
 // A whole pack against a case: findings, counts, and what comes next; may depend on errors and its room.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { CheckDocument, RuleFinding } from "./check-schema.ts";
-import { judgeRule, type Case } from "./judge.ts";
+import { judgeRule, type Case, type Verdict } from "./judge.ts";
 import type { CompiledRule, Pack } from "./pack.ts";
 import { OUTCOMES, type Outcome, type Overlay } from "./rule-schema.ts";
 
 export interface CheckOptions {
   /** ISO date. */
   readonly asOf: string;
-  /** Ids of overlays, in order; `all` takes every one of the pack. */
-  readonly overlays?: readonly string[] | "all";
+  /** Ids of overlays, in order, and of proposed rules; `all` takes every one of the pack. Others are left out. */
+  readonly proposals?: readonly string[] | "all";
   /** Leaves rules out of which a number was not verified. */
   readonly verifiedOnly?: boolean;
 }
@@ -26,7 +26,7 @@ const RANK: Readonly<Record<Outcome, number>> = {
 /**
  * What every rule of a pack says of a case.
  *
- * @throws LightfootError E_USAGE for an overlay that the pack does not have, or a case without roles
+ * @throws LightfootError E_USAGE for a proposal that the pack does not have, or a case without roles
  */
 export function checkCase(pack: Pack, subject: Case, options: CheckOptions): CheckDocument {
   if (subject.roles.length === 0) {
@@ -34,8 +34,11 @@ export function checkCase(pack: Pack, subject: Case, options: CheckOptions): Che
       hint: "Give --role model-provider, data-center-operator, …, or roles: [ … ] in the evidence.",
     });
   }
-  const overlays = overlaysOf(pack, options.overlays ?? []);
-  const rules = pack.rules.filter(({ rule }) => options.verifiedOnly !== true || isVerified(rule));
+  const { overlays, proposed } = proposalsOf(pack, options.proposals ?? []);
+  const rules = pack.rules.filter(
+    ({ rule }) =>
+      (rule.status !== "proposal" || proposed.includes(rule.id)) && (options.verifiedOnly !== true || isVerified(rule)),
+  );
   const findings = rules
     .map((compiled) => findingOf(compiled, subject, options.asOf, overlays))
     .toSorted((left, right) => RANK[left.outcome] - RANK[right.outcome] || left.id.localeCompare(right.id));
@@ -45,6 +48,7 @@ export function checkCase(pack: Pack, subject: Case, options: CheckOptions): Che
     asOf: options.asOf,
     roles: [...subject.roles],
     overlays: overlays.map(({ overlay }) => overlay),
+    proposedRules: proposed,
     packDigest: pack.digest,
     counts: Object.fromEntries(
       OUTCOMES.map((outcome) => [outcome, findings.filter((finding) => finding.outcome === outcome).length]),
@@ -63,15 +67,23 @@ function isVerified({ source, parameters }: CompiledRule["rule"]): boolean {
   return [source.mark, ...marks].every((mark) => mark !== "unverified");
 }
 
-function overlaysOf(pack: Pack, wanted: readonly string[] | "all"): Overlay[] {
-  if (wanted === "all") return [...pack.overlays];
-  return wanted.map((id) => {
-    const found = pack.overlays.find(({ overlay }) => overlay === id);
-    if (found !== undefined) return found;
-    throw new LightfootError("E_USAGE", `there is no proposal '${id}'`, {
-      hint: `Known are ${pack.overlays.map(({ overlay }) => overlay).join(", ")}.`,
+/** Draft laws that were asked for: those that change parameters, and those that are rules of their own. */
+export function proposalsOf(
+  pack: Pack,
+  wanted: readonly string[] | "all",
+): { overlays: Overlay[]; proposed: string[] } {
+  const rules = pack.rules.flatMap(({ rule }) => (rule.status === "proposal" ? [rule.id] : []));
+  if (wanted === "all") return { overlays: [...pack.overlays], proposed: rules };
+  const unknown = wanted.find((id) => !rules.includes(id) && !pack.overlays.some(({ overlay }) => overlay === id));
+  if (unknown !== undefined) {
+    throw new LightfootError("E_USAGE", `there is no proposal '${unknown}'`, {
+      hint: `Known are ${[...pack.overlays.map(({ overlay }) => overlay), ...rules].join(", ")}.`,
     });
-  });
+  }
+  return {
+    overlays: wanted.flatMap((id) => pack.overlays.filter(({ overlay }) => overlay === id)),
+    proposed: rules.filter((id) => wanted.includes(id)),
+  };
 }
 
 function findingOf(compiled: CompiledRule, subject: Case, asOf: string, overlays: readonly Overlay[]): RuleFinding {
@@ -91,10 +103,22 @@ function findingOf(compiled: CompiledRule, subject: Case, asOf: string, overlays
     evidence: [...verdict.evidence],
     evidenceQuality: verdict.evidenceQuality ?? null,
     missing: [...verdict.missing],
-    parameters: verdict.parameters.map((parameter) => ({ ...parameter, overlay: parameter.overlay ?? null })),
+    parameters: verdict.parameters.map((parameter) => ({
+      ...parameter,
+      low: parameter.low ?? null,
+      high: parameter.high ?? null,
+      overlay: parameter.overlay ?? null,
+    })),
+    amount: amountOf(rule, verdict),
     appliesFrom: verdict.appliesFrom ?? null,
     source: { ...rule.source, article: rule.source.article ?? null },
   };
+}
+
+function amountOf({ amount: told }: CompiledRule["rule"], { amount }: Verdict): RuleFinding["amount"] {
+  if (told === undefined || amount === undefined) return null;
+  const { value = null, low = null, high = null } = amount;
+  return { ...told, value, low, high, missing: [...amount.missing], stale: [...amount.stale] };
 }
 
 /** First days of rules and new values of parameters after a day. */

@@ -6,7 +6,7 @@ import { sha256 } from "../../io/digest.ts";
 import { fileError } from "../../io/file-range.ts";
 import { checkAgainst, inReadingOrder, locateYaml, type LocatedDocument } from "../../io/yaml-findings.ts";
 import { evidenceMistake } from "./vocabulary.ts";
-import { compileCondition, type Condition } from "./conditions.ts";
+import { compileCondition, compileFormula, type Condition, type Formula } from "./conditions.ts";
 import {
   overlaySchema,
   ruleSchema,
@@ -23,6 +23,8 @@ export interface CompiledRule {
   readonly file: string;
   readonly when: Condition | undefined;
   readonly require: Condition | undefined;
+  /** The formula of its amount. */
+  readonly formula: Formula | undefined;
 }
 
 export interface Pack {
@@ -114,6 +116,8 @@ const read = (path: string): string => {
 const isOverlay = ({ data }: LocatedDocument): boolean =>
   typeof data === "object" && data !== null && "overlay" in data;
 
+type Maker<Compiled> = (text: string, vocabulary: Vocabulary, parameters: readonly string[]) => Compiled;
+
 function compile(
   rule: Rule,
   file: string,
@@ -123,17 +127,18 @@ function compile(
 ): CompiledRule | undefined {
   const before = findings.length;
   const parameters = Object.keys(rule.parameters);
-  const of = (key: "when" | "require"): Condition | undefined => {
-    const text = rule[key];
+  const of = <Compiled>(path: readonly string[], text: string | undefined, make: Maker<Compiled>) => {
     if (text === undefined) return undefined;
     try {
-      return compileCondition(text, vocabulary, parameters);
+      return make(text, vocabulary, parameters);
     } catch (thrown) {
-      findings.push(located.find([key], (thrown as Error).message));
+      findings.push(located.find(path, (thrown as Error).message));
       return undefined;
     }
   };
-  const [when, require] = [of("when"), of("require")];
+  const when = of(["when"], rule.when, compileCondition);
+  const require = of(["require"], rule.require, compileCondition);
+  const formula = of(["amount", "formula"], rule.amount?.formula, compileFormula);
   if (rule.require === undefined && rule.manual === undefined) {
     findings.push(located.find(["id"], "a rule without 'require' needs 'manual': what a person has to do"));
   }
@@ -143,13 +148,16 @@ function compile(
       findings.push(located.find(["parameters", name, "values"], "values are not in the order of their dates"));
   }
   for (const [index, fixture] of rule.fixtures.entries()) {
+    if (fixture.amount !== undefined && rule.amount === undefined) {
+      findings.push(located.find(["fixtures", index, "amount"], "the rule has no amount"));
+    }
     for (const [path, value] of Object.entries(fixture.evidence)) {
       const mistake = evidenceMistake(path, value, vocabulary);
       if (mistake === undefined) continue;
       findings.push(located.find(["fixtures", index, "evidence", path], mistake.message, mistake.hint));
     }
   }
-  return findings.length > before ? undefined : { rule, file, when, require };
+  return findings.length > before ? undefined : { rule, file, when, require, formula };
 }
 
 function overlayFindings(overlay: Overlay, rules: ReadonlyMap<string, CompiledRule>): Finding[] {

@@ -35,12 +35,26 @@ const date = z.iso.date();
 const bilingual = z.strictObject({ en: z.string().min(1), zh: z.string().min(1) });
 const name = z.string().regex(/^[a-z][A-Za-z0-9]*$/, "expected a name such as pueMax");
 
+const datedValueSchema = z
+  .strictObject({
+    from: date,
+    value: z.number(),
+    /** Where the value is not one number: the range that the source gives. */
+    low: z.number().optional(),
+    high: z.number().optional(),
+    ref: z.string().min(1),
+    mark: z.enum(MARKS),
+  })
+  .refine(({ low, value, high }) => (low ?? value) <= value && value <= (high ?? value), {
+    error: "expected low ≤ value ≤ high",
+  });
+
 const parameterSchema = z.strictObject({
   unit: z.string().min(1),
+  /** A price of a market: `from` is the day it was seen, and after 90 days it is stale. */
+  market: z.boolean().optional(),
   /** In order; the last one that has begun holds. */
-  values: z
-    .array(z.strictObject({ from: date, value: z.number(), ref: z.string().min(1), mark: z.enum(MARKS) }))
-    .min(1),
+  values: z.array(datedValueSchema).min(1),
 });
 
 /** Evidence of a fixture or a case: a value, or a value with where it comes from. */
@@ -53,6 +67,16 @@ const fixtureSchema = z.strictObject({
   role: z.enum(ROLES).optional(),
   evidence: z.record(z.string(), evidenceValueSchema).default({}),
   outcome: z.enum(OUTCOMES),
+  /** What the rule's amount has to be, within a billionth of it; null where it can be no point. */
+  amount: z.number().nullable().optional(),
+});
+
+/** Money a rule costs or brings: a CEL formula over evidence and `param` that gives a double. */
+const amountSchema = z.strictObject({
+  currency: z.string().regex(/^[A-Z]{3}$/, "expected a currency code such as EUR"),
+  /** What the money is, who pays it to whom, over which time. */
+  means: bilingual,
+  formula: z.string().min(1),
 });
 
 export const ruleSchema = z.strictObject({
@@ -70,6 +94,7 @@ export const ruleSchema = z.strictObject({
   parameters: z.record(name, parameterSchema).default({}),
   /** CEL over evidence and `param`; left out when only people can judge. */
   require: z.string().optional(),
+  amount: amountSchema.optional(),
   severity: z.enum(["breach", "warning", "information"]),
   explain: bilingual,
   /** What a person has to do where no condition can be computed. */
@@ -92,6 +117,9 @@ export const FIELD_TYPES = ["number", "text", "truth", "date"] as const;
 export const fieldSchema = z.strictObject({
   type: z.enum(FIELD_TYPES),
   unit: z.string().min(1).optional(),
+  /** What a number can be at all: a PUE of 0.9 is a mistake and not a pass. */
+  min: z.number().optional(),
+  max: z.number().optional(),
   en: z.string().min(1),
   zh: z.string().min(1),
 });

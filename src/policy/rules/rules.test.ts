@@ -20,7 +20,7 @@ const evidenceOf = (values: Record<string, number | string | boolean>): Map<stri
 
 describe("the pack", () => {
   it("comes out as its fixtures say, each rule with three of them at least", () => {
-    expect(runFixtures(pack).filter(({ expected, outcome }) => expected !== outcome)).toEqual([]);
+    expect(runFixtures(pack).filter(({ asWritten }) => !asWritten)).toEqual([]);
     for (const { rule } of pack.rules) expect([rule.id, rule.fixtures.length >= 3]).toEqual([rule.id, true]);
   });
 
@@ -36,7 +36,7 @@ describe("the pack", () => {
 
   it("says of every number where it stands and how far it was verified, in both languages", () => {
     for (const { rule } of pack.rules) {
-      expect(rule.source.url).toMatch(/^https:\/\//);
+      expect(rule.source.url).toMatch(/^https?:\/\//);
       expect(/[一-鿿]/.test(rule.title.zh + rule.explain.zh)).toBe(true);
       for (const { values } of Object.values(rule.parameters)) for (const { ref } of values) expect(ref).not.toBe("");
     }
@@ -44,7 +44,7 @@ describe("the pack", () => {
 
   it("gives what a second CEL engine gives, on every fixture", () => {
     let compared = 0;
-    for (const { rule, when, require } of pack.rules) {
+    for (const { rule, when, require, formula } of pack.rules) {
       for (const fixture of rule.fixtures) {
         const values = new Map(Object.entries(fixture.evidence));
         const numbers = Object.fromEntries(
@@ -65,6 +65,13 @@ describe("the pack", () => {
           ]);
           compared++;
         }
+        if (formula === undefined) continue;
+        const ours = formula.evaluate(values, numbers);
+        const theirs = run(formula.text, contextFor(values, numbers));
+        if ("missing" in ours)
+          expect([rule.id, fixture.name, isCelError(theirs)]).toEqual([rule.id, fixture.name, true]);
+        else expect([rule.id, fixture.name, theirs]).toEqual([rule.id, fixture.name, ours.value]);
+        compared++;
       }
     }
     expect(compared).toBeGreaterThan(150);
@@ -155,7 +162,9 @@ describe("a check", () => {
     expect(rules.filter(({ outcome }) => outcome === "pass")).toEqual([]);
     expect(counts.pass).toBe(0);
     expect(counts.unknown).toBeGreaterThan(10);
-    expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(pack.rules.length);
+    expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(
+      pack.rules.filter(({ rule }) => rule.status !== "proposal").length,
+    );
   });
 
   it("leaves unverified numbers out on request, and asks for a role", () => {
@@ -166,7 +175,7 @@ describe("a check", () => {
     expect(() => checkCase(pack, { ...none, roles: [] }, { asOf: "2027-06-01" })).toThrow(
       expect.objectContaining({ code: "E_USAGE" }),
     );
-    expect(() => checkCase(pack, none, { asOf: "2027-06-01", overlays: ["ENV-XX"] })).toThrow(/no proposal 'ENV-XX'/);
+    expect(() => checkCase(pack, none, { asOf: "2027-06-01", proposals: ["ENV-XX"] })).toThrow(/no proposal 'ENV-XX'/);
   });
 
   it("gives a document that its schema accepts, SARIF that calls only failures failures, and deadlines in order", () => {

@@ -29,7 +29,12 @@ export function evidenceMistake(
     truth: typeof value === "boolean",
     date: typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
   }[field.type];
-  if (fits) return undefined;
+  const { min = -Infinity, max = Infinity } = field;
+  if (fits && (typeof value !== "number" || (value >= min && value <= max))) return undefined;
+  if (fits) {
+    const [least, most] = [min > -Infinity ? `at least ${min}` : "", max < Infinity ? `at most ${max}` : ""];
+    return { message: `${path} is ${String(value)}, expected ${[least, most].filter(Boolean).join(" and ")}` };
+  }
   return {
     message: `${path} is ${JSON.stringify(value)}, expected ${expected}${field.unit === undefined || field.unit === "1" ? "" : ` in ${field.unit}`}`,
   };
