@@ -88,7 +88,7 @@ function compile(
   text: string,
   vocabulary: Vocabulary,
   parameters: readonly string[],
-): Expression & { evaluate(evidence: Known, numbers: Numbers): { value: unknown } | { missing: string[] } } {
+): Expression & { evaluate: (evidence: Known, numbers: Numbers) => { value: unknown } | { missing: string[] } } {
   const environment = environmentOf(vocabulary, parameters);
   const checked = environment.check(text);
   if (!checked.valid) {
