@@ -2,7 +2,12 @@
 import { assessFootprint, type FootprintInput } from "../../footprint/assess.ts";
 import { bounded, type EnergyBoundary } from "../../footprint/boundary.ts";
 import type { Footprint } from "../../footprint/footprint-schema.ts";
-import { intensityAt, type IntensitySeries } from "../../footprint/intensity-series.ts";
+import {
+  constantSeries,
+  intensityAt,
+  timeMeanGramsPerKwh,
+  type IntensitySeries,
+} from "../../footprint/intensity-series.ts";
 import { findPlace } from "../../facts/place.ts";
 import { JOULES_PER_KWH } from "../../quantity/convert.ts";
 import { exact, figure, type Figure } from "../../quantity/figure.ts";
@@ -16,7 +21,7 @@ export interface Factors {
   ratesAt(wallSeconds: number): Rates;
   /** gCO2e/kWh of the series at an instant; undefined in its gaps, and without a series. */
   gridAt(wallSeconds: number): number | undefined;
-  /** @throws LightfootError E_SERIES when the series has a gap during the run */
+  /** In a gap of the series its mean stands in, which the result records as an assumption. */
   assess(energy: Figure, when: RunTime): Footprint;
 }
 
@@ -66,7 +71,13 @@ export async function prepareFactors(flags: TrackFlags, thisYear: number): Promi
               total: energy,
             }
           : undefined;
-      return assessFootprint({ ...base, energy: part, over: { series }, period, energyOverTime });
+      return assessFootprint({
+        ...base,
+        energy: part,
+        over: { series, fallback: meanOf(series) },
+        period,
+        energyOverTime,
+      });
     },
   };
 }
@@ -77,6 +88,32 @@ async function readSeries(file: string): Promise<IntensitySeries> {
 }
 
 type Base = Omit<FootprintInput, "energy">;
+
+/** What fills a gap of the series: its own mean, with all its values as the interval, and said to be assumed. */
+function meanOf(series: IntensitySeries): IntensitySeries {
+  const mean = timeMeanGramsPerKwh(series);
+  const [low, high] = series.gramsPerKwh.reduce(
+    ([a, b], grams) => [Math.min(a, grams), Math.max(b, grams)],
+    [mean, mean],
+  );
+  const text = `The intensity series has no value for a part of the run: its mean of ${mean.toFixed(0)} (${low.toFixed(0)}…${high.toFixed(0)}) gCO2e/kWh stands in there.`;
+  const { kind, scope, zone, vintage, source } = series;
+  return constantSeries({
+    figure: figure({
+      value: mean,
+      low: low * series.band[0],
+      high: high * series.band[1],
+      unit: "gCO2e/kWh",
+      method: "assumed",
+      sources: [source],
+      assumptions: [{ key: "intensity.series-gap", text }],
+    }),
+    kind,
+    scope,
+    ...(zone === undefined ? {} : { zone }),
+    vintage,
+  });
+}
 
 /** Everything is proportional to energy, so that one kWh tells all. */
 function ratesOf(base: Base, gramsPerKwh: number | undefined): Rates {
