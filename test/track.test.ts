@@ -1,90 +1,20 @@
-// `lightfoot track` as built: transparency, exact joules of replayed trees, shares, budgets, ranks, evidence; runs dist/cli/main.js.
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+// `lightfoot track` as built: transparency, exact joules of replayed trees, shares, ranks, evidence; runs dist/cli/main.js.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runSchema, type RunDocument } from "../src/pipeline/track/run-schema.ts";
-
-const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-
-let folder = "";
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "lightfoot-track-"));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Finished {
-  readonly exit: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface Started {
-  readonly child: ChildProcess;
-  readonly done: Promise<Finished>;
-  /** Resolves when standard output has this text. */
-  readonly said: (text: string) => Promise<void>;
-}
-
-/** Options before `--` and the command after it. */
-function start(
-  options: readonly string[],
-  command: readonly string[],
-  more: { stdin?: string; env?: object } = {},
-): Started {
-  const child = spawn(process.execPath, [MAIN, "track", ...options, "--", ...command], {
-    cwd: folder,
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, ...more.env },
-  });
-  let [stdout, stderr] = ["", ""];
-  const waiting: { text: string; resolve: () => void }[] = [];
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-    for (const { text, resolve } of waiting) if (stdout.includes(text)) resolve();
-  });
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdin.end(more.stdin ?? "");
-  return {
-    child,
-    done: new Promise((resolve, reject) => {
-      child.on("error", reject);
-      child.on("close", (exit, signal) => resolve({ exit, signal, stdout, stderr }));
-    }),
-    said: (text) => new Promise((resolve) => (stdout.includes(text) ? resolve() : waiting.push({ text, resolve }))),
-  };
-}
-
-const track = (options: readonly string[], script: string, more: { stdin?: string; env?: object } = {}) =>
-  start(options, ["sh", "-c", script], more).done;
-
-/** The document behind what the command printed. */
-function documentAfter(printed: string, stdout: string): RunDocument {
-  expect(stdout.startsWith(printed)).toBe(true);
-  const read: unknown = JSON.parse(stdout.slice(printed.length));
-  return runSchema.parse(read);
-}
-
-/** A powercap tree as Linux shows it; the paths of its counters. */
-function powercap(zones: Readonly<Record<string, { name: string; range: number; start: number }>>): {
-  root: string;
-  file: (zone: string) => string;
-} {
-  const root = join(folder, "sys");
-  for (const [zone, { name, range, start: first }] of Object.entries(zones)) {
-    const home = join(root, "class/powercap", zone);
-    mkdirSync(home, { recursive: true });
-    writeFileSync(join(home, "name"), `${name}\n`);
-    writeFileSync(join(home, "max_energy_range_uj"), `${range}\n`);
-    writeFileSync(join(home, "energy_uj"), `${first}\n`);
-  }
-  return { root, file: (zone) => join(root, "class/powercap", zone, "energy_uj") };
-}
-
-const PACKAGE = { name: "package-0", range: 262_143_328_850, start: 1_000_000 };
+import { describe, expect, it } from "vitest";
+import {
+  MAIN,
+  PACKAGE,
+  childOf,
+  documentAfter,
+  folder,
+  powercap,
+  start,
+  stateOf,
+  track,
+  until,
+} from "./fixtures/tracked.ts";
 
 describe("the command", () => {
   it("keeps its exit code, its streams and its environment", async () => {
@@ -159,19 +89,6 @@ describe("the command", () => {
     await until(() => existsSync(join(folder, "end")));
   });
 });
-
-/** The one child of a process. */
-function childOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  return Number(text.split(" ")[0]);
-}
-
-const stateOf = (pid: number): string => /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "";
-
-/** Waits for something another process does; gives up by the test's own time limit. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 describe("energy", () => {
   it("is exact over a counter's range and over zones, and measured", async () => {
@@ -347,154 +264,6 @@ describe("footprint", () => {
     const { exit, stderr } = await track(["--where", "Atlantis"], "touch ran");
     expect(exit).toBe(2);
     expect(stderr).toContain("E_PLACE_UNKNOWN");
-    expect(existsSync(join(folder, "ran"))).toBe(false);
-  });
-});
-
-describe("budgets", () => {
-  const spend = (file: string) => `echo 9000000 > ${file}; sleep 0.4; touch lived`;
-
-  it("warn: the command goes on, the exit code is 1, the document says when", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const options = ["--json", "--sys-root", tree.root, "--interval", "50ms", "--budget", "5J", "--budget", "1kWh"];
-    const { exit, stdout } = await track(options, spend(tree.file("intel-rapl:0")));
-    expect(exit).toBe(1);
-    expect(existsSync(join(folder, "lived"))).toBe(true);
-    const { budgets, exitCode } = documentAfter("", stdout);
-    expect(exitCode).toBe(0);
-    expect(budgets[0]).toMatchObject({ budget: "5J", limit: 5, used: 8, exceeded: true });
-    expect(budgets[0]?.exceededAtSeconds).toBeGreaterThan(0);
-    expect(budgets[1]).toMatchObject({ limit: 3.6e6, exceeded: false, exceededAtSeconds: null });
-  });
-
-  it("a budget that is passed only at the very end counts too", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const options = ["--quiet", "--sys-root", tree.root, "--interval", "1h", "--budget", "5J"];
-    expect((await track(options, `echo 9000000 > ${tree.file("intel-rapl:0")}`)).exit).toBe(1);
-  });
-
-  it("stop: checkpoint, SIGTERM to the whole tree, exit code 1", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const script = `trap 'echo term; exit 0' TERM; (trap 'touch grandchild-term; exit' TERM; while :; do sleep 0.02; done) & echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
-    const hook = 'echo "saving $LIGHTFOOT_PID"; touch saved';
-    const options = [
-      "--sys-root",
-      tree.root,
-      "--interval",
-      "50ms",
-      "--budget",
-      "5J",
-      "--on-exceed",
-      "stop",
-      "--grace",
-      "5s",
-    ];
-    const { exit, stdout, stderr } = await track([...options, "--on-checkpoint", hook], script);
-    expect(exit).toBe(1);
-    expect(stdout).toBe("term\n");
-    expect(stderr).toMatch(/saving \d+/);
-    expect(existsSync(join(folder, "saved"))).toBe(true);
-    await until(() => existsSync(join(folder, "grandchild-term")));
-  });
-
-  it("stop: what ignores SIGTERM is killed after the grace period", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const script = `trap '' TERM; echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
-    const options = [
-      "--json",
-      "--sys-root",
-      tree.root,
-      "--interval",
-      "50ms",
-      "--budget",
-      "5J",
-      "--on-exceed",
-      "stop",
-      "--grace",
-      "200ms",
-    ];
-    const { exit, stdout } = await track(options, script);
-    expect(exit).toBe(1);
-    expect(documentAfter("", stdout)).toMatchObject({ exitCode: 137, signal: "SIGKILL" });
-  });
-
-  it("pause: the whole tree stands still until somebody continues it", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const script = `(while [ ! -e go ]; do sleep 0.02; done; touch grandchild-went) & echo ready; echo 9000000 > ${tree.file("intel-rapl:0")}; while [ ! -e go ]; do sleep 0.02; done; wait; exit 4`;
-    const options = ["--json", "--sys-root", tree.root, "--interval", "50ms", "--budget", "5J", "--on-exceed", "pause"];
-    const { child, done, said } = start(options, ["sh", "-c", script]);
-    await said("ready");
-    const pid = childOf(child.pid ?? 0);
-    const grandchild = childOf(pid);
-    await until(() => stateOf(pid) === "T" && stateOf(grandchild) === "T");
-    writeFileSync(join(folder, "go"), "");
-    expect(existsSync(join(folder, "grandchild-went"))).toBe(false);
-    child.kill("SIGCONT");
-    const { exit, stdout } = await done;
-    expect(exit).toBe(4);
-    expect(existsSync(join(folder, "grandchild-went"))).toBe(true);
-    const { pauses } = documentAfter("ready\n", stdout);
-    expect(pauses).toHaveLength(1);
-    expect(pauses[0]?.reason).toContain("5J");
-  });
-
-  it("a paused command can still be ended by a signal", async () => {
-    const tree = powercap({ "intel-rapl:0": PACKAGE });
-    const script = `echo ready; echo 9000000 > ${tree.file("intel-rapl:0")}; while :; do sleep 0.02; done`;
-    const options = [
-      "--quiet",
-      "--sys-root",
-      tree.root,
-      "--interval",
-      "50ms",
-      "--budget",
-      "5J",
-      "--on-exceed",
-      "pause",
-    ];
-    const { child, done, said } = start(options, ["sh", "-c", script]);
-    await said("ready");
-    await until(() => stateOf(childOf(child.pid ?? 0)) === "T");
-    child.kill("SIGTERM");
-    expect((await done).exit).toBe(143);
-  });
-
-  it("a dirty grid pauses, a clean one continues", async () => {
-    const from = Math.floor(Date.now() / 1000) - 3600;
-    const rows = [
-      [from, 500],
-      [Math.ceil(Date.now() / 1000) + 1, 100],
-      [Math.ceil(Date.now() / 1000) + 7200, 100],
-    ].map(([seconds, grams]) => `${new Date(seconds * 1000).toISOString()},${grams}`);
-    const file = join(folder, "grid.csv");
-    writeFileSync(file, `timestamp,gCO2e/kWh\n${rows.join("\n")}\n`);
-    const options = ["--json", "--interval", "50ms", "--intensity-series", file, "--pause-above", "400gCO2e/kWh"];
-    const { stdout, exit } = await track(options, "sleep 0.3");
-    expect(exit).toBe(0);
-    const { pauses, duration } = documentAfter("", stdout);
-    expect(pauses).toHaveLength(1);
-    expect(pauses[0]?.reason).toContain("500");
-    expect(duration.value).toBeGreaterThan(0.3);
-  });
-
-  it.each([
-    ["--budget", "2"],
-    ["--budget", "-1J"],
-    ["--budget", "3EUR"],
-    ["--interval", "500"],
-    ["--interval", "1ms"],
-    ["--pause-above", "400gCO2e/kWh"],
-    ["--intensity-series", "none.csv"],
-    ["--out", "no/such/folder.json"],
-    ["--idle", "some"],
-    ["--attribute", "me"],
-    ["--no-such-option", "x"],
-  ])("refuses %s %s before anything runs", async (option, value) => {
-    const { exit, stdout, stderr } = await track([option, value], "touch ran");
-    expect(stdout).toBe("");
-    // A file that is missing is bad input, everything else a wrong command line.
-    expect(exit).toBe(/[./]/.test(value) && !value.includes("kWh") ? 3 : 2);
-    expect(stderr).toMatch(/^error: /);
     expect(existsSync(join(folder, "ran"))).toBe(false);
   });
 });

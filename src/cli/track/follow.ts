@@ -3,6 +3,8 @@ import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { EXIT } from "../../errors/catalog.ts";
+import { describeThisMachine } from "../../io/machine.ts";
+import { cpuEnergyModel } from "../../meter/cpu-energy.ts";
 import { BudgetWatch, type BudgetState } from "../../pipeline/track/budget.ts";
 import { Enforcer, type Action } from "../../pipeline/track/enforce.ts";
 import type { Standing } from "../../pipeline/track/session.ts";
@@ -51,9 +53,15 @@ class Follower {
     this.#enforcer = new Enforcer({ onExceed: plan.flags.onExceed, pauseAboveGramsPerKwh: plan.pauseAboveGramsPerKwh });
     const screen = plan.flags.live && plan.flags.quiet !== true ? terminalScreen() : undefined;
     this.#live = screen === undefined ? NO_LIVE_LINE : createLiveLine(screen);
-    if (plan.idleWatts !== undefined) running.session.idleWatts = plan.idleWatts;
+    if (plan.flags.idle === "baseline") {
+      running.session.idleWatts = plan.idleWatts ?? cpuEnergyModel(describeThisMachine()).idlePower.value;
+    }
     running.signals.onSignal = (signal) => this.#onSignal(signal);
-    process.on("SIGCONT", () => this.#act(this.#enforcer.acknowledge()));
+    process.on("SIGCONT", () => {
+      this.#act(this.#enforcer.acknowledge());
+      // `fg` continues every process of the group, also those that wait for a cleaner grid.
+      if (running.tree.isPaused) running.tree.send("SIGSTOP");
+    });
     // A stopped terminal must get its last row back; the command has its own SIGTSTP from the terminal.
     if (screen !== undefined) {
       const stop = (): void => {
