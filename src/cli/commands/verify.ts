@@ -14,14 +14,24 @@ interface VerifyFlags {
 }
 
 // Written out, because the schema's module loads zod and `--help` must not.
-const FORMATS: readonly ReportFormat[] = ["codecarbon", "model-card", "cyclonedx", "sci", "statement"];
+const FORMATS: readonly ReportFormat[] = [
+  "codecarbon",
+  "impact-framework",
+  "model-card",
+  "cyclonedx",
+  "sci",
+  "statement",
+];
 
 /** Adds the verb `verify` to the program. */
 export function registerVerify(program: Command): void {
   const command = program
     .command("verify")
     .description("recompute somebody else's footprint report and list what does not hold")
-    .argument("<report>", "CodeCarbon CSV, model card, CycloneDX JSON, SCI statement (YAML, JSON, Markdown)")
+    .argument(
+      "<report>",
+      "CodeCarbon CSV, Impact Framework YAML, model card, CycloneDX JSON, SCI statement (YAML, JSON, Markdown)",
+    )
     .addOption(new Option("--format <format>", "left out, told from the content").choices(FORMATS))
     .option("--all", "list the checks that hold, too", false)
     .action(runAction(verify));

@@ -82,6 +82,11 @@ export class CheckCollector {
     }
   }
 
+  /** Takes checks that were grouped where they were made. */
+  addGroups(groups: readonly CheckGroup[]): void {
+    for (const { count, ...first } of groups) this.#groups.set(`group ${this.#groups.size}`, { first, count });
+  }
+
   /** In the order of their first appearance. */
   groups(): CheckGroup[] {
     return [...this.#groups.values()].map(({ first, count }) => ({ ...first, count }));

@@ -39,6 +39,8 @@ const asObject = (value: unknown): Readonly<Record<string, unknown>> | undefined
 /** The format of a report, told from its content. */
 export function detectFormat(text: string): Detected {
   if (isCodeCarbon(text)) return { format: "codecarbon" };
+  // Told by its top-level keys: parsing a million observations only to see what they are would take a minute.
+  if (/^initialize\s*:/m.test(text) && /^tree\s*:/m.test(text)) return { format: "impact-framework" };
   if (FRONT_MATTER_WITH_CARBON.test(text)) return { format: "model-card" };
   const document = objectOf(text);
   if (document?.["bomFormat"] === "CycloneDX") return { format: "cyclonedx", document };

@@ -4,6 +4,7 @@ import { z } from "zod";
 /** Formats that can be verified, with the name people know them by. */
 export const REPORT_FORMATS = {
   codecarbon: "CodeCarbon emissions.csv",
+  "impact-framework": "Impact Framework manifest",
   "model-card": "Hugging Face model card",
   cyclonedx: "CycloneDX bill of materials",
   sci: "SCI statement (YAML or JSON)",

@@ -1,6 +1,6 @@
 // What `verify` finds in reports of every format, and that it leaves right ones alone; depends on vitest, fast-check and the room.
 import fc from "fast-check";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -322,6 +322,52 @@ describe("a structured SCI statement", () => {
       ["unit-slip", "SCI", "5 g per functional unit"],
     ]);
     expect((await fails("sci.json", '{"E":1,"I":1,"M":1,"R":0,"sci":2}'))[0]?.[0]).toBe("functional-unit");
+  });
+});
+
+describe("an Impact Framework manifest", () => {
+  const recorded = "test/fixtures/impact-framework/arithmetic.if-run.yaml";
+
+  it("holds when its outputs follow, and names the one that was altered", async () => {
+    const text = await readFile(recorded, "utf8");
+    const right = await verifyText("computed.yml", text);
+    expect(right.format).toBe("impact-framework");
+    expect(
+      right.checks.filter(({ where, outcome }) => where.path?.includes(".outputs[") && outcome === "fails"),
+    ).toEqual([]);
+    const numbers = Array.from(
+      text.slice(text.indexOf("outputs:")).matchAll(/: (\d+\.\d+)\n/g),
+      ([, number]) => number,
+    );
+    const altered = text.replace(
+      new RegExp(`(outputs:[^]*?: )${numbers[0]}\\n`),
+      (_, head: string) => `${head}${Number(numbers[0]) * 1000}\n`,
+    );
+    const { holds, checks } = await verifyText("computed.yml", altered);
+    expect(holds).toBe(false);
+    const wrong = checks.filter(({ where }) => where.path?.includes(".outputs[") === true);
+    expect(wrong.some(({ factor }) => Math.abs((factor ?? 0) - 1000) < 1e-6)).toBe(true);
+  });
+
+  it("finds a score over no functional unit, and says when there is nothing to hold", async () => {
+    const manifest = `name: t
+initialize:
+  plugins:
+    sci:
+      method: Sci
+      path: builtin
+      config: { functional-unit: requests }
+tree:
+  children:
+    web:
+      pipeline: { compute: [sci] }
+      inputs:
+        - { timestamp: 2024-01-01T00:00:00Z, duration: 3600, carbon: 100, requests: 0 }
+`;
+    const { checks, holds } = await verifyText("pipeline.yml", manifest);
+    expect(holds).toBe(false);
+    expect(checks.map(({ code, outcome }) => [code, outcome])).toContainEqual(["functional-unit", "fails"]);
+    expect(checks.map(({ code, outcome }) => [code, outcome])).toContainEqual(["incomplete", "not possible"]);
   });
 });
 

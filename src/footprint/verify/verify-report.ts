@@ -45,7 +45,7 @@ export async function verifyReport(file: string, options: VerifyOptions = {}): P
     });
   }
   const collector = new CheckCollector();
-  CHECKS[format]({ text, document: detected.document, file }, (found, isRow) => collector.add(found, isRow));
+  await CHECKS[format]({ text, document: detected.document, file }, collector);
   const groups = collector.groups();
   const nothing = impossible({
     code: "incomplete",
@@ -106,21 +106,25 @@ interface Report {
   readonly file: string;
 }
 
-type Take = (checks: readonly Check[], isRow?: boolean) => void;
-
 /** Each gives its checks as they come, so that those of a long table are never held as a list. */
-const CHECKS: Readonly<Record<ReportFormat, (report: Report, take: Take) => void>> = {
-  codecarbon: ({ text, file }, take) => checkCodeCarbon(parseCodeCarbon(text, file), take),
-  "model-card": ({ text, file }, take) => take(checkModelCard(readModelCard(text, file))),
-  cyclonedx: ({ document, file }, take) => {
-    for (const consumption of readCycloneDx(document, file)) take(checkConsumption(consumption));
+const CHECKS: Readonly<Record<ReportFormat, (report: Report, into: CheckCollector) => void | Promise<void>>> = {
+  codecarbon: ({ text, file }, into) =>
+    checkCodeCarbon(parseCodeCarbon(text, file), (checks, isRow) => into.add(checks, isRow)),
+  "impact-framework": async ({ text, file }, into) => {
+    // Its plugins and its reader are heavy, and only this format needs them.
+    const { checkImpactFramework } = await import("./check-impact-framework.ts");
+    into.addGroups(await checkImpactFramework(text, file));
   },
-  sci: ({ document }, take) => {
+  "model-card": ({ text, file }, into) => into.add(checkModelCard(readModelCard(text, file))),
+  cyclonedx: ({ document, file }, into) => {
+    for (const consumption of readCycloneDx(document, file)) into.add(checkConsumption(consumption));
+  },
+  sci: ({ document }, into) => {
     const statement = readSciStatement(document);
-    if (statement !== undefined) take(checkSci(statement));
+    if (statement !== undefined) into.add(checkSci(statement));
   },
-  statement: ({ text }, take) => {
-    take(checkStatement(text));
-    take(checkAccount(readAccount(readStatement(text))));
+  statement: ({ text }, into) => {
+    into.add(checkStatement(text));
+    into.add(checkAccount(readAccount(readStatement(text))));
   },
 };
