@@ -64,5 +64,5 @@ async function loadTrack(): Promise<Command> {
 /** `--help` and `--version` end parsing by throwing; the text is out already. */
 function isEarlyExit(thrown: unknown): boolean {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-  return code === "commander.helpDisplayed" || code === "commander.version";
+  return code === "commander.helpDisplayed" || code === "commander.help" || code === "commander.version";
 }

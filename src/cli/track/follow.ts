@@ -134,7 +134,7 @@ class Follower {
   }
 
   #draw(standing: Standing, states: readonly BudgetState[]): void {
-    if (standing.elapsedSeconds < FIRST_LINE_SECONDS) return;
+    if (this.#live === NO_LIVE_LINE || standing.elapsedSeconds < FIRST_LINE_SECONDS) return;
     this.#live.show(liveText(standing, this.#watch.rate("J"), states, this.#pausedBecause?.reason));
   }
 
