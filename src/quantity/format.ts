@@ -138,7 +138,9 @@ export function formatNumber(value: number, unit: string, digits = 4): string {
 export function formatFigure(part: Figure): string {
   if (part.low === part.high) return formatNumber(part.value, part.unit);
   const magnitude = part.value === 0 ? Math.max(Math.abs(part.low), Math.abs(part.high)) : Math.abs(part.value);
-  const { divisor, unit } = stepFor(magnitude, part.unit);
+  // The step of the rounded number: 960 nJ that are good to a digit read 1 µJ, not 1,000 nJ.
+  const digit = 10 ** Math.min(exponentOf((part.high - part.low) / 10), exponentOf(magnitude));
+  const { divisor, unit } = stepFor(digit > 0 ? Math.round(magnitude / digit) * digit : magnitude, part.unit);
   const [value, low, high] = [part.value / divisor, part.low / divisor, part.high / divisor];
   const place = exponentOf((high - low) / 10);
   const shown = (end: number): string => rounded(end, place);
