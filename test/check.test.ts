@@ -28,6 +28,14 @@ describe("lightfoot check", () => {
     expect(lightfoot("check", site, "--as-of", "2026-11-24", "--strict").status).toBe(1);
   });
 
+  it("tells a label that is not reached, and does not exit with 1 for it", () => {
+    const label = join(folder, "label.yaml");
+    writeFileSync(label, "roles: [deployer]\nevidence: { org.environmentCodeAdopted: false }\n");
+    const found = lightfoot("check", label, "--as-of", "2026-11-24");
+    expect(found.stdout).toContain("✗ fails  AI-EU-95-2B");
+    expect(found.status).toBe(0);
+  });
+
   it("judges under a draft law, prints SARIF, and asks for a role", () => {
     write(1.25);
     const draft = lightfoot("check", site, "--as-of", "2026-11-24", "--with-proposals", "ENV-DE-DRAFT-2026", "--json");
@@ -49,5 +57,35 @@ describe("lightfoot policy", () => {
     expect(lightfoot("policy", "show", "env-de-pue-new").stdout).toContain("pueMax");
     const unknown = lightfoot("policy", "show", "ENV-DE-PUE-NWE");
     expect([unknown.status, unknown.stderr.includes("Did you mean ENV-DE-PUE-NEW?")]).toEqual([2, true]);
+  });
+
+  it("writes a rule that its own test accepts, and writes over none", () => {
+    const own = join(folder, "our rules");
+    expect(lightfoot("policy", "new", "OWN-PUE-MAX", "--into", own).status).toBe(0);
+    expect(lightfoot("policy", "test", "--pack", own).status).toBe(0);
+    expect(lightfoot("policy", "new", "OWN-PUE-MAX", "--into", own).status).toBe(2);
+    expect(lightfoot("policy", "new", "../OWN", "--into", own).status).toBe(2);
+  });
+
+  it("compares two days, and law with a draft", () => {
+    const days = lightfoot("policy", "diff", "--as-of", "2026-12-31", "--as-of", "2027-01-01");
+    expect(days.stdout).toMatch(/ENV-DE-RES +changes +shareMin +0\.5 +1 /);
+    expect(lightfoot("policy", "diff", "ENV-DE-DRAFT-2026", "--as-of", "2027-07-01").stdout).toContain(
+      "draft of 2026-04-09",
+    );
+    expect(lightfoot("policy", "diff").status).toBe(2);
+    expect(lightfoot("policy", "diff", "--as-of", "2027-02-30").status).toBe(2);
+  });
+
+  it("shows what a rule costs, and no point for a stale price", () => {
+    const workload = join(folder, "workload.yaml");
+    writeFileSync(
+      workload,
+      "roles: [deployer]\nevidence: { site.inEu: true, site.energyMwh: 13600, site.marginalTonnesPerMwh: 0.2 }\n",
+    );
+    expect(lightfoot("check", workload, "--as-of", "2026-03-01").stdout).toMatch(/amount {4}159,022\.08 EUR/);
+    const stale = lightfoot("check", workload, "--as-of", "2026-11-24").stdout;
+    expect(stale).toContain("no point: price is older than 90 days");
+    expect(stale).not.toContain("159,022.08 EUR");
   });
 });

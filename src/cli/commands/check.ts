@@ -8,6 +8,7 @@ import type { Pack } from "../../policy/rules/pack.ts";
 import type { Role } from "../../policy/rules/rule-schema.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
+import { parseDay } from "../parse-day.ts";
 import { wrapText } from "../wrap-text.ts";
 
 interface CheckFlags {
@@ -42,7 +43,7 @@ export function registerCheck(program: Command): void {
       "a dossier.json of lightfoot run, or an evidence.yaml; left out, only what is asked for is listed",
     )
     .option("--role <role>", `what you are to the law: ${ROLES.join(", ")}; repeatable`, role, [])
-    .option("--as-of <date>", "the day to judge by, e.g. 2027-07-01; left out, today", day)
+    .option("--as-of <date>", "the day to judge by, e.g. 2027-07-01; left out, today", parseDay)
     .option(
       "--pack <folder>",
       "rules of your own, added to those that come along; repeatable",
@@ -68,11 +69,6 @@ function role(text: string, before: readonly Role[]): Role[] {
   throw new InvalidArgumentError(`Expected one of ${ROLES.join(", ")}.`);
 }
 
-function day(text: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
-  throw new InvalidArgumentError("Expected a date such as 2027-07-01.");
-}
-
 async function check(context: ActionContext, file: string | undefined, flags: CheckFlags): Promise<void> {
   const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
   const { checkCase } = await import("../../policy/rules/check.ts");
@@ -92,7 +88,11 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
       JSON.stringify(sarifOf(document, file ?? "evidence", toolVersion(), flags.lang), undefined, 2),
     );
   } else context.result(document, () => describe(document, flags, context.columns));
-  const { fail, unknown } = document.counts;
+  const { unknown } = document.counts;
+  // A label not reached or a credit not earned is told, and is no breach.
+  const fail = document.rules.filter(
+    ({ outcome, severity }) => outcome === "fail" && severity !== "information",
+  ).length;
   if (fail > 0 || (context.strict && unknown > 0)) {
     const what = [fail > 0 ? `${fail} failed` : "", context.strict && unknown > 0 ? `${unknown} unknown` : ""];
     throw new LightfootError("E_POLICY_FAILED", `of ${document.rules.length} rules ${what.filter(Boolean).join(", ")}`);
@@ -131,7 +131,8 @@ function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: n
   const lines = [
     `As of ${document.asOf}, for ${document.roles.join(", ")}${proposed.length === 0 ? "" : `, with ${proposed.join(", ")}`}`,
     "",
-    ...shown.flatMap((finding) => [...describeFinding(finding, lang, columns), ""]),
+    ...shown.flatMap((finding) => (isBlank(finding) ? [] : [...describeFinding(finding, lang, columns), ""])),
+    ...describeBlank(shown.filter(isBlank), lang),
     `${counts.pass} pass, ${counts.fail} fail, ${counts.unknown} unknown, ${counts.manual} for a person, ` +
       `${counts.notYetApplicable} not yet, ${counts.notApplicable} do not apply`,
   ];
@@ -144,6 +145,18 @@ function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: n
   }
   lines.push("", ...wrapText(document.notice, columns));
   return lines.join("\n");
+}
+
+/** Unknown, and not one field of it was given: a line says enough. */
+const isBlank = ({ outcome, evidence }: RuleFinding): boolean => outcome === "unknown" && evidence.length === 0;
+
+function describeBlank(findings: readonly RuleFinding[], lang: "en" | "zh"): string[] {
+  if (findings.length === 0) return [];
+  const lines = findings.map(({ id, title, missing }) => [
+    `  ${id}  ${title[lang]}`,
+    `      ${missing.slice(0, 4).join(", ")}${missing.length > 4 ? ` and ${missing.length - 4} more` : ""}`,
+  ]);
+  return ["? unknown, and nothing given yet; each with the evidence it asks for first:", ...lines.flat(), ""];
 }
 
 /** Never a point where a price is stale. */

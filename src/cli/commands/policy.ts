@@ -1,9 +1,11 @@
 // `lightfoot policy`: the rules themselves, for those who read, write and test them; may depend on this room, policy and errors.
+import { join } from "node:path";
 import type { Command } from "commander";
 import { closestName } from "../../errors/closest-name.ts";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
+import { parseDay } from "../parse-day.ts";
 import { formatTable } from "../terminal-table.ts";
 
 interface PackFlags {
@@ -32,11 +34,32 @@ export function registerPolicy(program: Command): void {
   withPack(
     policy.command("test").description("run the fixtures of every rule; exit 1 when one does not come out"),
   ).action(runAction(test));
+  policy
+    .command("new")
+    .description("write a commented rule to start from; it passes policy test as it stands")
+    .argument("<id>", "e.g. OWN-PUE-MAX")
+    .option("--into <folder>", "folder of your pack", "our-rules")
+    .action(runAction(create));
+  withPack(
+    policy
+      .command("diff")
+      .description("what changes between two days, or under a draft law")
+      .argument("[proposals...]", "draft laws, e.g. ENV-DE-DRAFT-2026"),
+  )
+    .option("--as-of <date>", "a day; twice for two days; left out, today", days, [])
+    .action(runAction(diff));
   withExamples(policy, [
     ["lightfoot policy list", "the whole pack"],
     ["lightfoot policy show ENV-DE-PUE-NEW", "conditions, dated limits, sources, fixtures"],
+    ["lightfoot policy new OWN-PUE-MAX --into ./our-rules", "a rule to start from"],
     ["lightfoot policy test --pack ./our-rules", "your own rules with their fixtures"],
+    ["lightfoot policy diff --as-of 2026-11-23 --as-of 2027-07-01", "what begins, ends and changes between two days"],
+    ["lightfoot policy diff ENV-DE-DRAFT-2026 --as-of 2027-07-01", "what a draft law would change"],
   ]);
+}
+
+function days(text: string, before: readonly string[]): string[] {
+  return [...before, parseDay(text)];
 }
 
 async function packOf({ pack }: PackFlags) {
@@ -114,4 +137,78 @@ async function test(context: ActionContext, flags: PackFlags): Promise<void> {
   );
   if (wrong.length > 0)
     throw new LightfootError("E_POLICY_FAILED", `${wrong.length} fixtures do not come out as written`);
+}
+
+async function create(context: ActionContext, id: string, { into }: { readonly into: string }): Promise<void> {
+  const [{ ruleSchema }, { skeletonOf }, { writeFileAtomic }, { mkdir, access }] = await Promise.all([
+    import("../../policy/rules/rule-schema.ts"),
+    import("../../policy/rules/skeleton.ts"),
+    import("../../io/atomic-write.ts"),
+    import("node:fs/promises"),
+  ]);
+  if (!ruleSchema.shape.id.safeParse(id).success) {
+    throw new LightfootError("E_USAGE", `'${id}' is no id of a rule`, {
+      hint: "Capital letters, digits and hyphens, e.g. OWN-PUE-MAX.",
+    });
+  }
+  const { rules } = await packOf({ pack: [] });
+  if (rules.some(({ rule }) => rule.id === id)) {
+    throw new LightfootError("E_USAGE", `a rule of the pack is called '${id}' already`, {
+      hint: `Begin with your own name, e.g. OWN-${id}.`,
+    });
+  }
+  const file = join(into, `${id.toLowerCase()}.yaml`);
+  const isThere = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) {
+    throw new LightfootError("E_USAGE", `${file} is there already`, {
+      hint: "Take another id, or move the file away.",
+    });
+  }
+  const { fileError } = await import("../../io/file-range.ts");
+  try {
+    await mkdir(into, { recursive: true });
+    await writeFileAtomic(file, skeletonOf(id, today()));
+  } catch (thrown) {
+    throw fileError(thrown, file);
+  }
+  context.result({ file }, () => `${file}\nChange it, then: lightfoot policy test --pack ${into}`);
+}
+
+interface DiffFlags extends PackFlags {
+  readonly asOf: readonly string[];
+}
+
+const today = (): string => new Date().toISOString().slice(0, 10);
+
+async function diff(context: ActionContext, proposals: readonly string[], flags: DiffFlags): Promise<void> {
+  const [first = today(), second = first, ...more] = flags.asOf;
+  if (more.length > 0 || (first === second && proposals.length === 0)) {
+    throw new LightfootError("E_USAGE", "there are no two sides to compare", {
+      hint: "Give --as-of twice, or a draft law such as ENV-DE-DRAFT-2026.",
+    });
+  }
+  const { diffPack } = await import("../../policy/rules/diff.ts");
+  const before = { asOf: first, proposals: [] };
+  const after = { asOf: second, proposals };
+  const changes = diffPack(await packOf(flags), before, after);
+  const head = ["rule", "what", "value", "before", "after", "reference"].map((title) => ({ title }));
+  const number = (value: number | null): string => (value === null ? "-" : String(value));
+  const rows = changes.flatMap(({ id, what, parameters }) =>
+    parameters.length === 0
+      ? [[id, what, "", "", "", ""]]
+      : parameters.map(({ name, unit, before: was, after: is, ref }) => {
+          const value = unit === "1" ? name : `${name}, ${unit}`;
+          return [id, what, value, number(was), number(is), ref];
+        }),
+  );
+  const under = proposals.length === 0 ? "" : ` with ${proposals.join(", ")}`;
+  context.result({ before, after, changes }, () =>
+    [
+      `From ${first} to ${second}${under}: ${changes.length} rules`,
+      ...(rows.length === 0 ? [] : ["", formatTable(head, rows, context.columns)]),
+    ].join("\n"),
+  );
 }
