@@ -116,7 +116,7 @@ describe("budgets", () => {
     const from = Math.floor(Date.now() / 1000) - 3600;
     const rows = [
       [from, 500],
-      [Math.ceil(Date.now() / 1000) + 1, 100],
+      [Math.ceil(Date.now() / 1000) + 2, 100],
       [Math.ceil(Date.now() / 1000) + 7200, 100],
     ].map(([seconds, grams]) => `${new Date(seconds * 1000).toISOString()},${grams}`);
     const file = join(folder, "grid.csv");

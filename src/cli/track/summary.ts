@@ -26,6 +26,7 @@ export function describeTrackedRun(run: RunDocument, columns: number): string {
       `${budget}: ${formatNumber(used, unit)} used, ${percent(used / limit)}${exceeded ? onStderr("red", "  EXCEEDED") : ""}`,
     ]),
     ["read", coverageOf(run)],
+    ...notRead(run),
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.flatMap(([name, value]) =>
@@ -88,6 +89,14 @@ function usageLine({ usage }: RunDocument): (readonly [string, string])[] {
     ...(mostResidentBytes === 0 ? [] : [`${formatNumber(mostResidentBytes, "B")} of memory`]),
   ];
   return [["used", parts.join(" · ")]];
+}
+
+/** Sources that are there and cannot be read; those that this machine does not have are no news. */
+function notRead({ problems }: RunDocument): (readonly [string, string])[] {
+  const named = problems
+    .filter(({ code }) => code === "permission" || code === "broken")
+    .map(({ source, message }) => `${source}: ${message}`);
+  return named.length === 0 ? [] : [["not read", `${named.join("; ")} (lightfoot doctor says what helps)`]];
 }
 
 function coverageOf(run: RunDocument): string {
