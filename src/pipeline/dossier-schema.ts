@@ -1,7 +1,8 @@
-// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, footprint and compress.
+// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, footprint, compress and policy.
 import { z } from "zod";
 import { candidateSchema, latencySchema } from "../compress/candidate-schema.ts";
 import { footprintSchema } from "../footprint/footprint-schema.ts";
+import { checkSchema } from "../policy/rules/check-schema.ts";
 import { figureSchema } from "../quantity/figure-schema.ts";
 
 /** Counts that a footprint may be of: a thousand to a billion, so that grams stand before the point. */
@@ -127,6 +128,8 @@ export const dossierSchema = z.object({
   /** What this run itself used. */
   runEnergy: figureSchema,
   runFootprint: footprintSchema,
+  /** What the rules say of the chosen model; null when the manifest does not ask. */
+  check: checkSchema.nullable(),
 });
 
 export type Dossier = z.infer<typeof dossierSchema>;

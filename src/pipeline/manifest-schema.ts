@@ -1,7 +1,8 @@
-// What `lightfoot.yaml` may say, as a zod schema; may depend on compress (the budget's notation).
+// What `lightfoot.yaml` may say, as a zod schema; may depend on compress (the budget's notation) and policy (the roles).
 import { z } from "zod";
 import { parseMaxDrop } from "../compress/budget.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import { ROLES } from "../policy/rules/rule-schema.ts";
 
 const LARGEST_LAYER = 1_000_000;
 
@@ -84,6 +85,16 @@ export const manifestSchema = z.strictObject({
   hardware: z.string().min(1).optional(),
   /** Place where the model will run: `DE`, `US-CAL-CISO`, `aws:eu-central-1`. Carbon, water and money are counted for it. */
   where: z.string().min(1).optional(),
+  /** Holds the result against the rule pack, for these roles. */
+  check: z
+    .strictObject({
+      roles: z.array(z.enum(ROLES)).min(1),
+      /** The day to judge by; the day of the run when left out. */
+      asOf: z.iso.date().optional(),
+      /** Draft laws to lay over the law in force. */
+      proposals: z.array(z.string().min(1)).optional(),
+    })
+    .optional(),
   /** Names of the techniques to try; all when left out. */
   techniques: z.array(z.string().min(1)).min(1).optional(),
   /** The search tries no further candidate after this. */

@@ -10,11 +10,14 @@ import { copyFileAtomic, writeFileAtomic } from "../io/atomic-write.ts";
 import { describeThisMachine } from "../io/machine.ts";
 import { processUsage } from "../io/process-usage.ts";
 import { energyOfCpuSeconds } from "../meter/cpu-energy.ts";
+import { checkCase } from "../policy/rules/check.ts";
+import { readPack } from "../policy/rules/pack.ts";
 import type { Assumption, Figure } from "../quantity/figure.ts";
 import { engineName } from "../runtime/session.ts";
 import { createThreadPool } from "../runtime/task-runner.ts";
 import type { TrainEvent } from "../runtime/train-options.ts";
 import { modelRow, type ModelRow } from "./dossier-models.ts";
+import { evidenceOfDossier } from "./dossier-evidence.ts";
 import { footprintContext, runFootprint } from "./dossier-footprint.ts";
 import { dossierSchema, type Dossier, type DossierStage } from "./dossier-schema.ts";
 import { knownNames } from "./known-names.ts";
@@ -166,12 +169,23 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       stages,
       runEnergy,
       runFootprint: ownFootprint,
+      check: null,
     };
-    return document;
+    return { ...document, check: ruleCheck(document, manifest.check) };
   });
   const document = dossierSchema.parse({ ...dossier, stages });
   await writeFileAtomic(join(outDir, "dossier.json"), `${JSON.stringify(document, undefined, 2)}\n`);
   return document;
+}
+
+/** The chosen model against the rule pack, with what the dossier proves as evidence. */
+function ruleCheck(dossier: Dossier, wanted: ManifestOf["check"]): Dossier["check"] {
+  if (wanted === undefined) return null;
+  const subject = { roles: wanted.roles, evidence: evidenceOfDossier(dossier) };
+  return checkCase(readPack(), subject, {
+    asOf: wanted.asOf ?? dossier.createdAt.slice(0, 10),
+    proposals: wanted.proposals ?? [],
+  });
 }
 
 type Timed = <T>(stage: DossierStage["stage"], title: string, work: () => Promise<T>) => Promise<T>;

@@ -1,6 +1,8 @@
 // Tests of the report: complete, self-contained, safe against hostile text, the same in both languages.
 import { describe, expect, it } from "vitest";
 import { HOSTILE, sampleDossier } from "../../test/fixtures/sample-dossier.ts";
+import { checkCase } from "../policy/rules/check.ts";
+import { readPack } from "../policy/rules/pack.ts";
 import { figure, METHODS } from "../quantity/figure.ts";
 import { escapeHtml, html, trusted } from "./html.ts";
 import { LANGUAGES, MESSAGES } from "./messages.ts";
@@ -137,6 +139,32 @@ function unbalanced(page: string): string[] {
   }
   return open;
 }
+
+describe("the rules in the report", () => {
+  const evidence = new Map([["model.trainEnergyMethod", { value: HOSTILE, method: "declared" as const }]]);
+  const roles = ["model-provider" as const];
+  const check = checkCase(readPack(), { roles, evidence }, { asOf: "2026-11-24" });
+
+  it.each(["en", "zh"] as const)(
+    "are listed with outcome, evidence and what is missing, all text escaped: %s",
+    async (language) => {
+      const page = await renderReport({ ...sampleDossier(), check }, language);
+      const words = MESSAGES[language];
+      const section = page.slice(page.indexOf(`<h2>${words.sections.rules}</h2>`));
+      expect(section).toContain(words.rules.outcome.unknown);
+      const applying = check.rules.filter(({ outcome }) => outcome !== "notApplicable");
+      for (const { id, title } of applying) {
+        expect(section).toContain(id);
+        expect(section).toContain(escapeHtml(title[language]));
+      }
+      expect(page).not.toContain(HOSTILE);
+    },
+  );
+
+  it("are left out when the manifest asked for no check", async () => {
+    expect(await renderReport(sampleDossier())).not.toContain(`<h2>${MESSAGES.en.sections.rules}</h2>`);
+  });
+});
 
 describe("the footprint in the report", () => {
   it.each(LANGUAGES)(

@@ -10,6 +10,7 @@ import { html, trusted, type Html } from "./html.ts";
 import { methodGlyph } from "./marks.ts";
 import { MESSAGES, type Language, type Messages } from "./messages.ts";
 import { formatLoss, formatMetric, modelTable } from "./model-table.ts";
+import { rulesSection } from "./rules-section.ts";
 import { STYLE } from "./style.ts";
 import { summaryCards, verdictOf } from "./summary.ts";
 import { formatNumber } from "../quantity/format.ts";
@@ -25,6 +26,7 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
   const chosen = dossier.candidates.find(({ id }) => id === dossier.selected);
   const charts = await chartFigures(dossier, messages);
   const footprint = footprintSection(dossier, messages);
+  const rules = rulesSection(dossier, messages, language);
   const { sections } = messages;
   const page = html`<!doctype html>
     <html lang="${language}">
@@ -80,6 +82,13 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
             html`<section>
               <h2>${sections.footprint}</h2>
               ${footprint}
+            </section>`
+          }
+          ${
+            rules &&
+            html`<section>
+              <h2>${sections.rules}</h2>
+              ${rules}
             </section>`
           }
           ${

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { InvalidArgumentError, type Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
+import type { Dossier } from "../../pipeline/dossier-schema.ts";
 import type { RunEvent } from "../../pipeline/run.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
@@ -77,7 +78,7 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     const names = dossier.models.map(({ role, title }) => `${messages.roles[role]}: ${title}`).join("\n");
     const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
     const files = ["report.html", "dossier.json", ...dossier.models.map(({ file }) => file), "candidates/"];
-    const prose = [verdict.text, `Wrote ${flags.out}: ${files.join(", ")}`];
+    const prose = [verdict.text, ...rulesLine(dossier), `Wrote ${flags.out}: ${files.join(", ")}`];
     const closing = prose.map((paragraph) => wrapText(paragraph, context.columns).join("\n"));
     return [names, formatTable(head, rows, context.columns), ...closing].join("\n\n");
   };
@@ -87,6 +88,17 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
       hint: "Allow a larger maxDrop, or read in report.html why each candidate was refused.",
     });
   }
+}
+
+/** How many rules say what, in one sentence; nothing when the manifest asked for no check. */
+function rulesLine({ check }: Dossier): string[] {
+  if (check === null) return [];
+  const { pass, fail, unknown, manual } = check.counts;
+  const failed = check.rules.filter(({ outcome }) => outcome === "fail").map(({ id }) => id);
+  const names = failed.length === 0 ? "" : ` (${failed.join(", ")})`;
+  return [
+    `Rules of ${check.asOf} for ${check.roles.join(", ")}: ${pass} pass, ${fail} fail${names}, ${unknown} lack evidence, ${manual} are for a person.`,
+  ];
 }
 
 /** Events as progress: the stage's title stays, count and detail change. */
