@@ -158,6 +158,9 @@ describe("the pack", () => {
     expect(of("dc.pueAnnual: 0.9")).toThrow(message("dc.pueAnnual is 0.9, expected at least 1"));
     expect(of("dc.renewableShare: 52")).toThrow(message("dc.renewableShare is 52, expected at least 0 and at most 1"));
     expect(of("dc.pueAnnual: 1")).not.toThrow();
+    expect(of("dc.startedOn: 2026-02-30")).toThrow(
+      message('dc.startedOn is "2026-02-30", expected a date such as 2026-07-01'),
+    );
   });
 
   it("calls kilograms on a card a failure: 83.5 with 696 kWh at 120 g/kWh", () => {

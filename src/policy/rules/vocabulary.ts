@@ -27,7 +27,7 @@ export function evidenceMistake(
     number: typeof value === "number" && Number.isFinite(value),
     text: typeof value === "string",
     truth: typeof value === "boolean",
-    date: typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
+    date: typeof value === "string" && isDay(value),
   }[field.type];
   const { min = -Infinity, max = Infinity } = field;
   if (fits && (typeof value !== "number" || (value >= min && value <= max))) return undefined;
@@ -38,4 +38,10 @@ export function evidenceMistake(
   return {
     message: `${path} is ${JSON.stringify(value)}, expected ${expected}${field.unit === undefined || field.unit === "1" ? "" : ` in ${field.unit}`}`,
   };
+}
+
+/** In the calendar: 2026-02-30 is not. */
+function isDay(text: string): boolean {
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : NaN;
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
 }
