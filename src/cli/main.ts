@@ -47,6 +47,10 @@ async function loadProgram(): Promise<Command> {
       if (error.code !== "EPIPE") throw error;
     });
   }
+  // No verb is needed to say it.
+  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
+    return (await import("./base-program.ts")).createBaseProgram([]);
+  }
   const { listenForInterrupts } = await import("./interrupt.ts");
   listenForInterrupts();
   return (await import("./program.ts")).createProgram();

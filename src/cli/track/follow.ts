@@ -40,6 +40,7 @@ class Follower {
   readonly #story: Story = { pauses: [], exceededAtSeconds: new Map(), standing: undefined, wasStopped: false };
   readonly #timer: NodeJS.Timeout;
   #later: NodeJS.Timeout | undefined;
+  #loading: Promise<void> | undefined;
   #pausedBecause: { readonly reason: string; readonly fromSeconds: number } | undefined;
   #isSampling = false;
   #stopping: Promise<void> | undefined;
@@ -73,7 +74,9 @@ class Follower {
       process.on("SIGCONT", () => void (process.listenerCount("SIGTSTP") === 0 && process.on("SIGTSTP", stop)));
     }
     this.#timer = setInterval(() => void this.#sample(), plan.intervalSeconds * 1e3);
-    if (factors === undefined) this.#later = setTimeout(() => void this.#loadFactors(), FIRST_LINE_SECONDS * 1e3);
+    const hasDocument = plan.flags.json === true || plan.flags.out !== undefined;
+    if (factors === undefined && hasDocument) this.#loading = this.#loadFactors();
+    else if (factors === undefined) this.#later = setTimeout(() => void this.#loadFactors(), FIRST_LINE_SECONDS * 1e3);
     // A grid that is dirty now is a reason to wait now.
     if (plan.pauseAboveGramsPerKwh !== undefined) void this.#sample();
   }
@@ -88,8 +91,7 @@ class Follower {
     const { session, plan } = this.#running;
     this.#endPause(session.elapsedSeconds);
     await this.#stopping;
-    if (this.#factors === undefined && (plan.flags.json === true || plan.flags.out !== undefined))
-      await this.#loadFactors();
+    await this.#loading;
     const exitCode = await concludeRun({
       running: this.#running,
       factors: this.#factors,
