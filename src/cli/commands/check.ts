@@ -159,6 +159,10 @@ function describeBlank(findings: readonly RuleFinding[], lang: "en" | "zh"): str
   return ["? unknown, and nothing given yet; each with the evidence it asks for first:", ...lines.flat(), ""];
 }
 
+/** An unverified rule was not read where it points to. */
+const readingOf = ({ mark, readOn }: RuleFinding["source"]): string =>
+  mark === "unverified" ? `unverified, entered ${readOn}` : `${mark}, read ${readOn}`;
+
 /** Never a point where a price is stale. */
 function describeAmount({ currency, value, low, high, missing, stale }: NonNullable<RuleFinding["amount"]>): string[] {
   const money = (amount: number): string => amount.toLocaleString("en-US", { maximumFractionDigits: 2 });
@@ -192,6 +196,6 @@ function describeFinding(finding: RuleFinding, lang: "en" | "zh", columns: numbe
       : describeAmount(amount).map((line, at) => `${indent}${at === 0 ? "amount  " : "        "}  ${line}`)),
     ...(amount === null ? [] : wrap(amount.means[lang])),
     ...(unverified.length === 0 ? [] : [`${indent}not read in the original: ${unverified.join(", ")}`]),
-    `${indent}source    ${source.url}${source.article === null ? "" : `, ${source.article}`} (${source.mark}, read ${source.readOn})`,
+    `${indent}source    ${source.url}${source.article === null ? "" : `, ${source.article}`} (${readingOf(source)})`,
   ];
 }

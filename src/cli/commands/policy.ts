@@ -207,7 +207,7 @@ async function diff(context: ActionContext, proposals: readonly string[], flags:
   const under = proposals.length === 0 ? "" : ` with ${proposals.join(", ")}`;
   context.result({ before, after, changes }, () =>
     [
-      `From ${first} to ${second}${under}: ${changes.length} rules`,
+      `From ${first} to ${second}${under}: ${changes.length} rule${changes.length === 1 ? "" : "s"}`,
       ...(rows.length === 0 ? [] : ["", formatTable(head, rows, context.columns)]),
     ].join("\n"),
   );

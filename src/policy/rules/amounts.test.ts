@@ -205,4 +205,18 @@ describe("a skeleton", () => {
     const results = runFixtures(readPack([OWN_PACK, folder])).filter(({ rule }) => rule === "OWN-PUE-MAX");
     expect(results.map(({ asWritten }) => asWritten)).toEqual([true, true, true, true]);
   });
+
+  it("is explained by a guide whose files are right", () => {
+    const guide = readFileSync("docs/how-to/write-a-rule.md", "utf8");
+    const blocks = Array.from(guide.matchAll(/```yaml\n(.*?)```/gs), ([, text]) => text);
+    const own = mkdtempSync(join(folder, "guide-"));
+    writeFileSync(join(own, "evidence.yaml"), blocks[0]);
+    writeFileSync(join(own, "draft.yaml"), blocks[1]);
+    const read = readPack([OWN_PACK, own]);
+    expect(read.vocabulary["site"]).toHaveProperty("onsiteGenerators");
+    const [law, draft] = [[], ["OWN-DRAFT"]].map((proposals) => ({ asOf: "2027-07-01", proposals }));
+    expect(diffPack(read, law, draft)).toMatchObject([
+      { id: "ENV-DE-PUE-EXIST", parameters: [{ before: 1.5, after: 1.4 }] },
+    ]);
+  });
 });
