@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { manifestAssumptions } from "./manifest-assumptions.ts";
 import { parseManifest } from "./manifest.ts";
 
-const known = { hardware: () => {}, where: () => {}, metric: () => {}, technique: () => {} };
+const known = { hardware: () => {}, where: () => {}, metric: () => {}, technique: () => {}, evidence: () => {} };
 const TRAIN = "train: { loss: mse, optimizer: sgd, learningRate: 0.1, epochs: 1, batch: 8 }";
 const keys = (model: string, data: string, more = "") =>
   manifestAssumptions(

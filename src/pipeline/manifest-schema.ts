@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { parseMaxDrop } from "../compress/budget.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { ROLES } from "../policy/rules/rule-schema.ts";
+import { evidenceValueSchema, ROLES } from "../policy/rules/rule-schema.ts";
 
 const LARGEST_LAYER = 1_000_000;
 
@@ -89,6 +89,8 @@ export const manifestSchema = z.strictObject({
   check: z
     .strictObject({
       roles: z.array(z.enum(ROLES)).min(1),
+      /** What the run cannot find out by itself, as declared: `model.generative: false`. */
+      evidence: z.record(z.string(), evidenceValueSchema).default({}),
       /** The day to judge by; the day of the run when left out. */
       asOf: z.iso.date().optional(),
       /** Draft laws to lay over the law in force. */

@@ -11,7 +11,13 @@ import { parseManifest, readManifest, type KnownNames } from "./manifest.ts";
 const reject = (name: string) => {
   throw new LightfootError("E_HARDWARE_UNKNOWN", `no device '${name}'`, { hint: "Did you mean 'nvidia-h100'?" });
 };
-const known: KnownNames = { hardware: () => {}, where: () => {}, metric: () => {}, technique: () => {} };
+const known: KnownNames = {
+  hardware: () => {},
+  where: () => {},
+  metric: () => {},
+  technique: () => {},
+  evidence: () => {},
+};
 
 const GOOD = `model:
   mlp:

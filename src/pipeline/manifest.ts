@@ -17,6 +17,8 @@ export interface KnownNames {
   readonly where: (place: string) => void;
   /** Throws a LightfootError for a metric that does not exist. */
   readonly metric: (name: string) => void;
+  /** Throws a LightfootError for a field of evidence that does not exist, or a value that does not fit it. */
+  readonly evidence: (field: string, value: unknown) => void;
   /** Throws a LightfootError for a technique that does not exist. */
   readonly technique: (name: string) => void;
 }
@@ -132,20 +134,27 @@ function crossFindings(located: LocatedDocument): Finding[] {
 function unknownNames(located: LocatedDocument, known: KnownNames): Finding[] {
   const root = group(located.data);
   const techniques = Array.isArray(root?.["techniques"]) ? (root["techniques"] as unknown[]) : [];
-  const names: [path: (string | number)[], value: unknown, check: (name: string) => void][] = [
-    [["hardware"], root?.["hardware"], known.hardware],
-    [["where"], root?.["where"], known.where],
-    [["budget", "metric"], group(root?.["budget"])?.["metric"], known.metric],
-    ...techniques.map((name, at): [(string | number)[], unknown, (name: string) => void] => [
+  const text = (value: unknown, check: (name: string) => void) => (): void => {
+    if (typeof value === "string") check(value);
+  };
+  const names: [path: (string | number)[], check: () => void][] = [
+    [["hardware"], text(root?.["hardware"], known.hardware)],
+    [["where"], text(root?.["where"], known.where)],
+    [["budget", "metric"], text(group(root?.["budget"])?.["metric"], known.metric)],
+    ...techniques.map((name, at): [(string | number)[], () => void] => [
       ["techniques", at],
-      name,
-      known.technique,
+      text(name, known.technique),
     ]),
+    ...Object.entries(group(group(root?.["check"])?.["evidence"]) ?? {}).map(
+      ([field, value]): [(string | number)[], () => void] => [
+        ["check", "evidence", field],
+        () => known.evidence(field, value),
+      ],
+    ),
   ];
-  return names.flatMap(([path, value, check]) => {
-    if (typeof value !== "string") return [];
+  return names.flatMap(([path, check]) => {
     try {
-      check(value);
+      check();
       return [];
     } catch (error) {
       if (!(error instanceof LightfootError)) throw error;

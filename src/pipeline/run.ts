@@ -181,7 +181,12 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
 /** The chosen model against the rule pack, with what the dossier proves as evidence. */
 function ruleCheck(dossier: Dossier, wanted: ManifestOf["check"]): Dossier["check"] {
   if (wanted === undefined) return null;
-  const subject = { roles: wanted.roles, evidence: evidenceOfDossier(dossier) };
+  const evidence = evidenceOfDossier(dossier);
+  for (const [field, value] of Object.entries(wanted.evidence)) {
+    // What the run measured stands against what anybody declares.
+    if (!evidence.has(field)) evidence.set(field, { value, method: "declared", source: dossier.manifest.file });
+  }
+  const subject = { roles: wanted.roles, evidence };
   return checkCase(readPack(), subject, {
     asOf: wanted.asOf ?? dossier.createdAt.slice(0, 10),
     proposals: wanted.proposals ?? [],

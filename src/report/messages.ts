@@ -138,10 +138,8 @@ const en = {
   rules: {
     asOf: (day: string, roles: string) => `What the rules of ${day} say, for ${roles}:`,
     comma: ", ",
-    rule: "Rule",
-    outcomeColumn: "Outcome",
-    says: "What it asks, and what was found",
-    missing: (fields: string) => `missing: ${fields}`,
+    openRules: (count: number) =>
+      `${count} more rules may be yours and lack evidence; each with the fields it asks for`,
     role: {
       "model-provider": "a model provider",
       "downstream-modifier": "who changes a model",
@@ -334,10 +332,7 @@ const zh: Messages = {
   rules: {
     asOf: (day, roles) => `按 ${day} 的规则，对${roles}而言：`,
     comma: "、",
-    rule: "规则",
-    outcomeColumn: "结果",
-    says: "要求与所见",
-    missing: (fields) => `缺少证据：${fields}`,
+    openRules: (count) => `另有 ${count} 条规则可能适用但缺少证据；列出各自所需字段`,
     role: {
       "model-provider": "模型提供者",
       "downstream-modifier": "模型修改者",
