@@ -122,6 +122,15 @@ const MARK = {
   notApplicable: "– does not apply",
 } as const;
 
+/** What is no law in force says so beside its name. */
+const STATUS = {
+  adopted: "adopted",
+  proposal: "proposal, not law",
+  voluntary: "voluntary",
+  teamDefault: "default of this project, not law",
+  expired: "expired",
+} as const;
+
 function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: number): string {
   const { counts, deadlines } = document;
   const shown = document.rules.filter(
@@ -174,13 +183,14 @@ function describeAmount({ currency, value, low, high, missing, stale }: NonNulla
 }
 
 function describeFinding(finding: RuleFinding, lang: "en" | "zh", columns: number): string[] {
-  const { id, outcome, title, explain, manual, missing, evidence, parameters, amount, source, appliesFrom } = finding;
+  const { id, outcome, status, title, explain, manual, missing, evidence, parameters, amount, source, appliesFrom } =
+    finding;
   const indent = "    ";
   const wrap = (text: string): string[] =>
     wrapText(text, Math.max(40, columns - indent.length)).map((line) => indent + line);
   const unverified = parameters.filter(({ mark }) => mark !== "verified").map(({ name, mark }) => `${name} (${mark})`);
   return [
-    `${MARK[outcome]}  ${id}  ${title[lang]}`,
+    `${MARK[outcome]}  ${id}  ${title[lang]}${status === "inForce" ? "" : ` [${STATUS[status]}]`}`,
     ...wrap(explain[lang]),
     ...(manual !== null && outcome === "manual" ? wrap(manual[lang]) : []),
     ...(appliesFrom === null ? [] : [`${indent}from      ${appliesFrom}`]),

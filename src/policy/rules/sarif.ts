@@ -46,6 +46,7 @@ export function sarifOf(document: CheckDocument, file: string, version: string, 
             text:
               finding.missing.length === 0 ? finding.explain[lang] : `missing evidence: ${finding.missing.join(", ")}`,
           },
+          ...(finding.amount !== null && { properties: { amount: finding.amount } }),
           locations: [{ physicalLocation: { artifactLocation: { uri: file } } }],
         })),
       },
