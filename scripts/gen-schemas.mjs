@@ -23,6 +23,7 @@ const DOCUMENTS = {
   "ledger-verification": ["ledger/verify-schema.js", "verificationSchema"],
   facts: ["facts/facts-schema.js", "factsSchema"],
   check: ["policy/rules/check-schema.js", "checkSchema"],
+  scan: ["policy/scan/scan-schema.js", "scanSchema"],
   rule: ["policy/rules/rule-schema.js", "ruleSchema"],
   training: ["runtime/train-schema.js", "trainingSchema"],
 };

@@ -30,7 +30,19 @@ function lightfoot(args: readonly string[], whenStderr?: (text: string, kill: ()
   });
 }
 
-const VERBS = ["track", "run", "analyze", "train", "evaluate", "verify", "simulate", "check", "policy", "facts"];
+const VERBS = [
+  "track",
+  "run",
+  "analyze",
+  "train",
+  "evaluate",
+  "verify",
+  "simulate",
+  "check",
+  "scan",
+  "policy",
+  "facts",
+];
 
 let folder = "";
 beforeAll(async () => {

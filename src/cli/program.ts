@@ -5,6 +5,7 @@ import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
 import { registerCheck } from "./commands/check.ts";
+import { registerScan } from "./commands/scan.ts";
 import { registerPolicy } from "./commands/policy.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
@@ -24,6 +25,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerFacts,
   registerFootprint,
   registerVerify,
+  registerScan,
   registerCheck,
   registerPolicy,
   registerSimulate,

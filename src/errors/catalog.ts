@@ -59,6 +59,10 @@ export const ERROR_CATALOG = {
   E_SCENARIO: { exit: EXIT.badInput, meaning: "the scenario of a what-if has mistakes" },
   E_POLICY: { exit: EXIT.badInput, meaning: "a rule pack or the evidence for it has mistakes" },
   E_POLICY_FAILED: { exit: EXIT.checkFailed, meaning: "a rule fails, or under --strict its evidence is missing" },
+  E_SCAN: {
+    exit: EXIT.checkFailed,
+    meaning: "a scan found code or identifiers, or could not look at everything",
+  },
   E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },
   E_GRADIENT: {
     exit: EXIT.badInput,

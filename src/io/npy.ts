@@ -32,11 +32,17 @@ const DTYPE_BY_DESCR: Readonly<Record<string, ArrayDType>> = {
   b1: "bool",
 };
 
-interface NpyHeader {
-  readonly dtype: ArrayDType;
-  readonly bigEndian: boolean;
+/** The header as it is written, also of arrays whose elements are no numbers. */
+export interface RawNpyHeader {
+  /** Element type such as `<f4`, `<U12` or `|O`; "a record" for several fields. */
+  readonly type: string;
   readonly fortranOrder: boolean;
   readonly shape: readonly number[];
+}
+
+interface NpyHeader extends Omit<RawNpyHeader, "type"> {
+  readonly dtype: ArrayDType;
+  readonly bigEndian: boolean;
 }
 
 /**
@@ -56,7 +62,7 @@ export async function readNpy(file: string, name = "array"): Promise<NamedArray>
 /** Reads one array from a stream that holds nothing else, e.g. an entry of an `.npz`. */
 export async function readNpyStream(stream: ByteStream, name: string): Promise<NamedArray> {
   const where: Place = { file: stream.file, path: name };
-  const header = await readHeader(stream, where);
+  const header = numbersOf(await readNpyHeader(stream, where), where);
   const byteLength = arrayByteLength(header.dtype, header.shape, where);
   // Checked before anything is allocated: a header of 80 bytes must not be able to claim a terabyte.
   if (byteLength !== stream.remaining) {
@@ -72,7 +78,8 @@ export async function readNpyStream(stream: ByteStream, name: string): Promise<N
   return { name, dtype: header.dtype, shape: header.shape, data: viewAs(header.dtype, ordered) };
 }
 
-async function readHeader(stream: ByteStream, where: Place): Promise<NpyHeader> {
+/** Reads the header and leaves the stream at the first element. @throws LightfootError E_DATA when it is damaged */
+export async function readNpyHeader(stream: ByteStream, where: Place): Promise<RawNpyHeader> {
   if (stream.remaining < 12) throw new LightfootError("E_DATA", "the file is too short for a NumPy array", { where });
   const prefix = await stream.take(8);
   if (String.fromCharCode(...prefix.subarray(0, 6)) !== MAGIC) {
@@ -91,7 +98,7 @@ async function readHeader(stream: ByteStream, where: Place): Promise<NpyHeader> 
   return parseHeader(new TextDecoder().decode(await stream.take(length)), where);
 }
 
-function parseHeader(text: string, where: Place): NpyHeader {
+function parseHeader(text: string, where: Place): RawNpyHeader {
   const descr = /'descr'\s*:\s*(?:'([^']*)'|(\[))/.exec(text);
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const shape = /'shape'\s*:\s*\(([\d\sL,]*)\)/.exec(text)?.[1];
@@ -106,7 +113,10 @@ function parseHeader(text: string, where: Place): NpyHeader {
   if (dims.length > MAX_RANK || !dims.every((dim) => Number.isSafeInteger(dim))) {
     throw new LightfootError("E_DATA", `shape (${shape.slice(0, 120)}) is not possible`, { where });
   }
-  const type = descr[1] ?? "a record";
+  return { type: descr[1] ?? "a record", fortranOrder: order === "True", shape: dims };
+}
+
+function numbersOf({ type, fortranOrder, shape }: RawNpyHeader, where: Place): NpyHeader {
   const dtype = DTYPE_BY_DESCR[type.slice(1)];
   if (dtype === undefined || !/^[<>=|]/.test(type)) {
     throw new LightfootError("E_DATA", `element type '${type}' (${kindOf(type)}) is no number Lightfoot reads`, {
@@ -114,7 +124,7 @@ function parseHeader(text: string, where: Place): NpyHeader {
       hint: "convert it before saving: array.astype('float32'), or integer class numbers for labels",
     });
   }
-  return { dtype, bigEndian: type.startsWith(">"), fortranOrder: order === "True", shape: dims };
+  return { dtype, bigEndian: type.startsWith(">"), fortranOrder, shape };
 }
 
 function kindOf(type: string): string {
