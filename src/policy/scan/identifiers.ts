@@ -139,11 +139,12 @@ const ISSUERS =
 export const LONGEST_IDENTIFIER = 320;
 
 /**
- * Every direct identifier in `text`, in order, none inside another.
+ * Every direct identifier in a text, in order, none inside another.
  *
  * @example findIdentifiers("write to jane@example.org") // [{ kind: "e-mail address", start: 9, end: 25, mask: "xxxx@xxxxxxx.xxx" }]
  */
-export function findIdentifiers(text: string): IdentifierMatch[] {
+export function findIdentifiers(written: string): IdentifierMatch[] {
+  const text = written.replaceAll(/[\uff01-\uff5e]/g, halfWidth);
   // Nothing below matches without a digit or an at sign; most text has neither.
   if (!/[\d@:]/.test(text)) return [];
   const found: IdentifierMatch[] = [];
@@ -159,6 +160,9 @@ export function findIdentifiers(text: string): IdentifierMatch[] {
   }
   return found.toSorted((left, right) => left.start - right.start);
 }
+
+/** Full-width digits and signs of East Asian text as ASCII, one for one, so that places stay. */
+const halfWidth = (char: string): string => String.fromCharCode(char.charCodeAt(0) - 0xfee0);
 
 /** An IBAN written in groups runs into the words behind it: the longest beginning that holds is it. */
 function ibanIn(text: string): string | undefined {
