@@ -21,6 +21,8 @@ const DOCUMENTS = {
   "ledger-query": ["ledger/documents-schema.js", "ledgerQuerySchema"],
   "ledger-run": ["ledger/documents-schema.js", "ledgerRunSchema"],
   "ledger-verification": ["ledger/verify-schema.js", "verificationSchema"],
+  "gpai-form": ["report/exports/export-schema.js", "gpaiFormSchema"],
+  export: ["report/exports/export-schema.js", "exportSchema"],
   facts: ["facts/facts-schema.js", "factsSchema"],
   check: ["policy/rules/check-schema.js", "checkSchema"],
   scan: ["policy/scan/scan-schema.js", "scanSchema"],

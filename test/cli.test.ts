@@ -36,6 +36,7 @@ const VERBS = [
   "analyze",
   "train",
   "evaluate",
+  "export",
   "verify",
   "simulate",
   "check",

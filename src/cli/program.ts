@@ -11,6 +11,7 @@ import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
 import { registerLedger } from "./commands/ledger/index.ts";
+import { registerExport } from "./commands/export.ts";
 import { registerVerify } from "./commands/verify.ts";
 import { registerDoctor } from "./commands/doctor.ts";
 import { registerTrack } from "./commands/track.ts";
@@ -24,6 +25,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerTrain,
   registerFacts,
   registerFootprint,
+  registerExport,
   registerVerify,
   registerScan,
   registerCheck,

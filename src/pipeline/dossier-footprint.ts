@@ -50,6 +50,11 @@ export function inferenceFootprint(
   return assessFootprint({ energy: serverEnergy(scale(energyPerInference, inferences)), place, thisYear });
 }
 
+/** What the run itself used, at the place where somebody said that the run took place. */
+export function runFootprintAt(energy: Figure, place: Place, thisYear: number): Footprint {
+  return assessFootprint({ energy: serverEnergy(energy), place, thisYear });
+}
+
 /** What the run itself used, counted at the same place. */
 export function runFootprint(energy: Figure, { place, thisYear }: FootprintContext): Footprint {
   const elsewhere: Assumption = {
