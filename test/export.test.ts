@@ -18,7 +18,7 @@ import { inferenceFootprint, runFootprint } from "../src/pipeline/dossier-footpr
 import type { Dossier } from "../src/pipeline/dossier-schema.ts";
 import { figure } from "../src/quantity/figure.ts";
 import { inUnit, significant, toBase, type FormatUnit } from "../src/report/exports/crosswalk.ts";
-import { exportDossier } from "../src/report/exports/export-dossier.ts";
+import { exportDossier, readDossier } from "../src/report/exports/export-dossier.ts";
 import { EXPORT_FORMATS, gpaiFormSchema, type ExportFormat } from "../src/report/exports/export-schema.ts";
 import { inert } from "../src/report/exports/model-card.ts";
 import { parseSupplement } from "../src/report/exports/supplement.ts";
@@ -270,6 +270,9 @@ describe("GPAI form", () => {
     expect(energy.unit).toBe("MWh");
     expect(((energy.value as number) * 3.6e9) / dossier.runFootprint.energy.value).toBeCloseTo(1, 2);
     expect(energy.text).toMatch(/^0\.0*[1-9]\d+ MWh$/);
+    for (const { value, low, high } of form.fields) {
+      if (low !== undefined && high !== undefined) expect(low <= Number(value) && Number(value) <= high).toBe(true);
+    }
     expect(energy.low! * 3.6e9).toBeCloseTo(dossier.runFootprint.energy.low, 6);
     const [original] = dossier.models;
     const samples = dossier.data.find(({ role }) => role === "train")!.sampleCount;
@@ -278,6 +281,13 @@ describe("GPAI form", () => {
     expect(field("inference.compute")).toMatchObject({ unit: "FLOP", value: dossier.models[2].flops });
     expect(form.unknownFields).toEqual(expect.arrayContaining(["general.provider", "general.license"]));
     expect(form.fields.every(({ value }) => value !== "")).toBe(true);
+  });
+
+  it("knows the work, not the energy, of a training that an earlier run did", () => {
+    const stages = dossier.stages.map((stage) => ({ ...stage, reused: true }));
+    const form = gpaiFormSchema.parse(JSON.parse(exportDossier({ ...dossier, stages }, "gpai-form").text));
+    expect(form.unknownFields).toEqual(expect.arrayContaining(["training.energy", "training.duration"]));
+    expect(form.unknownFields).not.toContain("training.compute");
   });
 
   it("invents no training that this run did not do", () => {
@@ -296,6 +306,25 @@ describe("all formats", () => {
       if (format === "model-card") expect(text.split("\n---\n")[1]).not.toContain("<script");
       if (format !== "gpai-form") expect(await verified(format, text)).toMatchObject({ holds: true });
     }
+  });
+
+  it("come from the file that a run writes, and from nothing else", async () => {
+    const path = join(folder, "dossier.json");
+    await writeFile(path, JSON.stringify(dossier));
+    expect(await readDossier(path)).toEqual(dossier);
+    const bad = [
+      "",
+      "{}",
+      "[]",
+      "null",
+      JSON.stringify({ ...dossier, models: 3 }),
+      JSON.stringify(dossier).slice(0, 99),
+    ];
+    for (const text of bad) {
+      await writeFile(path, text);
+      await expect(readDossier(path), text.slice(0, 20)).rejects.toMatchObject({ code: "E_DATA" });
+    }
+    await expect(readDossier(join(folder, "none.json"))).rejects.toMatchObject({ code: "E_FILE_NOT_FOUND" });
   });
 
   it("give the same bytes twice, and refuse a model that the dossier has not", () => {

@@ -117,7 +117,7 @@ export function cycloneDxOf(subject: Subject): { document: object; assumptions: 
 
 export const noLicense: Assumption = {
   key: "export.license",
-  text: "The license is not said and left out. Supplement: license.",
+  text: "The license is not said and left out (supplement, license).",
 };
 
 /** `sha256:<hex>` as the format writes it; nothing for a digest that is not one. */

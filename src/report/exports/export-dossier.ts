@@ -74,8 +74,9 @@ export async function readDossier(file: string): Promise<Dossier> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const path = issue?.path.map(String).join(".") ?? "";
+  const isOther = path === "schema" || path === "";
   throw new LightfootError("E_DATA", `the file is no lightfoot.dossier/1: ${issue?.message ?? "unknown"}`, {
     where: { file, ...(path !== "" && { path }) },
-    hint,
+    hint: isOther ? hint : "It may be cut off, or of another version of Lightfoot: run the manifest again.",
   });
 }

@@ -135,7 +135,7 @@ function trainingFields(subject: Subject, work: Figure | undefined): FormField[]
       : unknown("training.duration", "Training time", why);
   const compute =
     work === undefined
-      ? unknown("training.compute", "Computation of training", why)
+      ? unknown("training.compute", "Computation of training", "the model came as a file")
       : amount(
           "training.compute",
           "Computation of training",
@@ -160,11 +160,11 @@ function trainingFields(subject: Subject, work: Figure | undefined): FormField[]
   ];
 }
 
-/** 3 · FLOP of a forward pass · samples · epochs; undefined when this run did not train the model. */
-function trainingWork({ dossier, model, ancestor, isTrainedHere }: Subject): Figure | undefined {
+/** 3 · FLOP of a forward pass · samples · epochs, also of an earlier run that left its epochs; undefined for a model that came as a file. */
+function trainingWork({ dossier, model, ancestor }: Subject): Figure | undefined {
   const trained = ancestor ?? model;
   const samples = dossier.data.find(({ role }) => role === "train")?.sampleCount;
-  if (!isTrainedHere || samples === undefined) return undefined;
+  if (trained.training.length === 0 || samples === undefined) return undefined;
   const value = 3 * trained.flops * samples * trained.training.length;
   return figure({
     value,

@@ -32,6 +32,11 @@ const placeSchema = line.superRefine((name, context) => {
   }
 });
 
+function isDay(text: string): boolean {
+  const day = new Date(`${text}T00:00:00Z`);
+  return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(text);
+}
+
 export const supplementSchema = z.strictObject({
   /** Who places the model on the market. */
   provider: line.optional(),
@@ -46,14 +51,7 @@ export const supplementSchema = z.strictObject({
   embodiedGramsPerInference: z.number().nonnegative().optional(),
   task: line.optional(),
   acceptableUse: line.optional(),
-  releaseDate: z
-    .string()
-    .regex(/^\d{4}-\d{2}-\d{2}$/, "expected a date such as 2026-11-24")
-    .refine((date) => {
-      const day = new Date(`${date}T00:00:00Z`);
-      return !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(date);
-    }, "the calendar has no such day")
-    .optional(),
+  releaseDate: z.string().refine(isDay, "expected a day of the calendar such as 2026-11-24").optional(),
   distribution: line.optional(),
   architecture: line.optional(),
   inputModalities: line.optional(),
