@@ -25,9 +25,10 @@ import { parseSupplement } from "../src/report/exports/supplement.ts";
 import { sampleDossier } from "./fixtures/sample-dossier.ts";
 
 /** The sample with real digests, counted at a real place, which verify can hold the intensity against. */
-function placedDossier(): Dossier {
+function placedDossier(where: string | null = "aws:eu-central-1"): Dossier {
   const sample = sampleDossier();
-  const context = { place: findPlace("aws:eu-central-1"), inferences: 1e6, thisYear: 2026 } as const;
+  const place = where === null ? undefined : findPlace(where);
+  const context = { place, inferences: 1e6, thisYear: 2026 } as const;
   const models = sample.models.map((model, at) => ({
     ...model,
     digest: `sha256:${String(at + 1).repeat(64)}`,
@@ -35,7 +36,7 @@ function placedDossier(): Dossier {
   }));
   const candidates = sample.candidates.map((each) => (each.selected ? { ...each, digest: models[2].digest } : each));
   const run = runFootprint(sample.runEnergy, context);
-  return { ...sample, where: context.place.id, models, candidates, runFootprint: run };
+  return { ...sample, where, models, candidates, runFootprint: run };
 }
 
 let folder = "";
@@ -214,6 +215,20 @@ describe("model card", () => {
     expect(emissions!.location).toBe("France");
     expect(clean).toBeLessThan(dossier.runFootprint.emissions.locationBased.value);
     expect(assumptions.map(({ key }) => key)).not.toContain("run.place");
+  });
+
+  it("leaves the place out where nobody said it, and says so; the supplement can say it", async () => {
+    const nowhere = placedDossier(null);
+    const { text, assumptions } = exportDossier(nowhere, "model-card");
+    expect(readModelCard(text, "README.md").emissions!.location).toBeUndefined();
+    expect(assumptions.map(({ key }) => key)).toContain("export.training-location");
+    expect(await verified("model-card", text)).toMatchObject({ holds: true, counts: { warnings: 0 } });
+    for (const format of ["cyclonedx", "sci"] as const) {
+      expect(await verified(format, exportDossier(nowhere, format).text)).toMatchObject({ holds: true });
+    }
+    const told = exportDossier(nowhere, "model-card", { trainingLocation: "DE" });
+    expect(readModelCard(told.text, "README.md").emissions!.location).toBe("Germany");
+    expect(await verified("model-card", told.text)).toMatchObject({ holds: true, counts: { notPossible: 0 } });
   });
 
   it("states no emissions of a training that this run did not see", async () => {
