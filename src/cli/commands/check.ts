@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { CheckDocument, RuleFinding } from "../../policy/rules/check-schema.ts";
-import type { Case } from "../../policy/rules/judge.ts";
+import type { Case, Evidence } from "../../policy/rules/judge.ts";
 import type { Pack } from "../../policy/rules/pack.ts";
 import type { Role } from "../../policy/rules/rule-schema.ts";
 import { runAction, type ActionContext } from "../action.ts";
@@ -15,6 +15,7 @@ interface CheckFlags {
   readonly role: readonly Role[];
   readonly asOf?: string;
   readonly pack: readonly string[];
+  readonly scan: readonly string[];
   readonly withProposals: boolean | readonly string[];
   readonly verifiedOnly: boolean;
   readonly lang: "en" | "zh";
@@ -50,6 +51,12 @@ export function registerCheck(program: Command): void {
       (text: string, before: string[]) => [...before, text],
       [],
     )
+    .option(
+      "--scan <path>",
+      "a checkpoint, data file or folder to scan for evidence; repeatable",
+      (text: string, before: string[]) => [...before, text],
+      [],
+    )
     .option("--with-proposals [ids...]", "lay draft laws over the law in force; all, or those named")
     .option("--verified-only", "leave out rules of which a number was not verified", false)
     .addOption(new Option("--lang <code>", "language of the rules' text").choices(["en", "zh"]).default("en"))
@@ -58,6 +65,7 @@ export function registerCheck(program: Command): void {
     .action(runAction(check));
   withExamples(command, [
     ["lightfoot check out/mnist/dossier.json --role downstream-modifier", "what a run has proved, and what is missing"],
+    ["lightfoot check --scan model/ --scan calibration.csv --role downstream-modifier", "scan, then judge"],
     ["lightfoot check site.yaml --role data-center-operator --as-of 2027-07-01", "a data center on a day to come"],
     ["lightfoot check site.yaml --role data-center-operator --with-proposals ENV-DE-DRAFT-2026", "under a draft law"],
   ]);
@@ -74,7 +82,11 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
   const { checkCase } = await import("../../policy/rules/check.ts");
   const pack = readPack([OWN_PACK, ...flags.pack]);
   const read: Case = file === undefined ? { roles: [], evidence: new Map() } : await readCase(file, pack);
-  const subject = { ...read, roles: flags.role.length > 0 ? flags.role : read.roles };
+  const scanned = flags.scan.length === 0 ? [] : await scanFor(context, flags.scan);
+  const subject = {
+    evidence: new Map([...read.evidence, ...scanned]),
+    roles: flags.role.length > 0 ? flags.role : read.roles,
+  };
   const proposals = flags.withProposals;
   const document = checkCase(pack, subject, {
     asOf: flags.asOf ?? new Date().toISOString().slice(0, 10),
@@ -97,6 +109,16 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
     const what = [fail > 0 ? `${fail} failed` : "", context.strict && unknown > 0 ? `${unknown} unknown` : ""];
     throw new LightfootError("E_POLICY_FAILED", `of ${document.rules.length} rules ${what.filter(Boolean).join(", ")}`);
   }
+}
+
+/** What was scanned is measured, and so replaces what a file declares. */
+async function scanFor(context: ActionContext, paths: readonly string[]): Promise<ReadonlyMap<string, Evidence>> {
+  const { scanPaths } = await import("../../policy/scan/scan.ts");
+  const { evidenceOfScan } = await import("../../policy/scan/scan-evidence.ts");
+  const scanned = await scanPaths(paths, { signal: context.signal });
+  const { incomplete } = scanned.counts;
+  if (incomplete > 0) context.note(`${incomplete} files could not be scanned whole; lightfoot scan says why`);
+  return evidenceOfScan(scanned);
 }
 
 async function readCase(file: string, pack: Pack): Promise<Case> {

@@ -26,6 +26,8 @@ export interface CheckpointScan {
 
 /** Largest archive entry or compressed pickle that is unpacked; a structure without its weights is far smaller. */
 const MAX_UNPACKED_BYTES = 512 * 1_048_576;
+/** Where the end of a ZIP directory lies: 22 bytes and a comment. */
+const ZIP_TAIL_BYTES = 22 + 65_535;
 const MAX_ENTRIES = 200_000;
 const PICKLE_NAME = /\.(pkl|pickle|p|pt|pth|ckpt|joblib|bin|dill)$/i;
 const TAR_PICKLES = new Set(["pickle", "sys_info", "storages", "tensors"]);
@@ -120,11 +122,12 @@ async function scanRaw(range: FileRange, bytes: Bytes, found: Gathering): Promis
   }
   found.pickle(bytes, null);
   // A pickle with an archive behind it: loaders disagree which of the two the file is.
-  const entries = await readZipDirectory(range).catch(() => []);
-  if (entries.length > 0) {
-    found.miss(null, "a ZIP archive follows the pickle; its entries are scanned, too");
-    await scanEntries(entries, range, found);
-  }
+  const tail = Buffer.from(
+    range.readSync(Math.max(0, range.size - ZIP_TAIL_BYTES), Math.min(range.size, ZIP_TAIL_BYTES)),
+  );
+  if (!tail.includes("PK\u0005\u0006", 0, "latin1")) return;
+  found.miss(null, "the end of a ZIP archive follows the pickle; a loader that starts there sees another file");
+  await scanZip(range, found);
 }
 
 async function scanZip(range: FileRange, found: Gathering): Promise<void> {

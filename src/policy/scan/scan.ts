@@ -20,6 +20,12 @@ export interface ScanOptions {
 
 const CHECKPOINT_NAME = /\.(pkl|pickle|pt|pth|ckpt|joblib|bin|dill)$/i;
 const DATA_NAME = /\.(csv|tsv|jsonl|ndjson|json|txt|text|npz|npy)$/i;
+/** Files that belong to a model: a zero found in them says nothing of the data it was calibrated on. */
+const MODEL_PART =
+  /(^|[/\\])((config|generation_config|tokenizer|tokenizer_config|vocab|added_tokens|special_tokens_map|preprocessor_config|processor_config|model_index|dossier|package|package-lock|[^/\\]*\.index)\.json|(vocab|merges|requirements|license|notice|readme)\.txt)$/i;
+/** Data of kinds that are not read: beside them, no zero is a zero. */
+const UNREAD_DATA =
+  /\.(parquet|arrow|feather|avro|orc|xlsx?|ods|pdf|docx?|gz|bz2|xz|zst|lz4|zip|7z|rar|tar|tgz|sqlite|db|h5|hdf5)$/i;
 const PLAIN_MODEL_NAME = /\.(safetensors|onnx|gguf|tflite)$/i;
 const MAX_FILES = 100_000;
 
@@ -40,6 +46,7 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
   const skipped: { file: string; reason: string }[] = [];
   const allow = new Set(options.allow ?? []);
   let plainModels = 0;
+  let unreadData = false;
   for (const { file, isNamed } of await filesOf(paths)) {
     if (options.signal?.aborted === true) throw new LightfootError("E_INTERRUPTED", "stopped on request");
     options.onFile?.(file);
@@ -48,6 +55,7 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
       const what = contentOf(range, isNamed);
       if (PLAIN_MODEL_NAME.test(file) && !what.checkpoint) plainModels++;
       if (!what.checkpoint && !what.data) {
+        unreadData ||= UNREAD_DATA.test(file);
         skipped.push({ file: shown(file), reason: what.reason });
         continue;
       }
@@ -80,7 +88,7 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
   if (unsafeOpcodes > 0 || (checkpoints.length + plainModels > 0 && checkpoints.every(isWhole))) {
     evidence["artifact.unsafeOpcodes"] = unsafeOpcodes;
   }
-  if (directIdentifiers > 0 || (data.length > 0 && data.every(isWhole))) {
+  if (directIdentifiers > 0 || (data.length > 0 && !unreadData && data.every(isWhole))) {
     evidence["privacy.directIdentifiers"] = directIdentifiers;
   }
   const content = {
@@ -123,12 +131,22 @@ function contentOf(range: FileRange, isNamed: boolean): Content {
   // Two bytes are too little to take any file for a compressed pickle.
   const isCheckpoint = called || (container !== undefined && container !== "compressed pickle");
   if (isCheckpoint) return { checkpoint: true, data: DATA_NAME.test(range.path), reason: "" };
+  if (!isNamed && MODEL_PART.test(range.path)) {
+    return { checkpoint: false, data: false, reason: "part of a model or package, not data; name it to scan it" };
+  }
   if (DATA_NAME.test(range.path)) return { checkpoint: false, data: true, reason: "" };
   if (PLAIN_MODEL_NAME.test(range.path))
     return { checkpoint: false, data: false, reason: "a format that holds no pickle" };
   if (/\.py$/i.test(range.path)) {
     const reason = "Python code, which a loader runs when it is told to trust it; read it yourself";
     return { checkpoint: false, data: false, reason };
+  }
+  if (UNREAD_DATA.test(range.path)) {
+    return {
+      checkpoint: false,
+      data: false,
+      reason: "data of a kind that is not read; export it as CSV or JSON Lines",
+    };
   }
   const head = bytes.slice(0, Math.min(bytes.size, 4096));
   if (isNamed && range.size > 0 && !head.includes(0)) return { checkpoint: false, data: true, reason: "" };
