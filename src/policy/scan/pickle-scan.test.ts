@@ -93,6 +93,12 @@ describe("scanPickles", () => {
     const zeros = scan(wrapper(Buffer.alloc(40)));
     expect([zeros.findings, zeros.defects]).toEqual([[], []]);
     expect(targets(scan(wrapper(bytes("0cos\nsystem\n)R."))))).toContain("os.system");
+    expect(scan(wrapper(bytes("N".repeat(40)))).defects[0]?.message).toContain("loaders disagree");
+    const floats = Buffer.from(new Float64Array([0.1, -2.5, 1e9, 3.14159]).buffer);
+    expect(scan(...Array.from({ length: 50 }, () => wrapper(floats).subarray(0, -1)), ".")).toMatchObject({
+      findings: [],
+      defects: [],
+    });
     expect(scan(wrapper(Buffer.alloc(40)).subarray(0, -20)).defects.length).toBeGreaterThan(0);
   });
 

@@ -100,6 +100,9 @@ function actsLikePickle(trial: PickleScan, end: number | undefined): boolean {
 
 const CALLS: ReadonlySet<string> = new Set(["REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX", "BUILD"]);
 
+/** Opcodes that import or call. */
+const ACTS: ReadonlySet<string> = new Set([...CALLS, "GLOBAL", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"]);
+
 function merge(into: PickleScan, from: PickleScan): void {
   into.findings.push(...from.findings);
   into.defects.push(...from.defects);
@@ -337,19 +340,41 @@ class Machine {
       if (this.#depth >= this.#limits.depth) return this.#stop(step.offset, "pickles are nested too deeply");
       return inner.run(step.end);
     }
-    this.#withoutSkip(step.end);
     const aligned = state.kind === "dict" && state.entries.get("numpy_array_alignment_bytes")?.kind === "number";
     const padding = aligned && step.end < this.#bytes.size ? 1 + this.#bytes.at(step.end) : 0;
     const end = step.end + padding + length;
-    return end <= this.#bytes.size ? end : this.#stop(step.offset, "an array reaches past the end: cut short");
+    if (end > this.#bytes.size) return this.#stop(step.offset, "an array reaches past the end: cut short");
+    this.#readAsOpcodes(step.end, end);
+    return end;
   }
 
-  /** Loaders other than joblib's skip nothing: to them the array's bytes are opcodes, which a forger can use to hide some. */
+  /** Loaders other than joblib's skip no array: to them its bytes are opcodes, in which a forger can hide some. */
+  #readAsOpcodes(start: number, end: number): void {
+    for (let at = start; at < end;) {
+      const step = stepAt(this.#bytes, at);
+      this.#scan.opcodes++;
+      // Where nothing was imported or called before they end or break, nothing can have happened.
+      if ("message" in step || step.name === "STOP") return;
+      if (ACTS.has(step.name)) {
+        this.#withoutSkip(start);
+        return;
+      }
+      at = step.end;
+    }
+    const message = "the bytes of an array are opcodes: loaders disagree what follows";
+    const isTold = this.#scan.defects.some((defect) => defect.message === message);
+    if (end > start && !isTold) this.#scan.defects.push({ offset: start, message });
+  }
+
+  /** The rest as a loader that does not know joblib's arrays takes it. */
   #withoutSkip(at: number): void {
-    const trial = { ...emptyScan(), opcodes: this.#scan.opcodes };
-    const depth = this.#depth + 1;
-    if (depth > this.#limits.depth) return;
-    const other = new Machine(this.#bytes, trial, this.#options, this.#limits, depth, this.#within);
+    if (this.#depth >= this.#limits.depth) {
+      this.#scan.defects.push({ offset: at, message: "pickles are nested too deeply" });
+      return;
+    }
+    // Copying counts as work, so that many arrays in a large pickle stay within the bound.
+    const trial = { ...emptyScan(), opcodes: this.#scan.opcodes + this.#memo.size };
+    const other = new Machine(this.#bytes, trial, this.#options, this.#limits, this.#depth + 1, this.#within);
     other.#stack.push(...this.#stack.slice(-MAX_COPIED));
     for (const [key, value] of this.#memo) other.#memo.set(key, value);
     const end = other.run(at);
