@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { parseMaxDrop } from "../compress/budget.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { evidenceValueSchema, ROLES } from "../policy/rules/rule-schema.ts";
+import { ROLES } from "../policy/rules/roles.ts";
+import { evidenceValueSchema } from "../policy/rules/rule-schema.ts";
 
 const LARGEST_LAYER = 1_000_000;
 

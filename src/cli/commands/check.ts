@@ -5,7 +5,7 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { CheckDocument, RuleFinding } from "../../policy/rules/check-schema.ts";
 import type { Case, Evidence } from "../../policy/rules/judge.ts";
 import type { Pack } from "../../policy/rules/pack.ts";
-import type { Role } from "../../policy/rules/rule-schema.ts";
+import { ROLES, type Role } from "../../policy/rules/roles.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { parseDay } from "../parse-day.ts";
@@ -22,17 +22,6 @@ interface CheckFlags {
   readonly sarif: boolean;
   readonly all: boolean;
 }
-
-// Written out, because the schema's module loads zod and `--help` must not.
-const ROLES: readonly Role[] = [
-  "model-provider",
-  "downstream-modifier",
-  "deployer",
-  "data-center-operator",
-  "reporting-company",
-  "public-buyer",
-  "research-spender",
-];
 
 /** Adds the verb `check` to the program. */
 export function registerCheck(program: Command): void {

@@ -9,7 +9,8 @@ import { parseEvidence } from "./evidence.ts";
 import { runFixtures } from "./fixtures.ts";
 import { judgeRule, type Evidence } from "./judge.ts";
 import { OWN_PACK, readPack } from "./pack.ts";
-import { KINDS, type Role } from "./rule-schema.ts";
+import type { Role } from "./roles.ts";
+import { KINDS } from "./rule-schema.ts";
 import { skeletonOf } from "./skeleton.ts";
 
 const pack = readPack();

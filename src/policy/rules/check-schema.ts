@@ -1,7 +1,8 @@
 // `lightfoot.check/1`: what the rules say of a case on a day, as plain JSON; may depend on zod, quantity and its room.
 import { z } from "zod";
 import { METHODS } from "../../quantity/figure.ts";
-import { evidenceValueSchema, KINDS, MARKS, OUTCOMES, ROLES, STATUSES } from "./rule-schema.ts";
+import { ROLES } from "./roles.ts";
+import { evidenceValueSchema, KINDS, MARKS, OUTCOMES, STATUSES } from "./rule-schema.ts";
 
 const bilingual = z.object({ en: z.string(), zh: z.string() });
 

@@ -4,7 +4,8 @@ import { LightfootError, type Finding } from "../../errors/lightfoot-error.ts";
 import { checkAgainst, inReadingOrder, locateYaml } from "../../io/yaml-findings.ts";
 import { METHODS } from "../../quantity/figure.ts";
 import type { Case, Evidence } from "./judge.ts";
-import { evidenceValueSchema, ROLES, type Vocabulary } from "./rule-schema.ts";
+import { ROLES } from "./roles.ts";
+import { evidenceValueSchema, type Vocabulary } from "./rule-schema.ts";
 import { evidenceMistake } from "./vocabulary.ts";
 
 const entrySchema = z.union([

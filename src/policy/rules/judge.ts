@@ -2,7 +2,8 @@
 import { METHODS, type Method } from "../../quantity/figure.ts";
 import type { EvidenceValue, Formula } from "./conditions.ts";
 import type { CompiledRule } from "./pack.ts";
-import type { Mark, Outcome, Overlay, Role } from "./rule-schema.ts";
+import type { Role } from "./roles.ts";
+import type { Mark, Outcome, Overlay } from "./rule-schema.ts";
 
 export interface Evidence {
   readonly value: EvidenceValue;

@@ -1,17 +1,6 @@
-// A rule as data: who, when, which dated numbers, which condition, which evidence, which source, and its own fixtures; may depend on zod.
+// A rule as data: who, when, which dated numbers, which condition, which evidence, which source, and its own fixtures; may depend on zod and its room.
 import { z } from "zod";
-
-/** What someone is to the law; asked once, decides what applies. */
-export const ROLES = [
-  "model-provider",
-  "downstream-modifier",
-  "deployer",
-  "data-center-operator",
-  "reporting-company",
-  "public-buyer",
-  "research-spender",
-] as const;
-export type Role = (typeof ROLES)[number];
+import { ROLES } from "./roles.ts";
 
 export const KINDS = [
   "environment",
