@@ -57,6 +57,25 @@ describe("lightfoot footprint", () => {
     expect(keys(found)).toEqual(["grid-water.unknown"]);
   });
 
+  it("speaks of the energy that was given, at the boundary where it was given", async () => {
+    const { stdout } = await footprint(...words("--energy 1kWh --boundary facility --pue 1.25 --intensity 100g/kWh"));
+    expect(stdout).toMatch(/^Footprint of 1\u202fkWh\n/);
+    const found = await assessed(...words("--energy 1kWh --boundary facility --pue 1.25 --intensity 100g/kWh"));
+    expect(found.energyKnownAt).toBe("facility");
+    expect(found.energyByBoundary[0]).toMatchObject({
+      boundary: "IT",
+      value: expect.closeTo(0.8 * 3.6e6, 6) as number,
+    });
+  });
+
+  it("refuses a period without length", async () => {
+    const { exit, stderr } = await footprint(
+      ...words("--energy 1kWh --where DE --from 2026-01-01T00:00Z --to 2026-01-01T00:00Z"),
+    );
+    expect(exit).toBe(2);
+    expect(stderr).toContain("is the same time as --from");
+  });
+
   it("takes an energy in any unit and gives the same figures", async () => {
     const all = await Promise.all(
       ["12.5kWh", "0.0125MWh", "12500Wh", "45MJ", "45000000J", "45000kJ"].map((energy) =>

@@ -91,8 +91,9 @@ export function periodOf(flags: IntensityFlags): { fromSeconds: number; toSecond
   }
   const fromSeconds = instantOf(flags.from, "--from", flags.timeZone);
   const toSeconds = instantOf(flags.to, "--to", flags.timeZone);
-  if (toSeconds >= fromSeconds) return { fromSeconds, toSeconds };
-  throw new LightfootError("E_USAGE", `--to ${flags.to} lies before --from ${flags.from}`);
+  if (toSeconds > fromSeconds) return { fromSeconds, toSeconds };
+  const relation = toSeconds === fromSeconds ? "is the same time as" : "lies before";
+  throw new LightfootError("E_USAGE", `--to ${flags.to} ${relation} --from ${flags.from}`);
 }
 
 function instantOf(text: string, name: string, timeZone: string | undefined): number {

@@ -93,6 +93,7 @@ export function assessFootprint(input: FootprintInput): Footprint {
     boundary: embodied === null ? "facility" : "facility+embodied",
     energy: facility,
     energyByBoundary: chain,
+    energyKnownAt: energy.boundary,
     powerUsageEffectiveness: factors.powerUsageEffectiveness,
     emissions: {
       locationBased,

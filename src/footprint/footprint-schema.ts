@@ -15,7 +15,7 @@ const boundedSchema = z
     description: "a figure with what it covers; figures of different boundaries are not subtracted",
   });
 
-const energySchema = z
+export const energySchema = z
   .object({ ...figureFields, boundary: z.enum(ENERGY_BOUNDARIES) })
   .refine(isOrdered, ORDER_MESSAGE);
 
@@ -111,8 +111,11 @@ export const footprintSchema = z.object({
   /** The widest that any figure below covers. */
   boundary: boundaryField,
   energy: energySchema.meta({ description: "J, of the facility" }),
-  /** The energy at each boundary, from where it was known up to the facility. */
+  /** The energy at each boundary, from where it was known (from IT where only the facility's was) up to the facility. */
   energyByBoundary: z.array(energySchema).min(1),
+  energyKnownAt: z
+    .enum(ENERGY_BOUNDARIES)
+    .meta({ description: "where the energy was given or modelled; the others follow from it by factors" }),
   powerUsageEffectiveness: figureSchema,
   emissions: z.object({
     locationBased: emissionsSchema,

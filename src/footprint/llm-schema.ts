@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { assumptionSchema, figureSchema } from "../quantity/figure-schema.ts";
 import { ENERGY_BOUNDARIES } from "./boundary.ts";
-import { footprintSchema } from "./footprint-schema.ts";
+import { energySchema, footprintSchema } from "./footprint-schema.ts";
 
 const boundaryField = z.enum(ENERGY_BOUNDARIES);
 
@@ -32,7 +32,7 @@ export const llmFootprintSchema = z.object({
   power: figureSchema.meta({ description: "W of all accelerators while they serve" }),
   /** AI Energy Score's unit, always of the accelerators alone. */
   acceleratorEnergyPer1000Requests: figureSchema,
-  energyPerRequestByBoundary: z.array(z.intersection(figureSchema, z.object({ boundary: boundaryField }))),
+  energyPerRequestByBoundary: z.array(energySchema),
   /** Carbon, water, materials and money of one request; null unless a place, an intensity or a price was given. */
   footprintPerRequest: footprintSchema.nullable(),
   model: z.object({

@@ -12,7 +12,7 @@ const WIDE_COLUMNS = 120;
 
 /** The text of `lightfoot footprint`. */
 export function describeFootprint(found: Footprint, columns: number): string {
-  const { place, period, emissions, energyByBoundary } = found;
+  const { place, period, emissions } = found;
   const where =
     place === null ? "" : place.kind === "world" ? ", counted with the world's average" : ` in ${place.name}`;
   const when = period === null ? "" : `, ${period.from} to ${period.to}`;
@@ -29,7 +29,7 @@ export function describeFootprint(found: Footprint, columns: number): string {
   );
   const notes = emissions.marketBased?.notes ?? [];
   return [
-    wrapText(`Footprint of ${formatFigure(energyByBoundary[0])}${where}${when}`, columns).join("\n"),
+    wrapText(`Footprint of ${formatFigure(knownEnergy(found))}${where}${when}`, columns).join("\n"),
     table,
     ...(isWide ? [] : [list("From:", factors, columns)]),
     ...otherMethods(found, columns),
@@ -42,9 +42,16 @@ function list(title: string, items: readonly string[], columns: number): string 
   return [title, ...items.flatMap((item) => wrapText(`  ${item}`, columns, "    "))].join("\n");
 }
 
+const knownEnergy = ({ energyByBoundary, energyKnownAt, energy }: Footprint): Figure =>
+  energyByBoundary.find(({ boundary }) => boundary === energyKnownAt) ?? energy;
+
 /** Each boundary's energy, with the factor that led to it. */
-function energyRows({ energyByBoundary: chain, powerUsageEffectiveness }: Footprint): Row[] {
+function energyRows({ energyByBoundary: chain, energyKnownAt, powerUsageEffectiveness }: Footprint): Row[] {
   return chain.map((part, at): Row => {
+    if (energyKnownAt === "facility") {
+      const division = `facility / PUE ${formatNumber(powerUsageEffectiveness.value, "1", 3)}`;
+      return ["energy", part, part.boundary, part.boundary === "facility" ? "" : division];
+    }
     const inner = chain[at - 1];
     if (inner === undefined || inner.value === 0) return ["energy", part, part.boundary, ""];
     const factor = part.boundary === "facility" ? powerUsageEffectiveness.value : part.value / inner.value;
