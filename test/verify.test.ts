@@ -26,6 +26,13 @@ describe("lightfoot verify", () => {
     expect(stderr).toContain("E_VERIFY");
   });
 
+  it("checks an equation that stands without a label", () => {
+    const { status, stdout } = verify("d.md", "6,500 kg / 50 billion tokens = 0.13 gCO2e per million tokens\n");
+    expect(status).toBe(1);
+    expect(stdout).toContain("recomputed  130 gCO2e per million tokens");
+    expect(verify("e.md", "6,500 kg / 50 billion tokens = 130 gCO2e per million tokens\n").status).toBe(0);
+  });
+
   it("exits 0 for a report that holds, and prints the document under --json", () => {
     const { status, stdout, stderr } = verify(
       "b.md",

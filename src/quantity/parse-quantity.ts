@@ -59,7 +59,8 @@ export function parseQuantity(text: string, dimension: Dimension, name: string):
   }
   const base = value * factor;
   if (!(base >= 0 && Number.isFinite(base))) {
-    throw new LightfootError("E_RANGE", `${name} is ${text}, expected 0 or more`);
+    const expectedRange = base > 0 ? "a number that fits into 64 bits" : "0 or more";
+    throw new LightfootError("E_RANGE", `${name} is ${text}, expected ${expectedRange}`);
   }
   return base;
 }

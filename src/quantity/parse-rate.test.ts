@@ -60,5 +60,11 @@ describe("typed rates", () => {
       expect(code, text).toBe("E_UNIT");
       expect(hint, text).toContain("0.12EUR/kWh");
     }
+    for (const text of ["0.12EUE/kWh", "0.12XXX/kWh"]) {
+      expect(
+        failure(() => parsePrice(text, "kWh")),
+        text,
+      ).toMatchObject({ code: "E_UNIT", message: expect.stringContaining("no currency") as string });
+    }
   });
 });

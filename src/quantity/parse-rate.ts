@@ -99,6 +99,11 @@ const PRICE_KIND: Readonly<Record<keyof typeof PER, Kind>> = {
   tCO2e: { name: "a carbon price", example: "80EUR/tCO2e" },
 };
 
+// XXX and XTS are codes for "none" and "a test".
+const CURRENCIES: ReadonlySet<string> = new Set(
+  Intl.supportedValuesOf("currency").filter((code) => code !== "XXX" && code !== "XTS"),
+);
+
 /** A price in a currency per kWh, device hour or tonne. */
 export interface ParsedPrice {
   readonly value: number;
@@ -128,5 +133,10 @@ export function parsePrice(text: string, per: keyof typeof PER): ParsedPrice {
     });
   }
   const currency = match[1] ?? "";
+  if (!CURRENCIES.has(currency)) {
+    throw new LightfootError("E_UNIT", `'${text}' is in '${currency}', which is no currency`, {
+      hint: "Currencies are codes of ISO 4217, e.g. EUR, USD, CNY.",
+    });
+  }
   return { value: inRange(value * factor, text), currency, unit: `${currency}/${per}` };
 }

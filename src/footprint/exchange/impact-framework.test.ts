@@ -93,6 +93,8 @@ describe("findings, each with hand sums", () => {
       where: { path: "tree.children.web.inputs[1].sci" },
       count: 1,
     });
+    const outputs = rowsOf(at(sci.corrected ?? sci.tree, "web")?.outputs ?? { length: 0, columns: new Map() });
+    expect(outputs[1]?.["sci"]).toBeNaN(); // not infinite: no score is defined
     // Σ carbon = 28 operational + embodied; R = 100 + 0 + 40 + 10.
     const document = impactDocument(sci, 1);
     const total = (path: string, metric: string) =>

@@ -12,6 +12,7 @@ export interface StatedSide {
 export interface StatedLine {
   /** 1-based. */
   readonly line: number;
+  /** Empty for an equation of quantities alone: `6 kg / 3 requests = 2 kg/request`. */
   readonly label: string;
   readonly sides: readonly StatedSide[];
   /** Headings above the line, outermost first. */
@@ -26,6 +27,8 @@ const CONTINUED = /^=\s*(.*)$/;
 const UNIT_IN_LABEL = /(?:_|\bin |\()(kWh|MWh|Wh|kg|g|t|L|W)\)?$/;
 
 const withoutMarkup = (text: string): string => text.replaceAll(/\*\*|__|`/g, "").trim();
+
+const isQuantity = (text: string): boolean => parseWritten(text) !== undefined;
 
 function sidesOf(text: string, label: string): StatedSide[] {
   const unit = UNIT_IN_LABEL.exec(label)?.[1];
@@ -65,11 +68,13 @@ export function readStatement(text: string): StatedLine[] {
     const labelled = LABELLED.exec(line);
     if (labelled === null || labelled[2] === "") continue;
     const label = withoutMarkup(labelled[1]);
+    const isEquation = isQuantity(label);
     // Array holes (a `###` right below a `#`) would come out as undefined headings.
     found.push({
       line: index + 1,
-      label,
-      sides: sidesOf(labelled[2], label),
+      // `6,500 kg / 50 billion tokens = 0.13 g/million tokens` has no label: what stands first is a side, too.
+      label: isEquation ? "" : label,
+      sides: isEquation ? sidesOf(line, "") : sidesOf(labelled[2], label),
       sections: sections.filter((section) => section !== undefined),
     });
   }

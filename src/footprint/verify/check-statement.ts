@@ -26,8 +26,8 @@ function checkEquation({ line, label, sides }: StatedLine): Check[] {
   return rest.flatMap((side) => {
     const common = {
       code: "arithmetic" as const,
-      where: { line, path: label },
-      message: `${label}: ${first.text} = ${side.text}`,
+      where: label === "" ? { line } : { line, path: label },
+      message: `${label === "" ? "" : `${label}: `}${first.text} = ${side.text}`,
       tolerance: SLACK + side.quantity.rounding + (first.quantity.isComposed ? 0 : first.quantity.rounding),
     };
     // `(350 × 7 × 377.8) / 1000 = 925.61 kWh`: the formula leaves its units out, so only the numbers can be held together.

@@ -38,7 +38,8 @@ export const sci: PluginKind = {
     for (let row = 0; row < values.length; row++) {
       const divisor = at(unit, row);
       if (divisor === 0) zeros.push(row);
-      values[row] = divisor === 0 && call.arithmetic === "as-written" ? carbon[row] : carbon[row] / divisor;
+      const undefinedScore = call.arithmetic === "as-written" ? carbon[row] : Number.NaN;
+      values[row] = divisor === 0 ? undefinedScore : carbon[row] / divisor;
     }
     if (zeros.length > 0) tellZero(call, carbon, zeros);
     // The zero was reported above; its NaN must not be told a second time.
