@@ -18,7 +18,7 @@ interface Finished {
 /** Runs the command; `whenStderr` sees narration as it comes, for tests that interrupt. */
 function lightfoot(args: readonly string[], whenStderr?: (text: string, kill: () => void) => void): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => {

@@ -20,9 +20,12 @@ interface Outcome {
   readonly stderr: string;
 }
 
+/** Where commands run, so that their evidence stays out of the repository. */
+let folder: string;
+
 async function lightfoot(...args: string[]): Promise<Outcome> {
   try {
-    return { code: 0, ...(await runFile(process.execPath, [MAIN, ...args], { maxBuffer: 1 << 26 })) };
+    return { code: 0, ...(await runFile(process.execPath, [MAIN, ...args], { cwd: folder, maxBuffer: 1 << 26 })) };
   } catch (error) {
     const { code, stdout, stderr } = error as Outcome;
     return { code, stdout, stderr };
@@ -62,7 +65,6 @@ where: aws:eu-central-1
 `;
 
 describe("lightfoot run", () => {
-  let folder: string;
   let out: string;
   let dossier: Dossier;
   let first: Outcome;

@@ -1,5 +1,5 @@
 // `lightfoot track` as built: transparency, exact joules of replayed trees, shares, ranks, evidence; runs dist/cli/main.js.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -17,6 +17,28 @@ import {
 } from "./fixtures/tracked.ts";
 
 describe("the command", () => {
+  it("hears with its own exit code kept, and 3 in place of 0, that the document reached nobody", () => {
+    const run = (script: string) =>
+      spawnSync(
+        "sh",
+        ["-c", `"$0" "$1" track --json --no-ledger -- sh -c '${script}' > /dev/full`, process.execPath, MAIN],
+        {
+          cwd: folder,
+          encoding: "utf8",
+        },
+      );
+    const { status, stderr } = run("true");
+    expect(status).toBe(3);
+    expect(JSON.parse(stderr)).toMatchObject({ code: "E_FILE_WRITE" });
+    expect(run("exit 7").status).toBe(7);
+  });
+
+  it("is not started with options that would do nothing", async () => {
+    const hook = await track(["--on-checkpoint", "true"], "echo started");
+    expect(hook).toMatchObject({ exit: 2, stdout: "" });
+    expect(await track(["--on-exceed", "stop"], "echo started")).toMatchObject({ exit: 2, stdout: "" });
+  });
+
   it("keeps its exit code, its streams and its environment", async () => {
     const { exit, stdout, stderr } = await track(
       ["--quiet"],
@@ -87,6 +109,20 @@ describe("the command", () => {
     child.kill("SIGKILL");
     await done;
     await until(() => existsSync(join(folder, "end")));
+  });
+});
+
+describe("a meter of the whole machine", () => {
+  it("counts from the moment before the command to the moment after it", async () => {
+    writeFileSync(join(folder, "meter"), "1000 J");
+    const { stdout } = await track(
+      ["--json", "--rack-meter", "meter"],
+      "echo 1100 J > meter; sleep 0.2; echo 1150.5 J > meter",
+    );
+    const { energy, gaps, coverage, domains } = documentAfter("", stdout);
+    expect(energy).toMatchObject({ value: 150.5, low: 150.5, high: 150.5, method: "measured" });
+    expect({ gaps, coverage }).toEqual({ gaps: [], coverage: 1 });
+    expect(domains.filter(({ countsTowardsTotal }) => countsTowardsTotal).map(({ id }) => id)).toEqual(["rack:0"]);
   });
 });
 

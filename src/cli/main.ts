@@ -2,7 +2,7 @@
 // The process: argv in, exit code out; wires streams and signals to the program; may depend on this room and errors.
 import type { Command } from "commander";
 import { asLightfootError } from "../errors/lightfoot-error.ts";
-import { printError } from "./output.ts";
+import { cannotPrint, printError } from "./output.ts";
 import type { TrackFlags } from "./track/flags.ts";
 
 const argv = process.argv.slice(2);
@@ -42,11 +42,14 @@ async function runTrack(): Promise<void> {
 /** Every verb. */
 async function loadProgram(): Promise<Command> {
   // `lightfoot … | head` closes the pipe early: that is the reader's choice, not an error.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+  process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === "EPIPE") return;
+    const error = cannotPrint(code ?? message);
+    printError(error, { json: argv.includes("--json"), verbose: false });
+    process.exit(error.exitCode);
+  });
+  // There is nobody left to tell.
+  process.stderr.on("error", () => undefined);
   // No verb is needed to say it.
   if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
     return (await import("./base-program.ts")).createBaseProgram([]);

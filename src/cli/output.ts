@@ -1,6 +1,6 @@
 // Where text goes: results to stdout, narration and errors to stderr; may depend on errors and quantity.
 import { styleText } from "node:util";
-import { formatPlace, type LightfootError } from "../errors/lightfoot-error.ts";
+import { formatPlace, LightfootError } from "../errors/lightfoot-error.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { wrapText } from "./wrap-text.ts";
 
@@ -16,6 +16,13 @@ export const onStdout = (style: Style, text: string): string => styleText(style,
 export function printResult(document: unknown, text: () => string, json: boolean): void {
   const body = json ? JSON.stringify(document, undefined, 2) : text();
   process.stdout.write(body.endsWith("\n") ? body : `${body}\n`);
+}
+
+/** A result that did not reach whom it was for: a full disk, a device that fails. */
+export function cannotPrint(reason: string): LightfootError {
+  return new LightfootError("E_FILE_WRITE", `the result could not be written to standard output: ${reason}`, {
+    hint: reason === "ENOSPC" ? "The disk is full: make room, and run it again." : undefined,
+  });
 }
 
 /** What a result rests on and nobody measured, below the result. */

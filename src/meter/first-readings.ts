@@ -17,10 +17,15 @@ const MOST_DEPTH = 4;
 const MOST_FOLDERS = 512;
 
 /**
- * Reads the powercap counters and the machine's CPU time, and nothing that takes long to find or to load: opening a meter costs
+ * Reads the powercap counters, the machine's CPU time and the file of a rack meter, and nothing that takes long to find or to load: opening a meter costs
  * as much time as starting Node.js, and the command should not wait for it.
  */
-export function takeFirstReadings(sysRoot: string, procRoot: string, now: () => number): FirstReadings {
+export function takeFirstReadings(
+  sysRoot: string,
+  procRoot: string,
+  now: () => number,
+  rackMeter?: string,
+): FirstReadings {
   const texts = new Map<string, string>();
   const keep = (path: string): boolean => {
     const text = readKernelFile(path);
@@ -40,8 +45,13 @@ export function takeFirstReadings(sysRoot: string, procRoot: string, now: () => 
   };
   for (const root of ["class/powercap", "devices/virtual/powercap"]) if (seen.size === 0) visit(join(sysRoot, root), 1);
   keep(join(procRoot, "stat"));
+  // An address is no file and is asked later: it would keep the command waiting.
+  if (rackMeter !== undefined) keep(fileOfRack(rackMeter));
   return { atSeconds: now(), texts };
 }
+
+/** The file that `--rack-meter` names, without what says how to read it. */
+const fileOfRack = (rackMeter: string): string => rackMeter.split("#", 1)[0] ?? "";
 
 /** Sorted, as the meter goes through them: where a zone is listed twice, both take the same one. */
 function namesIn(folder: string): readonly string[] {

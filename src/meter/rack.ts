@@ -113,7 +113,7 @@ function parseExposition(body: string, metric: string, unit: Unit | undefined): 
   return polledOf(value, known);
 }
 
-/** What `--rack` names: an address with `#metric=…&unit=…`, or a file. */
+/** What `--rack-meter` names: an address with `#metric=…&unit=…`, or a file. */
 function splitAddress(rackMeter: string): { readonly address: string; readonly hint: RackHint } {
   const at = rackMeter.indexOf("#");
   if (at === -1) return { address: rackMeter, hint: {} };
@@ -146,8 +146,9 @@ export async function openRack(environment: MeterEnvironment): Promise<Opened> {
     };
   }
   const { address, hint } = splitAddress(rackMeter);
+  const isRemote = /^https?:\/\//i.test(address);
   const poll = async (): Promise<Polled> => {
-    const body = /^https?:\/\//i.test(address) ? await download(environment, address) : readFile(environment, address);
+    const body = isRemote ? await download(environment, address) : readFile(environment, address);
     return "error" in body ? body : parseRack(body.text, hint);
   };
   const first = await poll();
@@ -166,7 +167,7 @@ export async function openRack(environment: MeterEnvironment): Promise<Opened> {
       : { counter: { mostWatts: RACK_WATTS } }),
     sources: [`meter named by the user: ${address.slice(0, 120)}`],
   };
-  return { problems: [], source: polledSource({ name: "rack", domain, poll, everySeconds: 1, clock }) };
+  return { problems: [], source: polledSource({ name: "rack", domain, poll, everySeconds: isRemote ? 1 : 0, clock }) };
 }
 
 const readFile = ({ files }: MeterEnvironment, path: string) => readOnce(files, path);

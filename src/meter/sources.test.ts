@@ -279,14 +279,29 @@ describe("a meter outside of the machine", () => {
     expect((await stop()).energy?.value).toBe(3600);
   });
 
-  it("does not take a counter that it did not ask again for one that stands still", async () => {
-    const tree = createdTree({ meter: "1000 J" });
-    const { meter, move } = await meterOf(openRack, { rackMeter: join(tree.root, "meter") });
+  it("does not take a counter that it did not ask again for one that stands still, and tells what it did not see", async () => {
+    let body = "1000 J";
+    const fetch = async () => new Response(body);
+    const { meter, move, stop } = await meterOf(openRack, { rackMeter: "http://pdu/", fetch });
     move(2);
-    tree.write({ meter: "1100 J" });
+    body = "1100 J";
     expect((await meter.sample()).powerWatts).toBe(50);
     move(0.5);
     expect((await meter.sample()).powerWatts).toBe(50);
+    const { energy, gaps, coverage } = await stop();
+    expect(energy?.value).toBe(100);
+    expect(gaps).toMatchObject([{ fromSeconds: 2, toSeconds: 2.5, reason: "failed-read" }]);
+    expect(coverage).toBe(0.8);
+  });
+
+  it("reads a file up to the last moment", async () => {
+    const tree = createdTree({ meter: "1000 J" });
+    const { meter, move, stop } = await meterOf(openRack, { rackMeter: join(tree.root, "meter") });
+    move(2);
+    await meter.sample();
+    move(0.1);
+    tree.write({ meter: "1100 J" });
+    expect(await stop()).toMatchObject({ energy: { value: 100, high: 100 }, gaps: [], coverage: 1 });
   });
 
   it("asks an HTTP address with the real client, and tells a status, a refused connection and a page that is none", async () => {

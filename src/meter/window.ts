@@ -107,7 +107,13 @@ export class Window {
             },
           ]
         : [];
-    return [...waiting, ...accumulator.gapsBetween(Math.min(firstSeconds, toSeconds), toSeconds)];
+    const told = accumulator.gapsBetween(Math.min(firstSeconds, toSeconds), toSeconds);
+    // A counter that is asked only now and then: what it counted since it was last asked belongs to the window too.
+    const lastSeconds = accumulator.mark().atSeconds ?? toSeconds;
+    const isUnread = counter !== undefined && toSeconds - lastSeconds > WAIT_SECONDS;
+    if (!isUnread || told.some((gap) => gap.toSeconds > lastSeconds)) return [...waiting, ...told];
+    const mostJoules = mostWatts * (toSeconds - lastSeconds);
+    return [...waiting, ...told, { fromSeconds: lastSeconds, toSeconds, reason: "failed-read", mostJoules }];
   }
 }
 

@@ -8,7 +8,7 @@ import { uniqueAssumptions, describeRun, type IdlePower } from "../../pipeline/t
 import type { BudgetWatch } from "../../pipeline/track/budget.ts";
 import type { RunDocument } from "../../pipeline/track/run-schema.ts";
 import type { SessionEnd } from "../../pipeline/track/session.ts";
-import { printError } from "../output.ts";
+import { cannotPrint, printError } from "../output.ts";
 import { toolVersion } from "../version.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Factors } from "./factors.ts";
@@ -37,8 +37,10 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   recordEvidence(conclusion, document, end);
   await meter.close();
   const fails: LightfootError[] = [];
-  if (flags.json === true) writeRaw(1, `${JSON.stringify(document, undefined, 2)}\n`);
-  else if (flags.quiet !== true) writeRaw(2, describeTrackedRun(document, columnsOf()));
+  if (flags.json === true) {
+    const reason = writeRaw(1, `${JSON.stringify(document, undefined, 2)}\n`);
+    if (reason !== undefined) fails.push(cannotPrint(reason));
+  } else if (flags.quiet !== true) writeRaw(2, describeTrackedRun(document, columnsOf()));
   if (flags.out !== undefined) {
     try {
       await writeFileAtomic(flags.out, `${JSON.stringify(document, undefined, 2)}\n`);

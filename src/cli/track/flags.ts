@@ -34,6 +34,8 @@ export interface TrackFlags extends Partial<GlobalOptions> {
   readonly pauseAbove?: string;
   readonly ledger: string | false;
   readonly live: boolean;
+  /** As for doctor. */
+  readonly rackMeter?: string;
   readonly sysRoot: string;
   readonly procRoot: string;
 }
@@ -64,6 +66,20 @@ export function planTrack(flags: TrackFlags, environment: Readonly<Record<string
   }
   if (flags.intensity !== undefined && flags.intensitySeries !== undefined) {
     throw new LightfootError("E_USAGE", "--intensity and --intensity-series exclude each other");
+  }
+  if (flags.onCheckpoint !== undefined && flags.onExceed === "warn" && flags.pauseAbove === undefined) {
+    throw new LightfootError(
+      "E_USAGE",
+      "--on-checkpoint has nothing to run before: nothing pauses or stops the command",
+      {
+        hint: "Add --on-exceed pause or stop, with a --budget, or --pause-above.",
+      },
+    );
+  }
+  if (flags.onExceed !== "warn" && flags.budget.length === 0) {
+    throw new LightfootError("E_USAGE", `--on-exceed ${flags.onExceed} needs a budget that can be exceeded`, {
+      hint: "Add --budget, e.g. --budget 2kWh.",
+    });
   }
   const { pauseAbove, idlePower, out } = flags;
   if (out !== undefined && !existsSync(dirname(out))) {

@@ -9,7 +9,6 @@ import { BudgetWatch, type BudgetState } from "../../pipeline/track/budget.ts";
 import { Enforcer, type Action } from "../../pipeline/track/enforce.ts";
 import type { Standing } from "../../pipeline/track/session.ts";
 import { formatNumber } from "../../quantity/format.ts";
-import { formatDuration } from "../progress.ts";
 import type { Factors } from "./factors.ts";
 import { concludeRun } from "./conclude.ts";
 import { openEvidence, type Evidence } from "./evidence.ts";
@@ -158,7 +157,7 @@ class Follower {
         this.#say(`${(usedFraction * 100).toFixed(0)} % of the budget of ${budget.text} is used${left}`);
       } else if (action.kind === "exceeded") {
         this.#story.exceededAtSeconds.set(action.state.budget.text, at);
-        this.#say(`the budget of ${action.state.budget.text} is used up after ${formatDuration(at)}`);
+        this.#say(`the budget of ${action.state.budget.text} is used up after ${formatNumber(at, "s", 2)}`);
       } else if (action.kind === "pause") void this.#pause(action.reason);
       else if (action.kind === "resume") this.#resume();
       else this.#stopping ??= this.#stop(action.reason);

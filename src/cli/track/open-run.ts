@@ -20,7 +20,8 @@ export interface Opening {
 /** Opens what there is to read. It does not throw: without a meter the run is one without energy. */
 export async function openRun(opening: Opening): Promise<{ readonly meter: Meter; readonly session: TrackSession }> {
   const { plan, first, firstUsage, probe, now, tell } = opening;
-  const { attribute: scope, idle, sysRoot, procRoot } = plan.flags;
+  const { attribute: scope, idle, sysRoot, procRoot, rackMeter } = plan.flags;
+  const rack = rackMeter === undefined ? {} : { rackMeter };
   const world = holdAt(first, realFiles, now);
   const begin = async (open: Meter) => {
     const meter = guardMeter(open, tell);
@@ -28,7 +29,7 @@ export async function openRun(opening: Opening): Promise<{ readonly meter: Meter
     return { meter, session: await TrackSession.begin({ scope, idle, role: plan.rank.role }, ports) };
   };
   try {
-    return await begin(await openMeter({ sysRoot, procRoot, files: world.files, clock: world.clock }));
+    return await begin(await openMeter({ sysRoot, procRoot, ...rack, files: world.files, clock: world.clock }));
   } catch (error) {
     return await begin(noMeter(error instanceof Error ? error.message : String(error)));
   } finally {

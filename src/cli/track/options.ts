@@ -125,6 +125,12 @@ export const TRACK_OPTIONS: readonly TrackOption[] = [
   { flag: "--ledger", key: "ledger", value: "folder", what: "where evidence is appended", initial: ".lightfoot" },
   { flag: "--no-ledger", key: "ledger", what: "append no evidence", sets: false },
   { flag: "--no-live", key: "live", what: "no live line on the terminal", initial: true, sets: false },
+  {
+    flag: "--rack-meter",
+    key: "rackMeter",
+    value: "where",
+    what: "a meter of this whole machine: a file, an HTTP address, a Prometheus query",
+  },
   { flag: "--sys-root", key: "sysRoot", value: "folder", what: "where /sys is mounted", initial: "/sys" },
   { flag: "--proc-root", key: "procRoot", value: "folder", what: "where /proc is mounted", initial: "/proc" },
   ...globals,

@@ -50,7 +50,7 @@ async function factorsOf({ flags, budgets }: TrackPlan): Promise<Factors | undef
 }
 
 async function start(words: readonly string[], plan: TrackPlan): Promise<Running> {
-  const { sysRoot, procRoot } = plan.flags;
+  const { sysRoot, procRoot, rackMeter } = plan.flags;
   const troubles: string[] = [];
   const tell = (trouble: string): void => void troubles.push(trouble);
   const cgroup = cgroupOf(plan);
@@ -58,7 +58,7 @@ async function start(words: readonly string[], plan: TrackPlan): Promise<Running
   const group = cgroup === undefined ? {} : { cgroup };
   const probe = openUsageProbe({ procRoot, marker: `${MARKER}=${marker}`, ...group });
   const firstUsage = probe.observe();
-  const first = takeFirstReadings(sysRoot, procRoot, now);
+  const first = takeFirstReadings(sysRoot, procRoot, now, rackMeter);
   const signals: Running["signals"] = {};
   const startedAt = new Date().toISOString();
   const command = await startCommand(words, {
