@@ -34,7 +34,7 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   evidence?.sample(await session.sample(), Date.now() / 1e3);
   const end = await session.finish();
   const document = documentOf(conclusion, end);
-  recordEvidence(conclusion, document, end);
+  recordEvidence(conclusion, document);
   await meter.close();
   const fails: LightfootError[] = [];
   if (flags.json === true) {
@@ -147,7 +147,7 @@ function idlePowerOf(given: number | undefined, end: SessionEnd): IdlePower | un
   };
 }
 
-function recordEvidence({ evidence, ended, story }: Conclusion, document: RunDocument, end: SessionEnd): void {
+function recordEvidence({ evidence, ended, story }: Conclusion, document: RunDocument): void {
   if (evidence === undefined) return;
   evidence.figure("energy", document.energy);
   evidence.figure("duration", document.duration);
@@ -156,5 +156,5 @@ function recordEvidence({ evidence, ended, story }: Conclusion, document: RunDoc
   evidence.figure("electricity cost", document.footprint?.money.electricity ?? null);
   const isCut = ended.signal !== undefined || story.wasStopped;
   const outcome = isCut ? "interrupted" : ended.exitCode === 0 ? "completed" : "failed";
-  evidence.end(outcome, ended.exitCode, end.elapsedSeconds);
+  evidence.end(outcome, ended.exitCode, document.duration.value);
 }
