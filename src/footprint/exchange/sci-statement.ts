@@ -1,12 +1,12 @@
 // An SCI statement as a YAML or JSON object (E, I, M, R and the score, under the names people give them); may depend on its room.
 import { parseWritten, powerOf, type WrittenQuantity } from "./written-quantity.ts";
 
-/** The terms of SCI = ((E × I) + M) / R, ISO/IEC 21031. */
-export const SCI_TERMS = ["energy", "intensity", "operational", "embodied", "units", "score"] as const;
+/** The terms of SCI = ((E × I) + M) / R, ISO/IEC 21031, and the PUE that E may still lack. */
+export const SCI_TERMS = ["energy", "pue", "intensity", "operational", "embodied", "units", "score"] as const;
 export type SciTerm = (typeof SCI_TERMS)[number];
 
 export interface SciValue {
-  /** In kWh, g/kWh, g, g, functional units, g per functional unit. */
+  /** In kWh, facility over IT energy, g/kWh, g, g, functional units, g per functional unit. */
   readonly value: number;
   /** Key as written. */
   readonly key: string;
@@ -24,6 +24,7 @@ export interface SciStatement {
 
 const NAMES: Readonly<Record<SciTerm, RegExp>> = {
   energy: /^(e|energy|energy consumption|energy consumed|electricity)$/,
+  pue: /^(pue|power usage effectiveness)$/,
   intensity: /^(i|intensity|carbon intensity|grid intensity|grid carbon intensity|location based carbon intensity)$/,
   operational: /^(o|operational|operational carbon|operational emissions|carbon operational)$/,
   embodied: /^(m|embodied|embodied carbon|embodied emissions|carbon embodied)$/,
@@ -48,6 +49,7 @@ const KEY_UNITS: Readonly<Record<string, string>> = {
 
 const DEFAULT_UNITS: Readonly<Record<SciTerm, string>> = {
   energy: "kWh",
+  pue: "",
   intensity: "g/kWh",
   operational: "g",
   embodied: "g",
@@ -57,6 +59,7 @@ const DEFAULT_UNITS: Readonly<Record<SciTerm, string>> = {
 
 const EXPECTED: Readonly<Record<SciTerm, Readonly<Record<string, number>>>> = {
   energy: { kWh: 1 },
+  pue: {},
   intensity: { g: 1, kWh: -1 },
   operational: { g: 1 },
   embodied: { g: 1 },

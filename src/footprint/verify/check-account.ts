@@ -1,6 +1,7 @@
-// Holds a written energy and carbon account against itself: power × devices × hours × PUE = energy, energy × intensity = carbon; may depend on its room.
+// Holds a written energy and carbon account against itself: power × devices × hours × PUE = energy, energy × intensity = carbon, IT energy × WUE = water; may depend on its room.
 import type { StatedLine } from "../exchange/statement.ts";
 import { powerOf, type WrittenQuantity } from "../exchange/written-quantity.ts";
+import { checkPue, compareWithPue } from "./check-pue.ts";
 import { compare, failing, holding, type Check } from "./check.ts";
 
 const SLACK = 0.01;
@@ -14,7 +15,7 @@ export interface Stated {
   readonly rounding: number;
 }
 
-/** The parts of an account that were found among labelled lines, in g, kWh, g/kWh, W, h. */
+/** The parts of an account that were found among labelled lines, in g, kWh, g/kWh, W, h, L, L/kWh. */
 export interface Account {
   readonly carbonGrams?: Stated;
   readonly energyKwh?: Stated;
@@ -26,6 +27,9 @@ export interface Account {
   /** Elapsed hours of the run. */
   readonly hours?: Stated;
   readonly deviceWatts?: Stated;
+  readonly waterLitres?: Stated;
+  /** WUE: litres per kWh of IT energy. */
+  readonly litresPerKwh?: Stated;
 }
 
 type Units = Readonly<Record<string, number>>;
@@ -44,6 +48,12 @@ interface Pattern {
 const PATTERNS: readonly Pattern[] = [
   { part: "gramsPerKwh", label: /intensity/i, units: [{ g: 1, kWh: -1 }] },
   { part: "carbonGrams", label: /co2|carbon|emission/i, units: [{ g: 1 }] },
+  {
+    part: "litresPerKwh",
+    label: /\bwue\b|water usage effectiveness/i,
+    units: [{}, { L: 1, kWh: -1 }],
+  },
+  { part: "waterLitres", label: /water/i, units: [{ L: 1 }] },
   { part: "energyKwh", label: /energy|electricity|consum/i, units: [{ kWh: 1 }] },
   { part: "powerUsageEffectiveness", label: /\bpue\b|power usage effectiveness/i, units: [{}] },
   { part: "deviceHours", label: /(gpu|tpu|device|accelerator)[\s_-]*hours/i, units: [{}, { hour: 1 }] },
@@ -115,19 +125,47 @@ export function readAccount(lines: readonly StatedLine[]): Account {
 
 const show = (value: number, unit: string): string => `${Number(value.toPrecision(6))} ${unit}`;
 
-function checkCarbon({ carbonGrams, energyKwh, gramsPerKwh }: Account): Check[] {
+/** kWh of the devices alone: power × device-hours. */
+function deviceKwh({ deviceWatts, deviceCount, deviceHours, hours }: Account): number | undefined {
+  if (deviceWatts === undefined || (deviceHours ?? hours) === undefined) return undefined;
+  const summedHours = deviceHours?.value ?? (hours?.value ?? 0) * (deviceCount?.value ?? 1);
+  return (deviceWatts.value * summedHours) / 1e3;
+}
+
+/** What the energy covers: as its label says, else as its own making from power and hours shows. */
+function coverageOf(account: Account, energy: Stated): "IT" | "facility" | undefined {
+  if (/\bIT\b/.test(energy.label)) return "IT";
+  if (/facility|data[\s-]?cent(er|re)|incl\w*\.? PUE/i.test(energy.label)) return "facility";
+  const devices = deviceKwh(account);
+  const pue = account.powerUsageEffectiveness?.value;
+  if (devices === undefined || pue === undefined) return undefined;
+  if (isNear(energy, devices * pue)) return "facility";
+  return isNear(energy, devices) ? "IT" : undefined;
+}
+
+const isNear = ({ value, rounding }: Stated, other: number): boolean =>
+  Math.abs(value - other) <= (SLACK + rounding) * Math.max(value, other);
+
+const pueOf = ({ powerUsageEffectiveness: pue }: Account): Check[] =>
+  pue === undefined
+    ? []
+    : [checkPue({ value: pue.value, where: { line: pue.line, path: pue.label }, stated: pue.text })];
+
+function checkCarbon(account: Account): Check[] {
+  const { carbonGrams, energyKwh, gramsPerKwh, powerUsageEffectiveness } = account;
   if (carbonGrams === undefined || energyKwh === undefined || gramsPerKwh === undefined) return [];
   const grams = energyKwh.value * gramsPerKwh.value;
   return [
-    compare({
-      code: "arithmetic",
+    compareWithPue({
       where: { line: carbonGrams.line, path: carbonGrams.label },
       message: `${carbonGrams.label}: ${energyKwh.text} × ${gramsPerKwh.text}`,
       statedValue: carbonGrams.value,
-      recomputedValue: grams,
+      recomputedAt: (factor) => grams * factor,
+      pue: powerUsageEffectiveness?.value,
+      covers: coverageOf(account, energyKwh),
       tolerance: SLACK + carbonGrams.rounding,
       stated: carbonGrams.text,
-      recomputed: show(grams, "gCO2e"),
+      show: (value) => show(value, "gCO2e"),
     }),
   ];
 }
@@ -135,14 +173,13 @@ function checkCarbon({ carbonGrams, energyKwh, gramsPerKwh }: Account): Check[] 
 /** Energy from power and time; tells apart the two ways that GPU-hours are read, and whether PUE was counted once. */
 function checkEnergy(account: Account): Check[] {
   const { energyKwh, deviceWatts, deviceCount, deviceHours, hours, powerUsageEffectiveness } = account;
-  if (energyKwh === undefined || deviceWatts === undefined || (deviceHours ?? hours) === undefined) return [];
+  const once = deviceKwh(account);
+  if (energyKwh === undefined || deviceWatts === undefined || once === undefined) return [];
   const count = deviceCount?.value ?? 1;
-  const summedHours = deviceHours?.value ?? (hours?.value ?? 0) * count;
-  const once = (deviceWatts.value * summedHours) / 1e3;
   const pue = powerUsageEffectiveness?.value ?? 1;
   const where = { line: energyKwh.line, path: energyKwh.label };
   const tolerance = SLACK + energyKwh.rounding;
-  const near = (kwh: number): boolean => Math.abs(energyKwh.value - kwh) <= tolerance * Math.max(energyKwh.value, kwh);
+  const near = (kwh: number): boolean => isNear(energyKwh, kwh);
   const stated = energyKwh.text;
   const recomputed = show(once * pue, "kWh");
   const relation = `${energyKwh.label}: ${deviceWatts.text} W × ${deviceHours === undefined ? `${count} × ${hours?.text}` : `${deviceHours.text} device-hours`} × PUE ${pue}`;
@@ -182,21 +219,31 @@ function checkEnergy(account: Account): Check[] {
   ];
 }
 
-function checkPue({ powerUsageEffectiveness: pue }: Account): Check[] {
-  if (pue === undefined) return [];
-  const input = {
-    code: "pue" as const,
-    where: { line: pue.line, path: pue.label },
-    message: "PUE is facility energy over IT energy: at least 1, and below 3 in practice",
-    stated: pue.text,
-  };
-  if (pue.value < 1) return [failing(input)];
-  return [pue.value > 3 ? failing({ ...input, severity: "warning" }) : holding(input)];
+/** Water on the site = WUE × IT energy; with an energy that holds PUE, or multiplied with it, the water is too high by PUE. */
+function checkWater(account: Account): Check[] {
+  const { waterLitres: water, litresPerKwh: wue, energyKwh: energy, powerUsageEffectiveness } = account;
+  if (water === undefined || wue === undefined || energy === undefined || wue.value === 0) return [];
+  const pue = powerUsageEffectiveness?.value ?? 1;
+  const tolerance = SLACK + water.rounding;
+  const product = energy.value * wue.value;
+  const covers = coverageOf(account, energy);
+  const right = covers === "facility" ? product / pue : product;
+  const message = `${water.label}: WUE is litres per kWh of IT energy (${energy.text}, ${wue.text})`;
+  const where = { line: water.line, path: water.label };
+  const common = { where, stated: water.text, recomputed: show(right, "L") };
+  if (covers === undefined && isNear(water, product / pue)) return [holding({ ...common, code: "water", message })];
+  if (pue > 1 && !isNear(water, right) && isNear(water, right * pue)) {
+    const factor = water.value / right;
+    return [failing({ ...common, code: "water", message: `${message}; PUE ${pue} is in the water`, factor })];
+  }
+  const [statedValue, recomputedValue] = [water.value, right];
+  return [compare({ ...common, code: "water", message, statedValue, recomputedValue, tolerance })];
 }
 
 /** Every check that an account allows. */
 export const checkAccount = (account: Account): Check[] => [
-  ...checkPue(account),
+  ...pueOf(account),
   ...checkEnergy(account),
   ...checkCarbon(account),
+  ...checkWater(account),
 ];

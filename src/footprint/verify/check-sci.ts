@@ -1,6 +1,7 @@
 // Holds a structured SCI statement against SCI = ((E × I) + M) / R with R > 0 (ISO/IEC 21031); may depend on its room.
 import type { SciStatement, SciTerm, SciValue } from "../exchange/sci-statement.ts";
-import { compare, failing, holding, impossible, type Check } from "./check.ts";
+import { checkPue, compareWithPue } from "./check-pue.ts";
+import { failing, holding, impossible, type Check } from "./check.ts";
 
 const TOLERANCE = 0.01;
 
@@ -19,6 +20,7 @@ function checkSigns(terms: SciStatement["terms"]): Check[] {
         ? holding(input)
         : failing({ ...input, message: `${input.message}: without any the score is not defined` });
     }
+    if (term === "pue") return checkPue({ value, where: { path: key }, stated: text });
     const input = { code: "range" as const, where: { path: key }, message: `${key} is at least 0`, stated: text };
     return value >= 0 ? holding(input) : failing(input);
   });
@@ -26,7 +28,7 @@ function checkSigns(terms: SciStatement["terms"]): Check[] {
 
 /** Every check that a statement allows. */
 export function checkSci({ terms, unreadable }: SciStatement): Check[] {
-  const { energy, intensity, operational, embodied, units, score } = terms;
+  const { energy, pue, intensity, operational, embodied, units, score } = terms;
   const checks: Check[] = [
     ...unreadable.map(({ key, text }) =>
       failing({
@@ -42,15 +44,15 @@ export function checkSci({ terms, unreadable }: SciStatement): Check[] {
   const product = energy !== undefined && intensity !== undefined ? energy.value * intensity.value : undefined;
   if (operational !== undefined && product !== undefined) {
     checks.push(
-      compare({
-        code: "arithmetic",
+      compareWithPue({
         where: { path: operational.key },
         message: "O = E × I",
         statedValue: operational.value,
-        recomputedValue: product,
+        recomputedAt: (factor) => product * factor,
+        pue: pue?.value,
         tolerance: TOLERANCE,
         stated: operational.text,
-        recomputed: show(product, "g"),
+        show: (grams) => show(grams, "g"),
       }),
     );
   }
@@ -69,17 +71,17 @@ export function checkSci({ terms, unreadable }: SciStatement): Check[] {
     );
     if (carbon === undefined) return checks;
   }
-  const expected = (carbon + (embodied?.value ?? 0)) / units.value;
   checks.push(
-    compare({
-      code: "arithmetic",
+    compareWithPue({
       where: { path: score.key },
       message: "SCI = ((E × I) + M) / R",
       statedValue: score.value,
-      recomputedValue: expected,
+      recomputedAt: (factor) => (carbon * factor + (embodied?.value ?? 0)) / units.value,
+      // O alone is as it is: whether PUE is in it cannot be told from the score.
+      pue: product === undefined ? undefined : pue?.value,
       tolerance: TOLERANCE,
       stated: score.text,
-      recomputed: show(expected, "g per functional unit"),
+      show: (grams) => show(grams, "g per functional unit"),
     }),
   );
   return checks;
