@@ -1,4 +1,4 @@
-// Which processor a machine's model name means, and how sure that is; may depend on errors, quantity and its room.
+// Which processor a machine's model name means, and how sure that is; may depend on quantity and its room.
 import type { Assumption } from "../quantity/figure.ts";
 import { readTable } from "./table.ts";
 

@@ -1,4 +1,4 @@
-// Search over every table by words, mistyped ones too, and one fact by its id; may depend on errors, quantity and its room.
+// Search over every table by words, mistyped ones too, and one fact by its id; may depend on errors and its room.
 import { closestName, suggestNames } from "../errors/closest-name.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { subjectEntries, subjectOf, type SubjectEntry } from "./fact-subject.ts";

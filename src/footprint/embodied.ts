@@ -1,4 +1,4 @@
-// The share of a device's making that a use of it carries: total × time used / life × share; may depend on quantity, errors and boundary.
+// The share of a device's making that a use of it carries: total × time used / life × share; may depend on quantity, errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { SECONDS_PER_HOUR } from "../quantity/convert.ts";
 import { divide, figure, scale, sum, type Figure } from "../quantity/figure.ts";

@@ -1,4 +1,4 @@
-// `lightfoot.footprint/1`: carbon, water, materials and money of an energy at a place, as plain JSON; may depend on quantity and its room.
+// `lightfoot.footprint/1`: carbon, water, materials and money of an energy at a place, as plain JSON; may depend on zod, quantity and its room.
 import { z } from "zod";
 import { assumptionSchema, figureFields, figureSchema, isOrdered } from "../quantity/figure-schema.ts";
 import { BOUNDARIES, ENERGY_BOUNDARIES } from "./boundary.ts";

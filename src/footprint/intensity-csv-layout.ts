@@ -1,4 +1,4 @@
-// Which column of an intensity file is what, from its header; may depend on errors and its room.
+// Which column of an intensity file is what, from its header; may depend on errors, quantity and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { ELECTRICITY_MAPS_BAND, WATTTIME_BAND, type IntensityKind, type IntensityScope } from "./intensity-series.ts";

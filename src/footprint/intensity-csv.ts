@@ -1,4 +1,4 @@
-// Intensity series from CSV files: Electricity Maps' and WattTime's exports and plain `timestamp,gCO2e/kWh`; may depend on io, errors and its room.
+// Intensity series from CSV files: Electricity Maps' and WattTime's exports and plain `timestamp,gCO2e/kWh`; may depend on io, errors, quantity and its room.
 import { basename } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { readCsvRows } from "../io/csv.ts";

@@ -1,4 +1,4 @@
-// Client of the Electricity Maps API, version 3: hourly average intensity of the electricity consumed in a zone; may depend on io and its room.
+// Client of the Electricity Maps API, version 3: hourly average intensity of the electricity consumed in a zone; may depend on io, errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { getJson, systemHttp, type HttpPort } from "../io/http-json.ts";
 import {

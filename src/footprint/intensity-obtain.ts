@@ -1,4 +1,4 @@
-// Intensity of a period from a publisher, day by day through a cache, and from the cache alone when the network is away; may depend on io, errors and its room.
+// Intensity of a period from a publisher, day by day through a cache, and from the cache alone when the network is away; may depend on io, errors, quantity and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { JsonCache } from "../io/cache-folder.ts";
 import type { Assumption } from "../quantity/figure.ts";

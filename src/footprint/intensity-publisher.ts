@@ -1,4 +1,4 @@
-// What a publisher of grid intensity over the web must give, and the checks on its answers; may depend on io, errors and its room.
+// What a publisher of grid intensity over the web must give, and the checks on its answers; may depend on errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { IntensityKind, IntensityScope } from "./intensity-series.ts";
 

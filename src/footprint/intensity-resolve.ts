@@ -1,4 +1,4 @@
-// Which intensity a run is counted with: a file, a publisher through its cache, a place's shape or its yearly average; may depend on io, errors and its room.
+// Which intensity a run is counted with: a file, a publisher through its cache, a place's shape or its yearly average; may depend on io, errors, quantity and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { JsonCache } from "../io/cache-folder.ts";
 import type { Assumption } from "../quantity/figure.ts";

@@ -1,4 +1,4 @@
-// Client of the WattTime API, version 3: marginal (or average) operating emissions of a grid region in five-minute steps; may depend on io and its room.
+// Client of the WattTime API, version 3: marginal (or average) operating emissions of a grid region in five-minute steps; may depend on io, errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { getJson, systemHttp, type HttpPort } from "../io/http-json.ts";
 import {

@@ -1,4 +1,4 @@
-// Carbon, water, materials and money of one request of a served language model; may depend on quantity, errors, facts and its room.
+// Carbon, water, materials and money of one request of a served language model; may depend on quantity and its room.
 import type { Figure } from "../quantity/figure.ts";
 import { assessFootprint, type FootprintInput } from "./assess.ts";
 import type { BoundedEnergy } from "./boundary.ts";

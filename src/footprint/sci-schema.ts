@@ -1,4 +1,4 @@
-// The zod schema of `lightfoot.sci/1`, a Software Carbon Intensity with all its terms and disclosures; may depend on zod and quantity.
+// The zod schema of `lightfoot.sci/1`, a Software Carbon Intensity with all its terms and disclosures; may depend on zod, quantity and its room.
 import { z } from "zod";
 import { PART_STATES } from "./sci-ai.ts";
 import { assumptionSchema, figureSchema } from "../quantity/figure-schema.ts";

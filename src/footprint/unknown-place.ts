@@ -1,4 +1,4 @@
-// The world in place of an unknown place, with an interval that spans nations; may depend on quantity, facts and statistics.
+// The world in place of an unknown place, with an interval that spans nations; may depend on quantity and facts.
 import { findPlace, listPlaces, type Place } from "../facts/place.ts";
 import type { Figure } from "../quantity/figure.ts";
 

@@ -1,4 +1,4 @@
-// Water of an energy: evaporated on the site and at the power plants, withdrawal apart; may depend on quantity, errors and boundary.
+// Water of an energy: evaporated on the site and at the power plants, withdrawal apart; may depend on quantity, errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { figure, multiply, sum, type Figure } from "../quantity/figure.ts";
 import { bounded, energyAt, type BoundedEnergy } from "./boundary.ts";

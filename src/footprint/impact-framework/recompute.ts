@@ -1,4 +1,4 @@
-// Runs a manifest from its inputs to its aggregated outputs, and tells what is wrong on the way; may depend on errors, statistics and its room.
+// Runs a manifest from its inputs to its aggregated outputs, and tells what is wrong on the way; may depend on errors and its room.
 //
 //   const manifest = await readImpactManifest("pipeline.yml");                  // footprint/exchange/impact-framework.ts
 //   const run = await recompute(manifest, { ports: localPorts("pipeline.yml") }); // exchange/impact-framework-ports.ts

@@ -1,4 +1,4 @@
-// Recomputes somebody else's footprint report and lists what does not hold; may depend on errors, io, facts and its room.
+// Recomputes somebody else's footprint report and lists what does not hold; may depend on errors, io and its room.
 import { readFile, stat } from "node:fs/promises";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { sha256 } from "../../io/digest.ts";

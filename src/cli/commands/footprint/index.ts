@@ -1,4 +1,4 @@
-// `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint, quantity and errors.
+// `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint and errors.
 import { Option, type Command } from "commander";
 import { closestName } from "../../../errors/closest-name.ts";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";

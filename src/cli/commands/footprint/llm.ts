@@ -1,4 +1,4 @@
-// `lightfoot footprint llm`: energy and latency of a served language model per token and request; may depend on its room's parent, footprint, io and errors.
+// `lightfoot footprint llm`: energy and latency of a served language model per token and request; may depend on the room cli, facts, footprint, quantity, io and errors.
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { EnergyBoundary } from "../../../footprint/boundary.ts";

@@ -1,4 +1,4 @@
-// Coefficient, Divide, Exponent, Multiply, Subtract, Sum and Copy; may depend on its room.
+// Coefficient, Divide, Exponent, Multiply, Subtract, Sum and Copy; may depend on errors and its room.
 import {
   findingPlace,
   at,

@@ -1,4 +1,4 @@
-// Interpolation between given points: linear, natural cubic spline, polynomial; may depend on its room.
+// Interpolation between given points: linear, natural cubic spline, polynomial; may depend on errors and its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { ratio, show } from "../findings.ts";
 import { cellAt, columnOf, withColumns } from "../observations.ts";

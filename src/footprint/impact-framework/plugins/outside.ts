@@ -1,4 +1,4 @@
-// Regex, CSVLookup, CSVImport, MockObservations and Shell: what reads text, files, chance or a command; may depend on io and its room.
+// Regex, CSVLookup, CSVImport, MockObservations and Shell: what reads text, files, chance or a command; may depend on io, errors and its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { parseCsvRows } from "../../../io/csv.ts";
 import { cellAt, columnOf, concat, fromRows, withColumns, type Column, type Row } from "../observations.ts";

@@ -1,4 +1,4 @@
-// Sci and SciEmbodied, with what is wrong in them; may depend on its room.
+// Sci and SciEmbodied, with what is wrong in them; may depend on errors and its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { ratio, show, type FindingCode } from "../findings.ts";
 import { at, configError, findingPlace, numbersOf, operandOf, placeOf, writeNumbers } from "../plugin.ts";

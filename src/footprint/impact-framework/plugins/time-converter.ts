@@ -1,4 +1,4 @@
-// TimeConverter: an amount for one unit of time as an amount for another; may depend on its room.
+// TimeConverter: an amount for one unit of time as an amount for another; may depend on errors and its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { closestName } from "../../../errors/closest-name.ts";
 import { ratio, show } from "../findings.ts";

@@ -1,4 +1,4 @@
-// TimeSync: observations of any length on one regular grid, computed by runs of equal cells instead of one row a second; may depend on its room.
+// TimeSync: observations of any length on one regular grid, computed by runs of equal cells instead of one row a second; may depend on errors and its room.
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { ratio, show } from "../findings.ts";
 import { cellAt, columnOf, numberColumn, type Column, type Observations } from "../observations.ts";
