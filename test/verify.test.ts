@@ -65,6 +65,12 @@ describe("lightfoot verify", () => {
     expect(checks.filter(({ outcome }) => outcome !== "holds").map(({ code }) => code)).toEqual(codes);
   });
 
+  it("knows the functional units by the score's own noun", () => {
+    const text = (score: string) => `- Total carbon: 6,500 kg CO2e\n- Tokens: 50 billion\n- SCI: ${score}\n`;
+    expect(verify("h.md", text("0.13 gCO2e per million tokens")).stdout).toContain("recomputed  130 gCO2e per million");
+    expect(verify("h.md", text("130 gCO2e per million tokens")).status).toBe(0);
+  });
+
   it("exits 0 for a report that holds, and prints the document under --json", () => {
     const { status, stdout, stderr } = verify(
       "b.md",

@@ -58,6 +58,12 @@ interface ScoreParts {
 
 const firstValue = (line: StatedLine | undefined): WrittenQuantity | undefined => line?.sides.find(isValued)?.quantity;
 
+/** What a score is per: `token` of `0.13 g per million tokens`. */
+const countedNouns = ({ sides }: StatedLine): string[] =>
+  sides.flatMap(({ quantity }) =>
+    [...(quantity?.units ?? [])].filter(([, power]) => power === -1).map(([noun]) => noun),
+  );
+
 /** The parts of a score among the lines of its own section. */
 function partsOf(lines: readonly StatedLine[]): ScoreParts {
   const masses = lines.filter(
@@ -68,12 +74,11 @@ function partsOf(lines: readonly StatedLine[]): ScoreParts {
   const total = masses.find(
     (line) => line !== operational && line !== embodied && /total|carbon|emission|\bC\b/i.test(line.label),
   );
-  const units = lines.find(
-    (line) =>
-      !isScore(line) &&
-      /total|number|count|functional|processed|\bR\b/i.test(line.label) &&
-      isCount(line.sides[0]?.quantity),
-  );
+  const nouns = lines.filter(isScore).flatMap(countedNouns);
+  const namesUnits = ({ label }: StatedLine): boolean =>
+    /total|number|count|functional|processed|\bR\b/i.test(label) ||
+    (!/\bper\b/i.test(label) && nouns.some((noun) => label.toLowerCase().includes(noun)));
+  const units = lines.find((line) => !isScore(line) && namesUnits(line) && isCount(line.sides[0]?.quantity));
   return { operational, embodied, total, units };
 }
 
