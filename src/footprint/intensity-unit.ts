@@ -1,6 +1,8 @@
-// Units of carbon intensity as headers and APIs write them, as exact factors to gCO2e/kWh; may depend on nothing.
+// Units of carbon intensity as headers and APIs write them, as exact factors to gCO2e/kWh; may depend on quantity.
+// Wider than `parseIntensity`, which takes what a user types: files name units as their publishers please.
+import { GRAMS_PER_POUND } from "../quantity/convert.ts";
 
-/** Grams in a unit of mass. The pound is 453.59237 g by the international agreement of 1959. */
+/** Grams in a unit of mass. */
 const GRAMS: Readonly<Record<string, number>> = {
   mg: 1e-3,
   g: 1,
@@ -14,10 +16,10 @@ const GRAMS: Readonly<Record<string, number>> = {
   tons: Number.NaN,
   tonne: 1e6,
   tonnes: 1e6,
-  lb: 453.59237,
-  lbs: 453.59237,
-  pound: 453.59237,
-  pounds: 453.59237,
+  lb: GRAMS_PER_POUND,
+  lbs: GRAMS_PER_POUND,
+  pound: GRAMS_PER_POUND,
+  pounds: GRAMS_PER_POUND,
 };
 
 const KILOWATT_HOURS: Readonly<Record<string, number>> = {

@@ -8,6 +8,8 @@ export const BYTES_PER_MIB = 1_048_576;
 export const BYTES_PER_GIB = 1_073_741_824;
 export const GRAMS_PER_KILOGRAM = 1_000;
 export const GRAMS_PER_TONNE = 1_000_000;
+/** By the international agreement of 1959, exact. */
+export const GRAMS_PER_POUND = 453.592_37;
 
 export const kwhFromJoules = (joules: number): number => joules / JOULES_PER_KWH;
 export const joulesFromKwh = (kwh: number): number => kwh * JOULES_PER_KWH;

@@ -1,6 +1,6 @@
 // Quantities as people type them (`12.5kWh`, `4y`, `40 kgCO2e`) in base units; may depend on errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { JOULES_PER_KWH } from "./convert.ts";
+import { GRAMS_PER_POUND, JOULES_PER_KWH } from "./convert.ts";
 import { figure, type Figure } from "./figure.ts";
 
 /** What can be typed, with the base unit it is read into: the words of a unit and its factor. Case counts: mWh is no MWh. */
@@ -20,7 +20,7 @@ const DIMENSIONS = {
     },
   },
   /** Mass of CO2 equivalents; `kg`, `kgCO2e` and `kg CO2eq` are one. */
-  carbon: { base: "gCO2e", units: { mg: 1e-3, g: 1, kg: 1e3, t: 1e6, kt: 1e9, lb: 453.592_37 } },
+  carbon: { base: "gCO2e", units: { mg: 1e-3, g: 1, kg: 1e3, t: 1e6, kt: 1e9, lb: GRAMS_PER_POUND } },
   /** A year has 365 days, as in the worked example of ISO/IEC 21031. */
   duration: {
     base: "s",

@@ -1,10 +1,10 @@
-// Rates as people type them ("350gCO2e/kWh", "0.12EUR/kWh", "1.2") as numbers in base units, strictly; may depend on errors.
+// Rates as people type them ("350gCO2e/kWh", "0.12EUR/kWh", "1.2") as numbers in base units, strictly; may depend on errors and its room.
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import { GRAMS_PER_POUND } from "./convert.ts";
 
 /** Unit as written, in its case -> factor to the base unit. */
 type Units = Readonly<Record<string, number>>;
 
-const POUND_GRAMS = 453.59237;
 const INTENSITY: Units = {
   "gCO2e/kWh": 1,
   "gCO2eq/kWh": 1,
@@ -16,8 +16,8 @@ const INTENSITY: Units = {
   "kg/MWh": 1,
   "tCO2e/MWh": 1e3,
   "t/MWh": 1e3,
-  "lbCO2e/MWh": POUND_GRAMS / 1e3,
-  "lb/MWh": POUND_GRAMS / 1e3,
+  "lbCO2e/MWh": GRAMS_PER_POUND / 1e3,
+  "lb/MWh": GRAMS_PER_POUND / 1e3,
 };
 
 const WATER_PER_ENERGY: Units = { "L/kWh": 1, "l/kWh": 1, "mL/kWh": 1e-3, "L/MWh": 1e-3, "m3/MWh": 1 };

@@ -1,5 +1,6 @@
 // Quantities as people write them ("6,500 kg CO₂e / 50 billion tokens"), with their dimensions; may depend on quantity.
-import { GRAMS_PER_KILOGRAM, GRAMS_PER_TONNE, JOULES_PER_KWH } from "../../quantity/convert.ts";
+// Not `quantity/parse-*`: what a user types is one number in one known unit and refused otherwise; other people's prose is read with whatever units it has.
+import { GRAMS_PER_KILOGRAM, GRAMS_PER_POUND, GRAMS_PER_TONNE, JOULES_PER_KWH } from "../../quantity/convert.ts";
 
 /** A number with the powers of its base units: g (of CO2e), kWh, L, W, and any noun that is counted (`token`, `week`). */
 export interface WrittenQuantity {
@@ -20,7 +21,6 @@ interface UnitMeaning {
   readonly factor: number;
 }
 
-const POUND_GRAMS = 453.59237;
 const mass = (factor: number): UnitMeaning => ({ base: "g", factor });
 const energy = (joules: number): UnitMeaning => ({ base: "kWh", factor: joules / JOULES_PER_KWH });
 
@@ -35,7 +35,7 @@ const UNITS: Readonly<Record<string, UnitMeaning>> = {
   ton: mass(GRAMS_PER_TONNE),
   tonne: mass(GRAMS_PER_TONNE),
   kt: mass(1e3 * GRAMS_PER_TONNE),
-  lb: mass(POUND_GRAMS),
+  lb: mass(GRAMS_PER_POUND),
   J: energy(1),
   kJ: energy(1e3),
   MJ: energy(1e6),

@@ -1,4 +1,5 @@
 // Timestamps as the framework's manifests write them, read as UTC; depends on nothing.
+// Not `intensity-time`: the framework takes a missing zone as UTC, where an intensity file's is asked for.
 
 // Date, then an optional time with optional seconds, fraction and zone.
 const PATTERN =
