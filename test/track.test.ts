@@ -33,6 +33,12 @@ describe("the command", () => {
     expect(run("exit 7").status).toBe(7);
   });
 
+  it("goes on and ends where no ledger can ever be made", async () => {
+    const { exit, stderr } = await track(["--ledger", "/proc/none"], "exit 4");
+    expect(exit).toBe(4);
+    expect(stderr).toContain("no evidence is written");
+  });
+
   it("is not started with options that would do nothing", async () => {
     const hook = await track(["--on-checkpoint", "true"], "echo started");
     expect(hook).toMatchObject({ exit: 2, stdout: "" });

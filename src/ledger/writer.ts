@@ -1,5 +1,16 @@
 // Appends records to a file that this writer alone has, each at once and whole; may depend on errors, io and this room.
-import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import type { WriterIdentity } from "../io/writer-identity.ts";
 import { blockRecord, LINES_PER_BLOCK, renderBlock, sealOf } from "./block.ts";
@@ -56,7 +67,7 @@ export function openLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
   const file = filePath(folder, writer);
   let head: number | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const after = newest(folder);
     // The head comes first: a file without one has lost it.
     head = openSync(headPath(folder, writer), "wx");
@@ -272,4 +283,17 @@ function writeError(error: unknown, file: string): LightfootError {
   }
   const hint = code === "ENOSPC" ? "The disk is full: free some space. What was written before is whole." : undefined;
   return new LightfootError("E_FILE_WRITE", `the ledger cannot be written: ${message}`, { ...options, hint });
+}
+
+/** Node's own recursive `mkdirSync` never returns where a folder exists in which none can be made, such as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder) && statSync(folder).isDirectory()) return;
+  const parent = dirname(resolve(folder));
+  if (!existsSync(parent)) makeFolder(parent);
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another writer may have made it just now.
+    if (!existsSync(folder) || !statSync(folder).isDirectory()) throw error;
+  }
 }
