@@ -287,13 +287,13 @@ function writeError(error: unknown, file: string): LightfootError {
 
 /** Node's own recursive `mkdirSync` never returns where a folder exists in which none can be made, such as /proc. */
 function makeFolder(folder: string): void {
-  if (existsSync(folder) && statSync(folder).isDirectory()) return;
   const parent = dirname(resolve(folder));
   if (!existsSync(parent)) makeFolder(parent);
   try {
     mkdirSync(folder);
   } catch (error) {
-    // Another writer may have made it just now.
-    if (!existsSync(folder) || !statSync(folder).isDirectory()) throw error;
+    // It was there, or another writer has made it just now.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EEXIST" || !statSync(folder).isDirectory()) throw error;
   }
 }
