@@ -70,8 +70,9 @@ export interface HeldWorld {
   release(): void;
 }
 
-/** A source that takes longer to open than this was not read at the beginning: its own times are then the true ones. */
-const MOST_HOLD_SECONDS = 0.15;
+// A busy machine takes a second to open a meter. Held files with a later time would show what no processor can do in the time
+// that is left, and the command's first stretch would be refused as a glitch. Past this the meter itself has given up waiting.
+const MOST_HOLD_SECONDS = 5;
 
 /** Holds files that were read, and the clock, at the first readings until `release`. */
 export function holdAt({ atSeconds, texts }: FirstReadings, files: SmallFiles, now: () => number): HeldWorld {

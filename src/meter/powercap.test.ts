@@ -144,6 +144,11 @@ describe("powercap", () => {
     await mirror.after(1, { "intel-rapl:0": 5068, "intel-rapl:1": 5068.01 });
     expect((await mirror.stop()).energy?.value).toBe(68);
     expect(mirror.meter.domains[1].why).toMatch(/mirrors package-0-die-0/);
+    const chance = await replay(dies(5000.5));
+    await chance.after(1, { "intel-rapl:0": 5068, "intel-rapl:1": 5040.5 });
+    const use = await chance.stop();
+    expect(use.energy?.value).toBe(108);
+    expect(use.domains[1].domain.why).toMatch(/no mirror, so it is added/);
   });
 
   it("goes over the range of an AMD package, and tells a decrease where no range is known", async () => {

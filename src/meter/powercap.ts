@@ -52,7 +52,7 @@ const FLOOR_WATTS = 100;
 const TURBO_OVER_TDP = 3;
 /** Every counter of something that is switched on moves within milliseconds. */
 const FROZEN_AFTER_SECONDS = 5;
-/** Counters of separate dies never stand this close after minutes of work; a mirror read microseconds later does. */
+/** Counters of separate dies rarely stand this close; a mirror read microseconds later does. `apartAfterAll` mends a chance. */
 const MIRROR_MICROJOULES = 1_000_000n;
 
 // Before Linux commit 80275ca9e525 DRAM of Sapphire Rapids was read in 15.3 µJ units; the counter's unit is 2⁻¹⁴ J.
@@ -155,20 +155,20 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
     return "contained in psys";
   }
   if (zone.kind === "sensor") return `no known kind of zone, so what it contains is not known`;
-  return whyMirror(zone, readable);
+  const mirrored = mirroredBy(zone, readable);
+  return mirrored === undefined ? undefined : `mirrors ${mirrored.name}: both show one counter`;
 }
 
 /** Dies of one package that show one and the same counter: seen on AMD Threadripper. */
-function whyMirror(zone: Zone, readable: readonly Zone[]): string | undefined {
+function mirroredBy(zone: Zone, readable: readonly Zone[]): Zone | undefined {
   const die = /^(package-\d+)-die-\d+$/.exec(zone.name);
   if (die === null || typeof zone.first !== "bigint") return undefined;
   const before = readable.slice(0, readable.indexOf(zone));
-  const mirrored = before.find(({ name, control, first }) => {
+  return before.find(({ name, control, first }) => {
     if (control !== zone.control || !name.startsWith(`${die[1]}-die-`) || typeof first !== "bigint") return false;
     const apart = first - (zone.first as bigint);
     return apart < MIRROR_MICROJOULES && -apart < MIRROR_MICROJOULES;
   });
-  return mirrored === undefined ? undefined : `mirrors ${mirrored.name}: both show one counter`;
 }
 
 /** Name of the package a zone belongs to, its own for a package. */
@@ -210,6 +210,7 @@ function domainOf(zone: Zone, zones: readonly Zone[], cpu: CpuIdentity | undefin
     ? "this kernel takes the counter's unit for 15.3 µJ; corrected to 61.04 µJ (Linux commit 80275ca9e525)"
     : undefined;
   const parent = zones.find(({ key }) => key === zone.parent);
+  const mirrored = mirroredBy(zone, zones.filter(isReadable));
   return {
     id: `powercap:${zone.key}`,
     label: parent === undefined ? zone.name : `${zone.name} of ${parent.name}`,
@@ -220,6 +221,7 @@ function domainOf(zone: Zone, zones: readonly Zone[], cpu: CpuIdentity | undefin
     ...(why === undefined && note === undefined
       ? {}
       : { why: [why, note].filter((text) => text !== undefined).join("; ") }),
+    ...(mirrored !== undefined && { mirrors: `powercap:${mirrored.key}` }),
     counter: counterOf(zone, zones, cpu),
     sources: ["Linux powercap energy counter (RAPL)"],
   };

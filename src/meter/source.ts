@@ -43,6 +43,8 @@ export interface Domain {
   readonly updateSeconds?: number;
   /** The domain of the same device that this one is a second opinion of. */
   readonly checks?: string;
+  /** The domain whose counter this one seems to repeat: it counts after all when the two come apart. */
+  readonly mirrors?: string;
   /** Relative half-width of the error that the maker or a study states, e.g. 0.05 for ±5 %. */
   readonly relativeError?: number;
 }

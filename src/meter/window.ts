@@ -45,8 +45,8 @@ export class Window {
 
   use(toSeconds: number): EnergyUse {
     const durationSeconds = Math.max(0, toSeconds - this.#fromSeconds);
-    const domains = [...this.#beginnings].map(([accumulator, beginning]) =>
-      this.#domainUse(accumulator, beginning, toSeconds),
+    const domains = apartAfterAll(
+      [...this.#beginnings].map(([accumulator, beginning]) => this.#domainUse(accumulator, beginning, toSeconds)),
     );
     const counting = domains.filter(({ domain }) => domain.countsTowardsTotal);
     const parts = counting.flatMap(({ energy }) => energy ?? []);
@@ -174,5 +174,20 @@ function disagreementsOf(domains: readonly DomainUse[]): Disagreement[] {
     const apart = Math.abs(counterJoules - integratedJoules);
     if (larger < LEAST_COMPARED_JOULES || apart <= AGREEMENT * larger) return [];
     return [{ domain: first.domain.id, counterJoules, integratedJoules }];
+  });
+}
+
+/** Two readings of one counter, taken microseconds apart, differ by less than this. */
+const MIRROR_MICROJOULES = 1_000_000n;
+
+/** A die whose counter stood beside another's by chance is no mirror once the two have counted differently. */
+function apartAfterAll(uses: readonly DomainUse[]): DomainUse[] {
+  return uses.map((use) => {
+    const other = uses.find(({ domain }) => domain.id === use.domain.mirrors);
+    if (other === undefined) return use;
+    const apart = use.microjoules - other.microjoules;
+    if (apart < MIRROR_MICROJOULES && -apart < MIRROR_MICROJOULES) return use;
+    const why = `stood beside ${other.domain.label} at first and then counted differently: no mirror, so it is added`;
+    return { ...use, domain: { ...use.domain, countsTowardsTotal: true, why } };
   });
 }
