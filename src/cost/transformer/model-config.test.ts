@@ -280,7 +280,8 @@ describe("architectureOfConfig", () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      // The first example was found by chance: 36 layer types for a model of one layer.
+      { numRuns: 2000, seed: 51, examples: [["gpt-oss 120B", { num_hidden_layers: 1 }]] },
     );
   });
 });

@@ -246,6 +246,14 @@ function mambaOf(read: ConfigReader, hiddenSize: number, layers: number) {
 
 /** Layers with a sliding or chunked window: listed by `layer_types`, or every layer but each n-th. */
 function slidingLayers(read: ConfigReader, layers: number): { count: number; tokens: number } {
+  const found = windowedLayers(read, layers);
+  if (found.count <= layers) return found;
+  throw read.contradiction(
+    `the configuration lists ${found.count} layers with a window, its model has ${layers} attention layers`,
+  );
+}
+
+function windowedLayers(read: ConfigReader, layers: number): { count: number; tokens: number } {
   const tokens = read.optional("sliding_window", "attention_chunk_size");
   if (tokens === undefined) return { count: 0, tokens: 0 };
   const types = read.list("layer_types");
