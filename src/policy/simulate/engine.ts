@@ -51,7 +51,7 @@ export interface LeverDraw {
 
 export const NO_LEVERS: LeverDraw = { addedReoptimizing: 0 };
 
-/** Share of efficiency growth that one share more of research spend adds: 0.1 to 0.3 in the literature of induced innovation. */
+/** Share of efficiency growth that one share more of research spend adds; 0.1 to 0.3 is plausible, no source settles it. */
 const DEFAULT_RESPONSE = 0.2;
 
 /** The levers under a draw. @param models to find the adopted one by its id */
@@ -179,7 +179,7 @@ const COAL_KG_PER_KWH = 0.1229;
  *
  * @param from first year in which the policy holds, counted from the scenario's first
  * @param baseDemand demand of each year without the policy; written instead of read when `isBaseline`
- * @source research on inertia and induced innovation is cited in docs/methodology/simulation.md
+ * @source own model; its numbers and how well they are known stand in docs/methodology/simulation.md
  */
 export function simulateGroup(
   group: GroupDraw,

@@ -98,16 +98,17 @@ function simulate(scenario: Scenario, pick: Pick): Float64Array[] {
       simulateGroup(draw, group.model, models, pulled, policy.from - from, years, demand, false, results[index + 1]);
     }
   }
-  capGrants(scenario, results);
+  capGrants(scenario, results, pick);
   return results;
 }
 
 /** A grant's budget is one for all groups and years: what is beyond it is not paid. */
-function capGrants({ policies }: Scenario, results: readonly Float64Array[]): void {
+function capGrants({ policies }: Scenario, results: readonly Float64Array[], pick: Pick): void {
   const at = OUTCOMES.indexOf("spend");
-  for (const [index, { levers }] of policies.entries()) {
-    let left = levers.retrofitGrant?.cap?.value ?? Infinity;
-    if (left === Infinity) continue;
+  for (const [index, { levers, dimensions }] of policies.entries()) {
+    const cap = levers.retrofitGrant?.cap;
+    if (cap === undefined) continue;
+    let left = pick(cap, dimensions["retrofitGrant.cap"] ?? -1);
     const rows = results[index + 1];
     for (let row = at; row < rows.length; row += OUTCOME_COUNT) {
       rows[row] = Math.min(rows[row], left);

@@ -97,6 +97,10 @@ describe("the worked check", () => {
       3,
     );
     expect((await one(scenario(0, lever(", cap: 100000 EUR"), { pue: "1.5" }))).publicSpend.central).toBe(100_000);
+    const uncertain = ", cap: { value: 100000 EUR, low: 50000 EUR, high: 150000 EUR }";
+    const { p5, p95 } = (await one(scenario(0, lever(uncertain), { pue: "1.5" }))).publicSpend;
+    expect(p5).toBeLessThan(80_000);
+    expect(p95).toBeGreaterThan(120_000);
   });
 });
 
