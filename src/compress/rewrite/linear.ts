@@ -1,4 +1,5 @@
-// Finds the operators that carry weights (MatMul, Gemm, Conv) and gives their weights in one form; may depend on model and draft.
+// Finds the operators that carry weights (MatMul, Gemm, Conv) and gives their weights in one form; may depend on errors, model and draft.
+import { LightfootError } from "../../errors/index.ts";
 import { floatAttribute, intAttribute } from "../../model/attributes.ts";
 import type { Node, TensorRef } from "../../model/graph.ts";
 import { readFloats } from "../../model/tensor-data.ts";
@@ -125,6 +126,36 @@ export function findLinearLayers(draft: GraphDraft): LinearLayer[] {
             : undefined;
     return layer === undefined ? [] : [layer];
   });
+}
+
+/** The option that every layer-wise technique takes. */
+export interface LayerChoice {
+  /** Outputs of the layers to change (`LinearLayer.output`); absent: all. */
+  readonly layers?: readonly string[];
+}
+
+/**
+ * The layers that `options.layers` names, in execution order; all when it names none.
+ *
+ * @throws LightfootError E_USAGE for a name that is no layer's output: a recipe of another model, or of a layer that an earlier
+ *   step has already rewritten
+ */
+export function chosenLayers<L extends LinearLayer>(
+  layers: readonly L[],
+  { layers: names }: LayerChoice,
+): readonly L[] {
+  if (names === undefined) return layers;
+  const unknown = names.find((name) => !layers.some(({ output }) => output === name));
+  if (unknown !== undefined) {
+    throw new LightfootError(
+      "E_USAGE",
+      `option layers names '${unknown}', which is no output of a layer with float32 weights`,
+      {
+        hint: `Layers here are ${layers.map(({ output }) => output).join(", ") || "none"}.`,
+      },
+    );
+  }
+  return layers.filter(({ output }) => names.includes(output));
 }
 
 export const isDense = (layer: LinearLayer): layer is DenseLayer => layer.kind === "dense";

@@ -5,7 +5,15 @@ import type { ModelGraph, Node } from "../../model/graph.ts";
 import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import { quantizeChannels, type WeightGrid } from "../quantize/affine.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { denseBias, denseWeight, findLinearLayers, isDense, type DenseLayer } from "../rewrite/linear.ts";
+import {
+  chosenLayers,
+  denseBias,
+  denseWeight,
+  findLinearLayers,
+  isDense,
+  type DenseLayer,
+  type LayerChoice,
+} from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
@@ -13,7 +21,7 @@ const FLOAT = 1;
 /** MatMulInteger and DynamicQuantizeLinear. */
 const NEEDED_OPSET = 11;
 
-export interface DynamicInt8Options {
+export interface DynamicInt8Options extends LayerChoice {
   /**
    * `tensor`: one range for the whole batch (DynamicQuantizeLinear), which ONNX Runtime fuses into one kernel.
    * `token`: one range per row, so that neither an outlier nor the rest of the batch changes a row's answer.
@@ -150,7 +158,7 @@ export async function dynamicInt8(
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
-  const layers = findLinearLayers(draft);
+  const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
   const constants = options.activations === "token" ? tokenConstants(draft) : undefined;

@@ -1,6 +1,7 @@
-// Every technique by name, and how its recipe's options are read; may depend on this folder.
+// Every technique by name, and how its recipe's options are read; may depend on errors, quantize, rewrite and this folder.
 import { LightfootError } from "../../errors/index.ts";
 import type { BlockSize } from "../quantize/blockwise.ts";
+import type { LayerChoice } from "../rewrite/linear.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { narrow } from "./narrow.ts";
 import { staticInt8 } from "./static-int8.ts";
@@ -25,18 +26,35 @@ function between(options: Options, name: string, low: number, high: number): num
   return value;
 }
 
+/** The layers that a layer-wise technique is to change; absent: all. */
+function layersIn(options: Options): LayerChoice {
+  const { layers } = options;
+  if (layers === undefined) return {};
+  if (!Array.isArray(layers)) {
+    throw new LightfootError(
+      "E_USAGE",
+      `option layers is ${JSON.stringify(layers)}, expected a list of layers' outputs`,
+    );
+  }
+  return { layers };
+}
+
 const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   "dynamic-int8": (model, options, context) =>
-    dynamicInt8(model, { activations: oneOf(options, "activations", ["tensor", "token"]) }, context),
+    dynamicInt8(
+      model,
+      { activations: oneOf(options, "activations", ["tensor", "token"]), ...layersIn(options) },
+      context,
+    ),
   "static-int8": (model, options, context) => {
     const percentile = between(options, "percentile", 50, 100);
     const range = percentile === 100 ? { kind: "minmax" as const } : { kind: "percentile" as const, percentile };
-    return staticInt8(model, { range, samples: between(options, "samples", 0, 1e9) }, context);
+    return staticInt8(model, { range, samples: between(options, "samples", 0, 1e9), ...layersIn(options) }, context);
   },
-  "weight-int8": (model) => weightOnlyColumns(model),
+  "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(
       model,
@@ -45,6 +63,7 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
         blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
         symmetric: oneOf(options, "symmetric", [true, false]),
         accuracyLevel: oneOf(options, "accuracyLevel", [0, 4]),
+        ...layersIn(options),
       },
       context,
     ),

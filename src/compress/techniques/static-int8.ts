@@ -17,12 +17,14 @@ import {
 import { RangeObserver, type RangeMethod } from "../quantize/range-observer.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
+  chosenLayers,
   denseBias,
   denseWeight,
   findLinearLayers,
   layerName,
   type ConvLayer,
   type DenseLayer,
+  type LayerChoice,
   type LinearLayer,
 } from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
@@ -32,7 +34,7 @@ import { made, refused, type TechniqueContext, type TechniqueResult } from "./te
 /** First operator set whose DequantizeLinear takes a scale per channel. */
 const NEEDED_OPSET = 13;
 
-export interface StaticInt8Options {
+export interface StaticInt8Options extends LayerChoice {
   readonly range: RangeMethod;
   /** Calibration samples used. */
   readonly samples: number;
@@ -218,7 +220,7 @@ export async function staticInt8(
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
-  const found = findLinearLayers(draft);
+  const found = chosenLayers(findLinearLayers(draft), options);
   if (found.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to quantise");
   // Ranges of the planned tensors, and the layers' own inputs for their ranks: a reshape between changes that.
   const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input)])];

@@ -5,7 +5,7 @@ import type { RetrainOptions } from "../search-options.ts";
 import type { WeightGrid } from "../quantize/affine.ts";
 
 /** A JSON value, so that a recipe can be written down and used again. */
-export type OptionValue = string | number | boolean | null;
+export type OptionValue = string | number | boolean | null | string[];
 
 /** One step of a recipe: a technique with its options. */
 export interface Step {

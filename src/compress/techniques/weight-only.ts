@@ -7,7 +7,15 @@ import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import { quantizeChannels } from "../quantize/affine.ts";
 import { dequantizeBlocks, quantizeBlocks, type BlockSize } from "../quantize/blockwise.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { denseBias, denseWeight, findLinearLayers, isDense, type DenseLayer } from "../rewrite/linear.ts";
+import {
+  chosenLayers,
+  denseBias,
+  denseWeight,
+  findLinearLayers,
+  isDense,
+  type DenseLayer,
+  type LayerChoice,
+} from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
@@ -15,7 +23,7 @@ const CONTRIB = "com.microsoft";
 /** First operator set whose DequantizeLinear takes a scale per channel. */
 const NEEDED_OPSET = 13;
 
-export interface BlockwiseOptions {
+export interface BlockwiseOptions extends LayerChoice {
   readonly bits: 4 | 8;
   readonly blockSize: BlockSize;
   readonly symmetric: boolean;
@@ -101,7 +109,7 @@ export async function weightOnlyBlocks(
   context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
 ): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
-  const layers = findLinearLayers(draft);
+  const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
   const names = dense.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
@@ -123,11 +131,11 @@ export async function weightOnlyBlocks(
  * The smallest 8-bit form, and any ONNX runtime opens it. Convolutions are left out: their weights would be expanded anew at each
  * inference.
  */
-export async function weightOnlyColumns(model: ModelGraph): Promise<TechniqueResult> {
+export async function weightOnlyColumns(model: ModelGraph, options: LayerChoice = {}): Promise<TechniqueResult> {
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
-  const layers = findLinearLayers(draft);
+  const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
   for (const layer of dense) {
