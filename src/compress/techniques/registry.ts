@@ -13,7 +13,7 @@ type Options = Readonly<Record<string, OptionValue>>;
 function oneOf<T extends OptionValue>(options: Options, name: string, allowed: readonly T[]): T {
   const value = options[name];
   if (!allowed.includes(value as T)) {
-    throw new LightfootError("E_USAGE", `option ${name} is ${value}, expected ${allowed.join(", ")}`);
+    throw new LightfootError("E_USAGE", `option ${name} is ${JSON.stringify(value)}, expected ${allowed.join(", ")}`);
   }
   return value as T;
 }
@@ -21,7 +21,10 @@ function oneOf<T extends OptionValue>(options: Options, name: string, allowed: r
 function between(options: Options, name: string, low: number, high: number): number {
   const value = options[name];
   if (typeof value !== "number" || !(value > low && value <= high)) {
-    throw new LightfootError("E_USAGE", `option ${name} is ${value}, expected a number above ${low}, up to ${high}`);
+    throw new LightfootError(
+      "E_USAGE",
+      `option ${name} is ${JSON.stringify(value)}, expected a number above ${low}, up to ${high}`,
+    );
   }
   return value;
 }
