@@ -46,20 +46,24 @@ export async function openFileRange(path: string, expectedStamp?: string): Promi
 
 /** Files that stay open over many reads: a model's thousand tensors lie in one or two of them. */
 export class OpenFiles {
-  readonly #ranges = new Map<string, FileRange>();
+  // Promises, because several readers may ask for a file that is just being opened.
+  readonly #ranges = new Map<string, Promise<FileRange>>();
 
   /** @throws LightfootError as `openFileRange` */
   async range(path: string, expectedStamp?: string): Promise<FileRange> {
-    const known = this.#ranges.get(path);
-    if (known !== undefined && (expectedStamp === undefined || expectedStamp === known.stamp)) return known;
-    const range = await openFileRange(path, expectedStamp);
-    this.#ranges.set(path, range);
-    return range;
+    const key = `${path}\0${expectedStamp ?? ""}`;
+    let opening = this.#ranges.get(key);
+    if (opening === undefined) {
+      opening = openFileRange(path, expectedStamp);
+      this.#ranges.set(key, opening);
+    }
+    return opening;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#ranges.values()].map((range) => range.close()));
+    const opened = await Promise.allSettled(this.#ranges.values());
     this.#ranges.clear();
+    for (const one of opened) if (one.status === "fulfilled") await one.value.close();
   }
 }
 

@@ -55,6 +55,11 @@ export type TensorData =
       /** Present for ONNX external data: the writer keeps it outside the model file. */
       readonly external?: ExternalLocation;
     }
+  /**
+   * Elements that are made when somebody asks, as ONNX `raw_data`: a step's output need not fit into memory. The writer
+   * asks for one tensor after another and keeps none. `make` may be called again and gives the same bytes each time.
+   */
+  | { readonly kind: "computed"; readonly make: () => Promise<Uint8Array>; readonly typed?: false }
   | { readonly kind: "strings"; readonly values: readonly Uint8Array[] };
 
 /** A tensor by reference: type, shape and where its bytes lie. Row-major. */

@@ -16,6 +16,7 @@ export {
 } from "./attributes.ts";
 export { elementCount, float32Tensor, int64Tensor, type NumericArray, type TensorValue } from "./tensor-value.ts";
 export {
+  computedTensor,
   memoryTensor,
   readFloats,
   readStrings,

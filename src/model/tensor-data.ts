@@ -30,6 +30,7 @@ export async function readTensorBytes(tensor: TensorRef, files?: OpenFiles): Pro
   const byteLength = tensorByteLength(tensor);
   if (data.kind === "strings") throw wrongType(tensor, "a numeric type");
   if (data.kind === "memory") return checkedLength(tensor, data.bytes, byteLength);
+  if (data.kind === "computed") return checkedLength(tensor, await data.make(), byteLength);
   const bytes = await withFiles(files, async (open) => {
     const range = await open.range(data.file, data.stamp);
     return range.read(data.offset, data.byteLength);
@@ -120,6 +121,19 @@ export function memoryTensor(name: string, value: TensorValue): TensorRef {
   const tensor: TensorRef = { name, dtype, shape, data: { kind: "memory", bytes } };
   checkedLength(tensor, bytes, tensorByteLength(tensor));
   return tensor;
+}
+
+/**
+ * A tensor to put into a graph whose bytes are made when it is read or written, each time anew.
+ * @param make gives the elements; `readTensorBytes` throws E_TENSOR when they do not fill the shape
+ */
+export function computedTensor(
+  name: string,
+  { dtype, shape }: Pick<TensorRef, "dtype" | "shape">,
+  make: () => Promise<NumericArray>,
+): TensorRef {
+  const bytesOf = ({ buffer, byteOffset, byteLength }: NumericArray) => new Uint8Array(buffer, byteOffset, byteLength);
+  return { name, dtype, shape, data: { kind: "computed", make: async () => bytesOf(await make()) } };
 }
 
 /** A string tensor to put into a graph. */

@@ -1,8 +1,8 @@
 // `GraphDraft`: a model's main graph opened for editing, closed again into a clean `ModelGraph`; may depend on model.
 import { subgraphsOf, tensorAttribute } from "../../model/attributes.ts";
 import type { Graph, ModelGraph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
-import { memoryTensor } from "../../model/tensor-data.ts";
-import type { TensorValue } from "../../model/tensor-value.ts";
+import { computedTensor, memoryTensor } from "../../model/tensor-data.ts";
+import type { NumericArray, TensorValue } from "../../model/tensor-value.ts";
 
 /** IR 4 is the first in which an initializer need not be a graph input as well. */
 const IR_WITH_FREE_INITIALIZERS = 4;
@@ -111,6 +111,13 @@ export class GraphDraft {
   constant(stem: string, value: TensorValue): string {
     const name = this.fresh(stem);
     this.#initializers.set(name, memoryTensor(name, value));
+    return name;
+  }
+
+  /** The same for elements that are made when the model is written, so that they take no memory until then. */
+  computed(stem: string, type: Pick<TensorRef, "dtype" | "shape">, make: () => Promise<NumericArray>): string {
+    const name = this.fresh(stem);
+    this.#initializers.set(name, computedTensor(name, type, make));
     return name;
   }
 

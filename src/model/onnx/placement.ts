@@ -14,13 +14,13 @@ const ALIGNMENT_BYTES = 4096;
 /** Where weights go: `keep` as they were read, `inline` into the model file, or outside from a size on. */
 export type ExternalDataMode = "keep" | "inline" | { readonly thresholdBytes: number };
 
-/** The content of a data file to write beside the model: pieces at ascending offsets. */
+/** Which tensors go to a data file beside the model, and that file's content. */
 export class ExternalPlan {
   readonly #mode: ExternalDataMode;
   readonly #files: OpenFiles;
   readonly #folder: string;
   readonly #modelName: string;
-  readonly #pieces: { offset: number; content: DeferredBytes }[] = [];
+  readonly #parts: (Uint8Array | DeferredBytes)[] = [];
   readonly #placed = new Map<TensorRef["data"], ReadonlyMap<string, string>>();
   readonly #kept = new Set<string>();
   #byteLength = 0;
@@ -45,8 +45,9 @@ export class ExternalPlan {
     return this.#byteLength;
   }
 
-  get pieces(): readonly { readonly offset: number; readonly content: DeferredBytes }[] {
-    return this.#pieces;
+  /** The content of the data file, front to back. */
+  parts(): readonly (Uint8Array | DeferredBytes)[] {
+    return this.#parts;
   }
 
   place(tensor: TensorRef, role: TensorRole): ReadonlyMap<string, string> | undefined {
@@ -66,7 +67,7 @@ export class ExternalPlan {
     if (known !== undefined) return known;
     const content = elementBytes(tensor, this.#files);
     const offset = Math.ceil(this.#byteLength / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-    this.#pieces.push({ offset, content });
+    this.#parts.push(new Uint8Array(offset - this.#byteLength), content);
     this.#byteLength = offset + content.byteLength;
     const entries = new Map([
       ["location", this.dataName],

@@ -57,7 +57,7 @@ function writeElements(writer: MessageWriter, tensor: TensorRef, files: OpenFile
   if (data.typed === true && tensorByteLength(tensor) === 0) return;
   if (field === TENSOR.rawData || listEncoding(field) !== "varint") writer.deferred(field, elementBytes(tensor, files));
   else if (data.kind === "memory") writer.packedIntegers(field, varintNumbers(data.bytes, dtype));
-  else if (data.encoding === "varint") {
+  else if (data.kind === "file" && data.encoding === "varint") {
     writer.deferred(field, { byteLength: data.byteLength, chunks: () => readStoredChunks(data, files) });
   } else writer.deferred(TENSOR.rawData, elementBytes(tensor, files));
 }

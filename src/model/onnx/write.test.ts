@@ -4,11 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sha256File } from "../../io/digest.ts";
+import { OpenFiles } from "../../io/file-range.ts";
 import { graph, model, node, tensorInfo } from "../build.ts";
 import type { ModelGraph, TensorRef } from "../graph.ts";
-import { memoryTensor, readFloats, readTensorBytes } from "../tensor-data.ts";
+import { computedTensor, memoryTensor, readFloats, readTensorBytes } from "../tensor-data.ts";
 import { float32Tensor } from "../tensor-value.ts";
 import { readOnnx } from "./read.ts";
+import { streamParts } from "./read-ahead.ts";
+import { elementBytes } from "./write-tensor.ts";
 import { serializeOnnx, writeOnnx } from "./write.ts";
 
 let folder: string;
@@ -195,5 +198,64 @@ describe("protobuf's limit of 2 GiB", () => {
     expect(written).toMatchObject({ dataFile: join(folder, "m.onnx.data"), dataBytes: 2 ** 31 + 5 });
     expect(written.notes).toEqual([expect.stringContaining("2 GiB")]);
     expect((await readOnnx(path)).graph.initializers.get("w")!.data).toMatchObject({ byteLength: 2 ** 31 + 5 });
+  });
+});
+
+describe("a computed tensor", () => {
+  const lazy = (name: string, make: () => Promise<Float32Array>): TensorRef =>
+    computedTensor(name, { dtype: "float32", shape: [1000] }, make);
+  const values = Float32Array.from({ length: 1000 }, (_, i) => i / 8);
+
+  it.each(["keep", "inline", { thresholdBytes: 0 }] as const)(
+    "is made once and written like a stored one: %o",
+    async (externalData) => {
+      const stored = sample();
+      let made = 0;
+      const large = lazy("large", async () => {
+        made += 1;
+        return values;
+      });
+      const initializers = new Map(stored.graph.initializers).set("large", large);
+      const computed = { ...stored, graph: { ...stored.graph, initializers } };
+      await writeOnnx(stored, join(folder, "stored.onnx"), { externalData });
+      await writeOnnx(computed, join(folder, "computed.onnx"), { externalData });
+      expect(made).toBe(1);
+      expect(await weightsOf(join(folder, "computed.onnx"))).toEqual(values);
+      const sizes = await Promise.all(
+        ["stored.onnx", "computed.onnx"].map(async (name) => (await stat(join(folder, name))).size),
+      );
+      // The longer name of the data file is all that differs.
+      if (typeof externalData === "string") expect(sizes[0]).toBe(sizes[1]);
+    },
+  );
+
+  it("that does not fill its shape is refused, and no file appears", async () => {
+    const short = computedTensor("large", { dtype: "float32", shape: [1001] }, async () => values);
+    const bad = { ...sample(), graph: { ...sample().graph, initializers: new Map([["large", short]]) } };
+    await expect(writeOnnx(bad, join(folder, "m.onnx"))).rejects.toMatchObject({ code: "E_TENSOR" });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("is begun while earlier ones are written, but never more than 64 MiB of them ahead", async () => {
+    const elements = 6 * 2 ** 20;
+    let begun = 0;
+    let finished = 0;
+    let most = 0;
+    const tensors = Array.from({ length: 9 }, (_, at) =>
+      computedTensor(`w${at}`, { dtype: "float32", shape: [elements] }, async () => {
+        begun += 1;
+        most = Math.max(most, begun - finished);
+        return new Float32Array(elements).fill(at);
+      }),
+    );
+    const parts = tensors.map((tensor) => elementBytes(tensor, new OpenFiles()));
+    const firsts: number[] = [];
+    for await (const chunk of streamParts(parts)) {
+      firsts.push(new Float32Array(chunk.buffer, chunk.byteOffset, 1)[0]);
+      finished += 1;
+    }
+    expect(firsts).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    // 24 MiB each: the one in turn, and two more beside it that fit into the window.
+    expect(most).toBe(2);
   });
 });

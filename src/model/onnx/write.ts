@@ -2,11 +2,12 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
 import { OpenFiles } from "../../io/file-range.ts";
-import type { DeferredBytes, MessageWriter } from "../../io/protobuf.ts";
+import type { MessageWriter } from "../../io/protobuf.ts";
 import type { ModelGraph } from "../graph.ts";
 import { tensorsOf } from "../tensors.ts";
 import { PROTOBUF_LIMIT_BYTES } from "./fields.ts";
 import { ExternalPlan, type ExternalDataMode } from "./placement.ts";
+import { streamParts } from "./read-ahead.ts";
 import { GraphWriter } from "./write-graph.ts";
 
 /** Below this a tensor costs more as an entry with an aligned range than inside the model; ONNX's own tools use the same. */
@@ -43,7 +44,7 @@ export async function serializeOnnx(model: ModelGraph): Promise<Uint8Array> {
     refuseOversize(writer, "Use writeOnnx, which moves the weights to an external data file.");
     const bytes = new Uint8Array(writer.byteLength);
     let at = 0;
-    for await (const chunk of chunksOf(writer.parts())) {
+    for await (const chunk of streamParts(writer.parts())) {
       bytes.set(chunk, at);
       at += chunk.byteLength;
     }
@@ -102,31 +103,15 @@ async function writeFiles(plan: ExternalPlan, writer: MessageWriter, path: strin
     if (plan.byteLength > 0) {
       const dataFile = await openAtomicWriter(plan.dataPath);
       files.push(dataFile);
-      await writePieces(plan, dataFile);
+      for await (const chunk of streamParts(plan.parts())) await dataFile.write(chunk);
     }
     const modelFile = await openAtomicWriter(path);
     files.push(modelFile);
-    for await (const chunk of chunksOf(writer.parts())) await modelFile.write(chunk);
+    for await (const chunk of streamParts(writer.parts())) await modelFile.write(chunk);
     for (const file of files) await file.commit();
   } catch (error) {
     for (const file of files) await file.abort();
     throw error;
-  }
-}
-
-async function writePieces(plan: ExternalPlan, file: AtomicWriter): Promise<void> {
-  let at = 0;
-  for (const { offset, content } of plan.pieces) {
-    await file.write(new Uint8Array(offset - at));
-    for await (const chunk of content.chunks()) await file.write(chunk);
-    at = offset + content.byteLength;
-  }
-}
-
-async function* chunksOf(parts: readonly (Uint8Array | DeferredBytes)[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) {
-    if (part instanceof Uint8Array) yield part;
-    else yield* part.chunks();
   }
 }
 
