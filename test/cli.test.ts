@@ -1,6 +1,6 @@
 // The built command line as a user meets it: streams, exit codes, suggestions, interruption; runs dist/cli/main.js.
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,6 +60,10 @@ techniques: [dynamic-int8]
 batch: [1]
 seed: 3
 `;
+
+it("the start file needs no other module of ours before a tracked command starts", () => {
+  expect(readFileSync(MAIN, "utf8")).not.toMatch(/^import .*from "\.|^import "\./m);
+});
 
 describe("lightfoot", () => {
   it("prints help and version on stdout with exit 0", async () => {

@@ -11,6 +11,17 @@ const places = fc.record(
 );
 
 describe("a LightfootError", () => {
+  it("is one also when another copy of the module threw it", async () => {
+    const path = "./lightfoot-error.ts?copy";
+    const copy = (await import(/* @vite-ignore */ path)) as typeof import("./lightfoot-error.ts");
+    expect(copy.LightfootError).not.toBe(LightfootError);
+    const thrown = new copy.LightfootError("E_TENSOR", "from afar");
+    expect(asLightfootError(thrown)).toBe(thrown);
+    for (const other of [new Error("E_TENSOR"), { name: "LightfootError", code: "E_TENSOR" }, null, "LightfootError"]) {
+      expect(other instanceof LightfootError).toBe(false);
+    }
+  });
+
   it("comes back equal from JSON, with code, hint, place and findings", () => {
     const options = fc.record(
       {

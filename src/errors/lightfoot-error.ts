@@ -35,6 +35,11 @@ export interface LightfootErrorOptions {
  * @example throw new LightfootError("E_TENSOR", "weight 'w' declares 40 bytes, the file holds 12", { where: { file } });
  */
 export class LightfootError extends Error {
+  /** By name: `dist/cli/main.js` has a copy of this class, and an error that crosses over is still one. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === "LightfootError" && "code" in value;
+  }
+
   override readonly name = "LightfootError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
