@@ -10,12 +10,12 @@ import type { TensorValue } from "../model/tensor-value.ts";
 
 export interface WatchOptions {
   readonly threads?: number;
-  /** Samples a run, where the model leaves the choice. */
-  readonly batch?: number;
   readonly signal?: AbortSignal;
 }
 
-const DEFAULT_BATCH = 64;
+const MOST_SAMPLES_A_RUN = 64;
+/** What the watched tensors of one run may take together: the first sample tells how large one sample's are. */
+const RUN_BYTES = 64 * 2 ** 20;
 
 /** The same model that also gives out `names`, so that ONNX Runtime keeps them through its optimisations. */
 function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
@@ -50,15 +50,21 @@ export async function watchTensors(
   });
   try {
     const bound = bindDataset(dataset, session.inputs);
-    const batch = bound.fixedBatch ?? options.batch ?? DEFAULT_BATCH;
-    for (let start = 0; start < dataset.sampleCount; start += batch) {
+    let batch = bound.fixedBatch ?? 1;
+    for (let start = 0, end = 0; start < dataset.sampleCount; start = end) {
       if (options.signal?.aborted) throw new LightfootError("E_INTERRUPTED", "calibration was stopped");
-      const end = Math.min(start + batch, dataset.sampleCount);
+      end = Math.min(start + batch, dataset.sampleCount);
       const { feeds, count } = bound.feeds(start, end);
       const outputs = computed.length === 0 ? {} : await session.run(feeds, computed);
+      let bytes = 0;
       for (const name of names) {
         const value = outputs[name] ?? feeds[name];
-        if (value !== undefined) see(name, value, count);
+        if (value === undefined) continue;
+        bytes += value.data.byteLength;
+        see(name, value, count);
+      }
+      if (start === 0 && bound.fixedBatch === undefined) {
+        batch = Math.max(1, Math.min(MOST_SAMPLES_A_RUN, Math.floor(RUN_BYTES / bytes)));
       }
     }
   } finally {

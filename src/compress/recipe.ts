@@ -18,10 +18,10 @@ const blocks = (bits: 4 | 8, blockSize: number): Recipe => ({
   steps: [{ technique: "weight-blocks", options: { bits, blockSize, symmetric: true, accuracyLevel: 4 } }],
 });
 
-const ranges = (id: string, title: string, percentile: number): Recipe => ({
+const ranges = (id: string, title: string, range: Step["options"]): Recipe => ({
   id,
   title,
-  steps: [{ technique: "static-int8", options: { percentile, samples: CALIBRATION_SAMPLES } }],
+  steps: [{ technique: "static-int8", options: { ...range, samples: CALIBRATION_SAMPLES } }],
 });
 
 const dynamic = (id: string, title: string, activations: "tensor" | "token"): Recipe => ({
@@ -30,7 +30,7 @@ const dynamic = (id: string, title: string, activations: "tensor" | "token"): Re
   steps: [{ technique: "dynamic-int8", options: { activations } }],
 });
 
-const STATIC = ranges("static-int8", "static int8 (QDQ), full ranges", 100);
+const STATIC = ranges("static-int8", "static int8 (QDQ), full ranges", { range: "minmax" });
 const DYNAMIC = dynamic("dynamic-int8", "dynamic int8", "tensor");
 const COLUMNS: Recipe = {
   id: "weight-int8",
@@ -43,7 +43,7 @@ export const POST_TRAINING: readonly Recipe[] = [
   DYNAMIC,
   dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),
   STATIC,
-  ranges("static-int8-p99.99", "static int8 (QDQ), 99.99 % of the range", 99.99),
+  ranges("static-int8-mse", "static int8 (QDQ), ranges of least square error", { range: "mse" }),
   COLUMNS,
   blocks(8, 128),
   blocks(4, 32),

@@ -1,22 +1,33 @@
-// Watches a tensor's values go by and proposes a range: extremes and percentiles in constant memory; may depend on nothing.
+// Watches a tensor's values go by and proposes the range that eight bits should cover, in constant memory; may depend on its room.
+import { GrowingHistogram } from "./growing-histogram.ts";
+import { entropyRange, squareErrorRange, type Range } from "./range-search.ts";
 
-export type RangeMethod = { readonly kind: "minmax" } | { readonly kind: "percentile"; readonly percentile: number };
+/** How a range is chosen from what was seen. */
+export type RangeMethod =
+  /** Everything that was seen. */
+  | { readonly kind: "minmax" }
+  /** Exponentially weighted mean of the samples' extremes. */
+  | { readonly kind: "moving-average" }
+  /** This share of the values, in percent; the rest is cut half at each end. */
+  | { readonly kind: "percentile"; readonly percentile: number }
+  /** Least Kullback-Leibler divergence. */
+  | { readonly kind: "entropy" }
+  /** Least mean square error. */
+  | { readonly kind: "mse" };
 
-const BINS = 4096;
-const HALF = BINS / 2;
+export const RANGE_KINDS = ["minmax", "moving-average", "percentile", "entropy", "mse"] as const;
 
-/**
- * Streaming minimum, maximum and histogram of one tensor.
- *
- * The histogram spans −limit…limit. A value outside doubles the limit and merges neighbouring bins, so nothing has to be seen
- * twice and memory does not grow with the number of samples.
- */
+/** Weight of each new sample in the moving average. */
+const MOVING_WEIGHT = 0.01;
+
+/** Streaming extremes, moving extremes and histogram of one tensor: nothing has to be seen twice or kept. */
 export class RangeObserver {
-  #counts = new Float64Array(BINS);
-  #limit = 2 ** -20;
+  readonly #histogram = new GrowingHistogram();
   #low = Infinity;
   #high = -Infinity;
+  #moving: Range | undefined;
   #total = 0;
+  #zeros = 0;
   #notFinite = 0;
 
   get count(): number {
@@ -28,57 +39,64 @@ export class RangeObserver {
     return this.#notFinite;
   }
 
-  observe(values: Float32Array): void {
-    for (const value of values) {
-      if (!Number.isFinite(value)) {
-        this.#notFinite++;
-        continue;
-      }
-      if (value < this.#low) this.#low = value;
-      if (value > this.#high) this.#high = value;
-      while (value >= this.#limit || value < -this.#limit) this.#widen();
-      this.#counts[Math.floor((value / this.#limit) * HALF) + HALF]++;
-      this.#total++;
-    }
+  /** @param samples how many samples, equally long and one after the other, `values` holds */
+  observe(values: Float32Array, samples = 1): void {
+    const parts = values.length % samples === 0 ? samples : 1;
+    const length = values.length / parts;
+    for (let part = 0; part < parts; part++) this.#observeSample(values.subarray(part * length, (part + 1) * length));
   }
 
-  #widen(): void {
-    const merged = new Float64Array(BINS);
-    for (let bin = 0; bin < BINS; bin += 2) {
-      merged[HALF / 2 + bin / 2] = this.#counts[bin] + this.#counts[bin + 1];
+  #observeSample(given: Float32Array): void {
+    const values = given.every(Number.isFinite) ? given : given.filter(Number.isFinite);
+    this.#notFinite += given.length - values.length;
+    if (values.length === 0) return;
+    let [low, high, zeros] = [Infinity, -Infinity, 0];
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at];
+      if (value < low) low = value;
+      if (value > high) high = value;
+      if (value === 0) zeros++;
     }
-    this.#counts = merged;
-    this.#limit *= 2;
+    this.#low = Math.min(this.#low, low);
+    this.#high = Math.max(this.#high, high);
+    const before = this.#moving ?? { low, high };
+    this.#moving = {
+      low: before.low + MOVING_WEIGHT * (low - before.low),
+      high: before.high + MOVING_WEIGHT * (high - before.high),
+    };
+    this.#zeros += zeros;
+    this.#total += values.length;
+    this.#histogram.add(values, low, high);
   }
 
-  /** `low…high` after `method`; `undefined` when no finite value was seen. Percentiles cut the same share at both ends. */
-  range(method: RangeMethod): { low: number; high: number } | undefined {
+  /** `low…high` after `method`; `undefined` when no finite value was seen. */
+  range(method: RangeMethod): Range | undefined {
     if (this.#total === 0) return undefined;
-    if (method.kind === "minmax") return { low: this.#low, high: this.#high };
-    const cut = ((100 - method.percentile) / 100 / 2) * this.#total;
-    return { low: Math.max(this.#low, this.#quantile(cut)), high: Math.min(this.#high, this.#upperQuantile(cut)) };
-  }
-
-  #edge(bin: number): number {
-    return ((bin - HALF) / HALF) * this.#limit;
-  }
-
-  /** Lower edge of the bin at which the running count from below exceeds `cut`. */
-  #quantile(cut: number): number {
-    let running = 0;
-    for (let bin = 0; bin < BINS; bin++) {
-      running += this.#counts[bin];
-      if (running > cut) return this.#edge(bin);
+    const seen = { histogram: this.#histogram, low: this.#low, high: this.#high, zeros: this.#zeros };
+    switch (method.kind) {
+      case "minmax":
+        return { low: this.#low, high: this.#high };
+      case "moving-average":
+        return this.#moving;
+      case "percentile":
+        return this.#percentile(method.percentile);
+      case "entropy":
+        return entropyRange(seen);
+      default:
+        return squareErrorRange(seen);
     }
-    return this.#high;
   }
 
-  #upperQuantile(cut: number): number {
-    let running = 0;
-    for (let bin = BINS - 1; bin >= 0; bin--) {
-      running += this.#counts[bin];
-      if (running > cut) return this.#edge(bin + 1);
-    }
-    return this.#low;
+  /** The outer edges of the bins at which the running counts from below and from above exceed the share to cut. */
+  #percentile(percentile: number): Range {
+    const { counts } = this.#histogram;
+    const cut = ((100 - percentile) / 100 / 2) * this.#total;
+    let [first, last] = [0, counts.length - 1];
+    for (let running = counts[first]; running <= cut; running += counts[first]) first++;
+    for (let running = counts[last]; running <= cut; running += counts[last]) last--;
+    return {
+      low: Math.max(this.#low, this.#histogram.edge(first)),
+      high: Math.min(this.#high, this.#histogram.edge(last + 1)),
+    };
   }
 }

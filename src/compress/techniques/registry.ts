@@ -1,6 +1,7 @@
 // Every technique by name, and how its recipe's options are read; may depend on errors, quantize, rewrite and this folder.
 import { LightfootError } from "../../errors/index.ts";
 import type { BlockSize } from "../quantize/blockwise.ts";
+import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { narrow } from "./narrow.ts";
@@ -42,6 +43,11 @@ function layersIn(options: Options): LayerChoice {
   return { layers };
 }
 
+function rangeMethod(options: Options): RangeMethod {
+  const kind = oneOf(options, "range", RANGE_KINDS);
+  return kind === "percentile" ? { kind, percentile: between(options, "percentile", 50, 100) } : { kind };
+}
+
 const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 
 /** Techniques by the name that recipes, manifests and the command line use. */
@@ -52,11 +58,12 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
       { activations: oneOf(options, "activations", ["tensor", "token"]), ...layersIn(options) },
       context,
     ),
-  "static-int8": (model, options, context) => {
-    const percentile = between(options, "percentile", 50, 100);
-    const range = percentile === 100 ? { kind: "minmax" as const } : { kind: "percentile" as const, percentile };
-    return staticInt8(model, { range, samples: between(options, "samples", 0, 1e9), ...layersIn(options) }, context);
-  },
+  "static-int8": (model, options, context) =>
+    staticInt8(
+      model,
+      { range: rangeMethod(options), samples: between(options, "samples", 0, 1e9), ...layersIn(options) },
+      context,
+    ),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(

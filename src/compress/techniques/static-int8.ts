@@ -54,11 +54,11 @@ async function observeRanges(
   const data = context.calibration!;
   const samples = sliceDataset(data, 0, Math.min(options.samples, data.sampleCount));
   const seen = new Map<string, Observed>();
-  await watchTensors(model, names, samples, context, (name, value) => {
+  await watchTensors(model, names, samples, context, (name, value, rows) => {
     if (!(value.data instanceof Float32Array)) return;
     let entry = seen.get(name);
     if (entry === undefined) seen.set(name, (entry = { observer: new RangeObserver(), rank: value.shape.length }));
-    entry.observer.observe(value.data);
+    entry.observer.observe(value.data, value.shape[0] === rows ? rows : 1);
   });
   return seen;
 }
