@@ -1,7 +1,7 @@
 // Calibration error against sums by hand and its limits; depends on its room and fast-check.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { expectedCalibrationError } from "./calibration.ts";
+import { calibrationDrift, expectedCalibrationError } from "./calibration.ts";
 import { seededRandom } from "./random.ts";
 
 const mean = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
@@ -71,5 +71,31 @@ describe("expected calibration error", () => {
     expect(() => expectedCalibrationError([3], [1], { binning: "equal-mass" })).toThrow(/0…1/);
     expect(() => expectedCalibrationError([0.5], [])).toThrow(/one outcome/);
     expect(() => expectedCalibrationError([], [])).toThrow(/one outcome/);
+  });
+});
+
+describe("drift of calibration", () => {
+  it("is the difference of the two errors, with an interval that holds it; nothing against itself", () => {
+    const random = seededRandom(5);
+    const count = 2000;
+    const confidences = Float64Array.from({ length: count }, () => 0.5 + 0.5 * random.next());
+    const correct = Uint8Array.from(confidences, (confidence) => (random.next() < confidence ? 1 : 0));
+    const first = { confidences, correct };
+    const sure = { confidences: confidences.map((confidence) => (1 + confidence) / 2), correct };
+    const { drift, ...errors } = calibrationDrift(first, sure, { random });
+    expect(errors.first).toBe(expectedCalibrationError(confidences, correct).error);
+    expect(errors.second).toBe(expectedCalibrationError(sure.confidences, correct).error);
+    expect(drift.value).toBeCloseTo(errors.second - errors.first, 12);
+    // Twice as sure of what was well calibrated: the mean of (1 − confidence) / 2 is 1/8.
+    expect(drift.low).toBeLessThan(0.125);
+    expect(drift.high).toBeGreaterThan(0.125);
+    expect(drift.low).toBeGreaterThan(0.08);
+    expect(calibrationDrift(first, first, { random }).drift).toEqual({ value: 0, low: 0, high: 0 });
+  });
+
+  it("refuses sides of other samples", () => {
+    const one = { confidences: [0.9, 0.8], correct: [1, 0] };
+    const other = { confidences: [0.9], correct: [1] };
+    expect(() => calibrationDrift(one, other, { random: seededRandom(1) })).toThrow(/same samples/);
   });
 });

@@ -1,5 +1,8 @@
-// Expected calibration error: how far a classifier's confidence is from its accuracy; may depend on errors.
+// Expected calibration error, and how it differs between two models: how far a classifier's confidence is from its accuracy; may depend on its room and errors.
 import { LightfootError } from "../errors/lightfoot-error.ts";
+import { bootstrap } from "./bootstrap.ts";
+import type { Interval } from "./proportion.ts";
+import type { Random } from "./random.ts";
 
 /** One bin of a reliability diagram. */
 export interface CalibrationBin {
@@ -66,6 +69,54 @@ export function expectedCalibrationError(
     .map((sum) => ({ count: sum.count, confidence: sum.confidence / sum.count, accuracy: sum.correct / sum.count }));
   const error = filled.reduce((sum, bin) => sum + (bin.count / total) * Math.abs(bin.accuracy - bin.confidence), 0);
   return { error, bins: filled };
+}
+
+/** What a classifier said of each sample, `[samples]`: its probability for the class it chose, and 1 where that was right. */
+export interface Confidences {
+  readonly confidences: ArrayLike<number>;
+  readonly correct: ArrayLike<number>;
+}
+
+/**
+ * Rise of the expected calibration error (equal width) from one model to another on the same samples: ECE(second) −
+ * ECE(first), with a basic bootstrap interval over samples, which keeps the pairs together and takes out
+ * the upward bias that each error has from few samples in a bin.
+ *
+ * @throws LightfootError E_DATA when the two do not have the same samples, or as `expectedCalibrationError`
+ */
+export function calibrationDrift(
+  first: Confidences,
+  second: Confidences,
+  options: { readonly random: Random; readonly bins?: number; readonly resamples?: number },
+): { readonly first: number; readonly second: number; readonly drift: Interval } {
+  const { random, bins = 15, resamples = 1000 } = options;
+  const [before, after] = [first, second].map(({ confidences, correct }) =>
+    expectedCalibrationError(confidences, correct, { bins }),
+  );
+  const count = first.confidences.length;
+  if (second.confidences.length !== count) {
+    throw new LightfootError(
+      "E_DATA",
+      `a drift needs the same samples on both sides, found ${count} and ${second.confidences.length}`,
+    );
+  }
+  const sides = [first, second].map(({ confidences, correct }) => ({
+    bin: Uint32Array.from(widthBins(confidences, bins)),
+    // Σ over a bin of (right − confidence): its absolute value, summed and divided by n, is the error.
+    gap: Float64Array.from(confidences, (confidence, index) => (correct[index] === 0 ? 0 : 1) - confidence),
+    sums: new Float64Array(bins),
+  }));
+  const errorOf = ({ bin, gap, sums }: (typeof sides)[number], indices: Uint32Array): number => {
+    sums.fill(0);
+    for (const index of indices) sums[bin[index]] += gap[index];
+    return sums.reduce((total, sum) => total + Math.abs(sum), 0) / indices.length;
+  };
+  const statistic = (indices: Uint32Array): number => errorOf(sides[1], indices) - errorOf(sides[0], indices);
+  const drift =
+    count < 2
+      ? { value: after.error - before.error, low: -1, high: 1 }
+      : bootstrap(count, statistic, { random, resamples, method: "basic" });
+  return { first: before.error, second: after.error, drift };
 }
 
 function widthBins(confidences: ArrayLike<number>, bins: number): number[] {

@@ -1,7 +1,14 @@
 // Proportion intervals and tests against published examples and their promised coverage; depends on its room and fast-check.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { holm, mcnemar, pairedDifferenceOfCounts, pairedProportionDifference, wilson } from "./proportion.ts";
+import {
+  holm,
+  independentDifference,
+  mcnemar,
+  pairedDifferenceOfCounts,
+  pairedProportionDifference,
+  wilson,
+} from "./proportion.ts";
 import { binomialPmf } from "./special-functions.ts";
 
 const mean = (side: Uint8Array): number => side.reduce((sum, hit) => sum + hit, 0) / side.length;
@@ -185,5 +192,19 @@ describe("Holm's adjustment", () => {
       { seed: 4 },
     );
     expect(holm([0.2])).toEqual([0.2]);
+  });
+});
+
+describe("difference of independent proportions", () => {
+  it.each([
+    // Newcombe 1998 (independent), table II, method 10.
+    [56, 70, 48, 80, 0.0524, 0.3339],
+    [9, 10, 3, 10, 0.1705, 0.809],
+    [10, 10, 0, 10, 0.6075, 1],
+  ])("of %i/%i and %i/%i is the published one", (a, m, b, n, low, high) => {
+    const found = independentDifference([a, m], [b, n]);
+    expect(found.value).toBeCloseTo(a / m - b / n, 12);
+    expect(found.low).toBeCloseTo(low, 4);
+    expect(found.high).toBeCloseTo(high, 4);
   });
 });
