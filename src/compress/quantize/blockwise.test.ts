@@ -50,7 +50,7 @@ async function seenByEngine(weight: Float32Array, k: number, n: number, options:
   return y.data as Float32Array;
 }
 
-const CASES: BlockOptions[] = ([4, 8] as const).flatMap((bits) =>
+const CASES: BlockOptions[] = ([2, 4, 8] as const).flatMap((bits) =>
   ([16, 32, 128] as const).flatMap((blockSize) => [true, false].map((symmetric) => ({ bits, blockSize, symmetric }))),
 );
 

@@ -1,19 +1,27 @@
-// Blockwise 4- and 8-bit weights in the layout of ONNX Runtime's MatMulNBits; may depend on affine.
-import { clamp, roundHalfEven } from "./affine.ts";
+// Blockwise 2-, 4- and 8-bit weights in the layout of ONNX Runtime's MatMulNBits; may depend on block-fit.
+import { fitBlock, gridInteger, type FitOptions } from "./block-fit.ts";
 
 export type BlockSize = 16 | 32 | 64 | 128 | 256;
 
-export interface BlockOptions {
-  readonly bits: 4 | 8;
+export interface BlockOptions extends FitOptions {
   /** Neighbours along K that share a scale. */
   readonly blockSize: BlockSize;
-  /** False: each block also has an integer zero point, which pays for lopsided weights and costs `bits` per block. */
-  readonly symmetric: boolean;
+}
+
+/** Weights as integers, one a byte; a row is one output column. */
+export interface BlockIntegers {
+  /** `[N, blocks·blockSize]` */
+  readonly integers: Uint8Array;
+  /** `[N, blocks]` */
+  readonly scales: Float32Array;
+  /** `[N, blocks]`; absent: every zero point is 2^(bits−1). */
+  readonly zeroPoints: Uint8Array | undefined;
+  readonly blocks: number;
 }
 
 /** Weights as MatMulNBits reads them; B is stored transposed, one row per output column. */
 export interface BlockedWeights {
-  /** `[N, blocks, blockSize·bits/8]`; of two 4-bit values in a byte the earlier one is the low half. */
+  /** `[N, blocks, blockSize·bits/8]`; of the values in a byte the earliest one has the lowest bits. */
   readonly packed: Uint8Array;
   /** `[N, blocks]` */
   readonly scales: Float32Array;
@@ -22,128 +30,146 @@ export interface BlockedWeights {
   readonly blocks: number;
 }
 
-/** Fractions of the full range tried per block: giving up the outermost value often lowers the error of all others. */
-const CLIP_RATIOS = [1, 0.96, 0.92, 0.88, 0.84, 0.8, 0.75, 0.7];
+/** Columns that are turned into rows together, so that memory is read in lines. */
+const STRIP = 64;
 
-interface Fit {
-  readonly scale: number;
-  readonly zeroPoint: number;
-}
-
-function squaredError(block: Float32Array, importance: Float64Array, fit: Fit, top: number): number {
-  let error = 0;
-  for (let at = 0; at < block.length; at++) {
-    const integer = clamp(roundHalfEven(block[at] / fit.scale) + fit.zeroPoint, 0, top);
-    error += importance[at] * (block[at] - (integer - fit.zeroPoint) * fit.scale) ** 2;
+/** Integers of `bits` width packed row by row, each row padded with zeros to whole bytes. */
+export function packRows(integers: Uint8Array, rows: number, bits: 2 | 4 | 8): Uint8Array {
+  if (bits === 8) return integers;
+  const length = integers.length / rows;
+  const perByte = 8 / bits;
+  const rowBytes = Math.ceil(length / perByte);
+  const packed = new Uint8Array(rows * rowBytes);
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < length; at++) {
+      packed[row * rowBytes + Math.floor(at / perByte)] |= integers[row * length + at] << ((at % perByte) * bits);
+    }
   }
-  return error;
+  return packed;
 }
 
-function symmetricFits(block: Float32Array, middle: number): Fit[] {
-  let extreme = 0;
-  for (const value of block) if (Math.abs(value) > Math.abs(extreme)) extreme = value;
-  // The grid has one step more below zero than above: mirroring it lets the largest value use that step, whatever its sign.
-  const mirrored = CLIP_RATIOS.map((ratio) => (-extreme / middle) * ratio);
-  const even = CLIP_RATIOS.map((ratio) => (Math.abs(extreme) / (middle - 1)) * ratio);
-  return [...mirrored, ...even].map((scale) => ({ scale: Math.fround(scale), zeroPoint: middle }));
-}
-
-function asymmetricFits(block: Float32Array, top: number): Fit[] {
-  const low = Math.min(0, ...block);
-  const high = Math.max(0, ...block);
-  return CLIP_RATIOS.map((ratio) => {
-    const scale = Math.fround(((high - low) / top) * ratio);
-    return { scale, zeroPoint: clamp(roundHalfEven((-low * ratio) / scale), 0, top) };
-  });
-}
-
-function bestFit(block: Float32Array, importance: Float64Array, options: BlockOptions): Fit {
-  const top = 2 ** options.bits - 1;
-  const middle = 2 ** (options.bits - 1);
-  const fits = options.symmetric
-    ? symmetricFits(block, middle)
-    : [...asymmetricFits(block, top), ...symmetricFits(block, middle)];
-  let best: Fit = { scale: 1, zeroPoint: middle };
-  let least = Infinity;
-  for (const fit of fits) {
-    // A block of zeros has no scale; a denormal one makes the kernel divide by nothing.
-    if (!(Math.abs(fit.scale) > 2 ** -120)) continue;
-    const error = squaredError(block, importance, fit, top);
-    if (error < least) [best, least] = [fit, error];
+/** The inverse of `packRows`: `[rows, length]`. */
+export function unpackRows(packed: Uint8Array, rows: number, length: number, bits: 2 | 4 | 8): Uint8Array {
+  if (bits === 8) return packed;
+  const perByte = 8 / bits;
+  const rowBytes = packed.length / rows;
+  const mask = 2 ** bits - 1;
+  const integers = new Uint8Array(rows * length);
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < length; at++) {
+      const byte = packed[row * rowBytes + Math.floor(at / perByte)];
+      integers[row * length + at] = (byte >> ((at % perByte) * bits)) & mask;
+    }
   }
-  return best;
+  return integers;
 }
 
-/** Writes `value` of `bits` width as element `index` of a row of packed integers. */
-function putBits(target: Uint8Array, rowStart: number, index: number, bits: 4 | 8, value: number): void {
-  if (bits === 8) target[rowStart + index] = value;
-  else target[rowStart + (index >> 1)] |= index % 2 === 0 ? value : value << 4;
-}
-
-function getBits(source: Uint8Array, rowStart: number, index: number, bits: 4 | 8): number {
-  if (bits === 8) return source[rowStart + index];
-  const byte = source[rowStart + (index >> 1)];
-  return index % 2 === 0 ? byte & 15 : byte >> 4;
+export function packBlocks(weights: BlockIntegers, n: number, bits: 2 | 4 | 8): BlockedWeights {
+  const { integers, scales, zeroPoints, blocks } = weights;
+  return {
+    packed: packRows(integers, n, bits),
+    scales,
+    zeroPoints: zeroPoints === undefined ? undefined : packRows(zeroPoints, n, bits),
+    blocks,
+  };
 }
 
 /**
- * Quantises `weight` `[K, N]` (row-major) in blocks along K. Each block takes the scale of least squared error among clipped
- * and mirrored ranges. K is padded with zeros to whole blocks.
+ * What an error in each row of the weights counts, padded to whole blocks `[blocks·blockSize]`.
+ *
+ * An input that is always zero must not leave its block without any error to go by: each row counts a little.
+ */
+export function paddedImportance(importance: Float64Array | undefined, k: number, length: number): Float64Array {
+  const padded = new Float64Array(length);
+  const total = importance?.reduce((sum, one) => sum + one, 0) ?? 0;
+  const least = total / k / 1000 || 1;
+  for (let row = 0; row < k; row++) padded[row] = (importance?.[row] ?? 0) + least;
+  return padded;
+}
+
+/** Columns `first…first+width` of `weight` `[K, N]` as rows `[width, length]`, padded with zeros, in `into`. */
+function columnsAsRows(
+  weight: Float32Array,
+  k: number,
+  n: number,
+  first: number,
+  width: number,
+  length: number,
+  into: Float32Array,
+): void {
+  for (let row = 0; row < k; row++) {
+    const from = row * n + first;
+    for (let column = 0; column < width; column++) into[column * length + row] = weight[from + column];
+  }
+}
+
+/**
+ * Quantises `weight` `[K, N]` (row-major) in blocks along K, each to the nearest point of the grid that `fitBlock` finds. K is
+ * padded with zeros to whole blocks.
  *
  * @param importance `[K]`, what an error in a row of the weights counts: the mean square of the input it is multiplied with
  *   (Lin et al. 2023, AWQ, measure importance alike); all rows alike when left out
  */
+export function quantizeToIntegers(
+  weight: Float32Array,
+  k: number,
+  n: number,
+  options: BlockOptions,
+  importance?: Float64Array,
+): BlockIntegers {
+  const { bits, blockSize, symmetric } = options;
+  const blocks = Math.ceil(k / blockSize);
+  const length = blocks * blockSize;
+  const top = 2 ** bits - 1;
+  const integers = new Uint8Array(n * length);
+  const scales = new Float32Array(n * blocks);
+  const zeroPoints = symmetric ? undefined : new Uint8Array(n * blocks);
+  const counts = paddedImportance(importance, k, length);
+  const strip = new Float32Array(Math.min(STRIP, n) * length);
+  const fit = { scale: 1, zeroPoint: 0 };
+  for (let first = 0; first < n; first += STRIP) {
+    const width = Math.min(STRIP, n - first);
+    columnsAsRows(weight, k, n, first, width, length, strip);
+    for (let block = 0; block < width * blocks; block++) {
+      const start = block * blockSize;
+      fitBlock(strip, start, blockSize, counts, (block % blocks) * blockSize, options, fit);
+      const { scale, zeroPoint } = fit;
+      scales[first * blocks + block] = scale;
+      if (zeroPoints !== undefined) zeroPoints[first * blocks + block] = zeroPoint;
+      const inverse = 1 / scale;
+      for (let at = start; at < start + blockSize; at++) {
+        integers[first * length + at] = gridInteger(strip[at], inverse, zeroPoint, top);
+      }
+    }
+  }
+  return { integers, scales, zeroPoints, blocks };
+}
+
+/** `quantizeToIntegers`, packed. */
 export function quantizeBlocks(
   weight: Float32Array,
   k: number,
   n: number,
   options: BlockOptions,
-  importance: Float64Array = new Float64Array(k).fill(1),
+  importance?: Float64Array,
 ): BlockedWeights {
-  const { bits, blockSize } = options;
-  const blocks = Math.ceil(k / blockSize);
-  const rowBytes = (blocks * blockSize * bits) / 8;
-  const zeroRowBytes = Math.ceil((blocks * bits) / 8);
-  const packed = new Uint8Array(n * rowBytes);
-  const scales = new Float32Array(n * blocks);
-  const zeroPoints = options.symmetric ? undefined : new Uint8Array(n * zeroRowBytes);
-  const top = 2 ** bits - 1;
-  const block = new Float32Array(blockSize);
-  // An input that is always zero must not leave its block without any error to go by.
-  const least = importance.reduce((sum, one) => sum + one, 0) / k / 1000 || 1;
-  const padded = Float64Array.from({ length: blocks * blockSize }, (_, row) => (row < k ? importance[row] + least : 0));
-  for (let column = 0; column < n; column++) {
-    for (let index = 0; index < blocks; index++) {
-      const start = index * blockSize;
-      for (let i = 0; i < blockSize; i++) block[i] = start + i < k ? weight[(start + i) * n + column] : 0;
-      const { scale, zeroPoint } = bestFit(block, padded.subarray(start, start + blockSize), options);
-      scales[column * blocks + index] = scale;
-      if (zeroPoints !== undefined) putBits(zeroPoints, column * zeroRowBytes, index, bits, zeroPoint);
-      for (let i = 0; i < blockSize; i++) {
-        const integer = clamp(roundHalfEven(block[i] / scale) + zeroPoint, 0, top);
-        putBits(packed, column * rowBytes, start + i, bits, integer);
-      }
-    }
-  }
-  return { packed, scales, zeroPoints, blocks };
+  return packBlocks(quantizeToIntegers(weight, k, n, options, importance), n, options.bits);
 }
 
 /** The `[K, N]` weights that a kernel sees behind `weights`. */
 export function dequantizeBlocks(weights: BlockedWeights, k: number, n: number, options: BlockOptions): Float32Array {
   const { bits, blockSize } = options;
-  const { blocks } = weights;
-  const rowBytes = (blocks * blockSize * bits) / 8;
-  const zeroRowBytes = Math.ceil((blocks * bits) / 8);
+  const { blocks, scales } = weights;
+  const length = blocks * blockSize;
+  const integers = unpackRows(weights.packed, n, length, bits);
+  const zeroPoints = weights.zeroPoints && unpackRows(weights.zeroPoints, n, blocks, bits);
+  const middle = 2 ** (bits - 1);
   const result = new Float32Array(k * n);
   for (let column = 0; column < n; column++) {
     for (let row = 0; row < k; row++) {
-      const index = Math.floor(row / blockSize);
-      const zeroPoint =
-        weights.zeroPoints === undefined
-          ? 2 ** (bits - 1)
-          : getBits(weights.zeroPoints, column * zeroRowBytes, index, bits);
-      const integer = getBits(weights.packed, column * rowBytes, row, bits);
-      result[row * n + column] = (integer - zeroPoint) * weights.scales[column * blocks + index];
+      const block = column * blocks + Math.floor(row / blockSize);
+      const zeroPoint = zeroPoints === undefined ? middle : zeroPoints[block];
+      result[row * n + column] = (integers[column * length + row] - zeroPoint) * scales[block];
     }
   }
   return result;
