@@ -40,7 +40,7 @@ export async function watchTensors(
   names: readonly string[],
   dataset: Dataset,
   options: WatchOptions,
-  see: (name: string, value: TensorValue, rows: number) => void,
+  see: (name: string, value: TensorValue, rows: number) => void | Promise<void>,
 ): Promise<void> {
   const inputs = new Set(model.graph.inputs.map(({ name }) => name));
   const computed = names.filter((name) => !inputs.has(name));
@@ -61,7 +61,7 @@ export async function watchTensors(
         const value = outputs[name] ?? feeds[name];
         if (value === undefined) continue;
         bytes += value.data.byteLength;
-        see(name, value, count);
+        await see(name, value, count);
       }
       if (start === 0 && bound.fixedBatch === undefined) {
         batch = Math.max(1, Math.min(MOST_SAMPLES_A_RUN, Math.floor(RUN_BYTES / bytes)));

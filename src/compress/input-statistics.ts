@@ -7,10 +7,15 @@ import { watchTensors, type WatchOptions } from "./calibrate.ts";
 export interface InputStatistics {
   readonly mean: Float64Array;
   readonly meanSquare: Float64Array;
+  /** A few rows as they were, spread over the samples: `[rows, columns]`. */
+  readonly rows: Float32Array;
 }
 
 /** Enough for a mean; the sums of more change nothing that eight bits can show. */
 const MOST_SAMPLES = 2048;
+/** Rows kept of each tensor, and of one run of the model. */
+const MOST_ROWS = 64;
+const MOST_ROWS_A_RUN = 8;
 
 /** Statistics of the tensors in `names`, by name; tensors that are not float32 are left out. */
 export async function inputStatistics(
@@ -19,23 +24,35 @@ export async function inputStatistics(
   data: Dataset,
   options: WatchOptions,
 ): Promise<Map<string, InputStatistics>> {
-  const sums = new Map<string, { first: Float64Array; second: Float64Array; count: number }>();
+  const sums = new Map<string, { first: Float64Array; second: Float64Array; count: number; kept: Float32Array[] }>();
   const samples = sliceDataset(data, 0, Math.min(MOST_SAMPLES, data.sampleCount));
   await watchTensors(model, [...new Set(names)], samples, options, (name, { data: values, shape }) => {
     const width = shape.at(-1) ?? 1;
     if (!(values instanceof Float32Array) || width === 0) return;
-    const sum = sums.get(name) ?? { first: new Float64Array(width), second: new Float64Array(width), count: 0 };
+    const sum = sums.get(name) ?? {
+      first: new Float64Array(width),
+      second: new Float64Array(width),
+      count: 0,
+      kept: [],
+    };
     sums.set(name, sum);
     for (let at = 0; at < values.length; at++) {
       const column = at % width;
       sum.first[column] += values[at];
       sum.second[column] += values[at] ** 2;
     }
-    sum.count += values.length / width;
+    const rows = values.length / width;
+    sum.count += rows;
+    const stride = Math.max(1, Math.floor(rows / MOST_ROWS_A_RUN));
+    for (let row = 0; row < rows && sum.kept.length < MOST_ROWS; row += stride) {
+      sum.kept.push(values.slice(row * width, (row + 1) * width));
+    }
   });
   return new Map(
-    [...sums].map(([name, { first, second, count }]) => {
-      return [name, { mean: first.map((sum) => sum / count), meanSquare: second.map((sum) => sum / count) }];
+    [...sums].map(([name, { first, second, count, kept }]) => {
+      const rows = new Float32Array(kept.length * first.length);
+      kept.forEach((row, at) => rows.set(row, at * first.length));
+      return [name, { mean: first.map((sum) => sum / count), meanSquare: second.map((sum) => sum / count), rows }];
     }),
   );
 }

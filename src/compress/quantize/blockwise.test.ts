@@ -90,6 +90,21 @@ describe("quantizeBlocks", () => {
     expect(error(false)).toBeLessThanOrEqual(error(true));
   });
 
+  it("lets outliers go for the sake of all others, if so told: half-quadratic, with integer zero points", () => {
+    const weight = normal(512 * 4, 21).map((value, at) => (at % 97 === 0 ? value * 6 : value + 0.5));
+    const seen = (fit: "squared" | "half-quadratic") => {
+      const options: BlockOptions = { bits: 4, blockSize: 64, symmetric: false, fit };
+      const rounded = dequantizeBlocks(quantizeBlocks(weight, 512, 4, options), 512, 4, options);
+      const errors = weight.map((value, at) => Math.abs(value - rounded[at]));
+      return {
+        robust: errors.reduce((sum, error) => sum + error ** 0.75, 0),
+        squared: errors.reduce((sum, error) => sum + error ** 2, 0),
+      };
+    };
+    expect(seen("half-quadratic").robust).toBeLessThan(0.98 * seen("squared").robust);
+    expect(seen("squared").squared).toBeLessThan(0.98 * seen("half-quadratic").squared);
+  });
+
   it("gives zeros back for a block of zeros", () => {
     const options: BlockOptions = { bits: 4, blockSize: 16, symmetric: false };
     const zeros = new Float32Array(32);

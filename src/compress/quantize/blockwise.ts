@@ -31,7 +31,7 @@ export interface BlockedWeights {
 }
 
 /** Columns that are turned into rows together, so that memory is read in lines. */
-const STRIP = 64;
+export const STRIP = 64;
 
 /** Integers of `bits` width packed row by row, each row padded with zeros to whole bytes. */
 export function packRows(integers: Uint8Array, rows: number, bits: 2 | 4 | 8): Uint8Array {
@@ -88,7 +88,7 @@ export function paddedImportance(importance: Float64Array | undefined, k: number
 }
 
 /** Columns `first…first+width` of `weight` `[K, N]` as rows `[width, length]`, padded with zeros, in `into`. */
-function columnsAsRows(
+export function columnsAsRows(
   weight: Float32Array,
   k: number,
   n: number,

@@ -1,6 +1,7 @@
 // Finds the operators that carry weights (MatMul, Gemm, Conv) and gives their weights in one form; may depend on errors, model and draft.
 import { LightfootError } from "../../errors/index.ts";
 import { floatAttribute, intAttribute } from "../../model/attributes.ts";
+import { node as operator } from "../../model/build.ts";
 import type { Node, TensorRef } from "../../model/graph.ts";
 import { readFloats } from "../../model/tensor-data.ts";
 import { elementCount } from "../../model/tensor-value.ts";
@@ -180,4 +181,11 @@ export async function denseBias(layer: DenseLayer): Promise<Float32Array | undef
   if (layer.bias === undefined || layer.beta === 0) return undefined;
   const stored = await readFloats(layer.bias);
   return layer.beta === 1 ? stored : stored.map((value) => value * layer.beta);
+}
+
+/** The layer's input with K as its last axis, and the node that turns it round where `Gemm` took it transposed. */
+export function uprightInput(draft: GraphDraft, layer: DenseLayer): { input: string; nodes: Node[] } {
+  if (!layer.transposedInput) return { input: layer.input, nodes: [] };
+  const input = draft.fresh(`${layer.input}_t`);
+  return { input, nodes: [operator("Transpose", [layer.input], [input])] };
 }

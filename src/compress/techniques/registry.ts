@@ -7,7 +7,8 @@ import { dynamicInt8 } from "./dynamic-int8.ts";
 import { narrow } from "./narrow.ts";
 import { staticInt8 } from "./static-int8.ts";
 import type { OptionValue, Technique } from "./technique.ts";
-import { weightOnlyBlocks, weightOnlyColumns } from "./weight-only.ts";
+import { weightOnlyBlocks } from "./weight-blocks.ts";
+import { weightOnlyColumns } from "./weight-columns.ts";
 
 type Options = Readonly<Record<string, OptionValue>>;
 
@@ -28,6 +29,11 @@ function between(options: Options, name: string, low: number, high: number): num
     );
   }
   return value;
+}
+
+/** An option that may be left out. */
+function optional<T>(options: Options, name: string, read: () => T): Record<string, T> {
+  return options[name] === undefined ? {} : { [name]: read() };
 }
 
 /** The layers that a layer-wise technique is to change; absent: all. */
@@ -69,10 +75,14 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     weightOnlyBlocks(
       model,
       {
-        bits: oneOf(options, "bits", [4, 8]),
+        bits: oneOf(options, "bits", [2, 4, 8]),
         blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
         symmetric: oneOf(options, "symmetric", [true, false]),
-        accuracyLevel: oneOf(options, "accuracyLevel", [0, 4]),
+        accuracyLevel: oneOf(options, "accuracyLevel", [0, 4, "auto"]),
+        ...optional(options, "fit", () => oneOf(options, "fit", ["squared", "half-quadratic"])),
+        ...optional(options, "rounding", () => oneOf(options, "rounding", ["nearest", "gptq"])),
+        ...optional(options, "tolerance", () => between(options, "tolerance", 0, 1)),
+        ...optional(options, "rows", () => between(options, "rows", 0, 1e9)),
         ...layersIn(options),
       },
       context,

@@ -1,0 +1,250 @@
+// Weight-only quantisation in blocks: 8-, 4- or 2-bit weights behind ONNX Runtime's MatMulNBits; may depend on model, rewrite,
+// quantize and this room.
+import { int } from "../../model/attributes.ts";
+import { node as operator } from "../../model/build.ts";
+import type { ModelGraph, Node } from "../../model/graph.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
+import { blockTensors, levelFourError } from "../accuracy-level.ts";
+import { inputGrams } from "../input-gram.ts";
+import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
+import {
+  dequantizeBlocks,
+  packBlocks,
+  quantizeBlocks,
+  type BlockedWeights,
+  type BlockOptions,
+} from "../quantize/blockwise.ts";
+import { feedbackOf, quantizeWithFeedback, type Feedback } from "../quantize/gptq.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
+import {
+  chosenLayers,
+  denseBias,
+  denseWeight,
+  findLinearLayers,
+  isDense,
+  layerName,
+  uprightInput,
+  type DenseLayer,
+  type LayerChoice,
+} from "../rewrite/linear.ts";
+import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
+
+const CONTRIB = "com.microsoft";
+
+export interface BlockwiseOptions extends LayerChoice, BlockOptions {
+  /** `gptq` rounds each weight so that it makes up for the errors before it; it needs calibration data. */
+  readonly rounding?: "nearest" | "gptq";
+  /**
+   * 4 computes with 8-bit activations, 0 with float ones. For 8 and 2 bits the kernel of level 0 is up to 22 times slower than
+   * float32. `auto`: level 4 where it changes the layer's output on calibration data by no more than `tolerance`.
+   */
+  readonly accuracyLevel: 0 | 4 | "auto";
+  /** `‖y₄ − y₀‖ / ‖y₀‖` that `auto` allows; 0.02 if left out, a fifth of what 4-bit rounding itself costs. */
+  readonly tolerance?: number;
+  /** Rows that a product sees at once, 1 if left out: with many rows level 4 saves nothing for 4 bits, so `auto` takes 0. */
+  readonly rows?: number;
+}
+
+const DEFAULT_TOLERANCE = 0.02;
+/** From here on 4-bit blocks at level 0 are as fast as at level 4 (K = 1024, N = 4096, AVX-512 VNNI). */
+const MANY_ROWS = 64;
+/** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
+const GRAM_BYTES = 256 * 2 ** 20;
+
+/**
+ * The bias that makes up for the mean of what rounding took away: `b + E[x]·(W − Ŵ)`. Undefined when there is nothing to add.
+ */
+function correctedBias(
+  bias: Float32Array | undefined,
+  weight: Float32Array,
+  rounded: Float32Array,
+  mean: Float64Array | undefined,
+  n: number,
+): Float32Array | undefined {
+  if (mean === undefined || bias === undefined) return bias;
+  return bias.map((value, column) => {
+    let shift = 0;
+    for (let row = 0; row < mean.length; row++) {
+      shift += mean[row] * (weight[row * n + column] - rounded[row * n + column]);
+    }
+    return value + shift;
+  });
+}
+
+interface QuantizedLayer {
+  readonly weights: BlockedWeights;
+  readonly bias: Float32Array | undefined;
+}
+
+async function quantizedLayer(
+  layer: DenseLayer,
+  options: BlockwiseOptions,
+  seen: InputStatistics | undefined,
+  feedback: Feedback | undefined,
+): Promise<QuantizedLayer> {
+  const { k, n } = layer;
+  const values = await denseWeight(layer);
+  const weights =
+    feedback === undefined
+      ? quantizeBlocks(values, k, n, options, seen?.meanSquare)
+      : packBlocks(quantizeWithFeedback(values, k, n, options, feedback), n, options.bits);
+  const bias = await denseBias(layer);
+  const isCorrected = bias !== undefined && seen !== undefined;
+  const rounded = isCorrected ? dequantizeBlocks(weights, k, n, options) : values;
+  return { weights, bias: correctedBias(bias, values, rounded, seen?.mean, n) };
+}
+
+function blockNodes(
+  draft: GraphDraft,
+  layer: DenseLayer,
+  options: BlockwiseOptions,
+  { weights, bias }: QuantizedLayer,
+  level: 0 | 4,
+): Node[] {
+  const { k, n } = layer;
+  const { input, nodes } = uprightInput(draft, layer);
+  const stem = layer.weight.name;
+  const tensors = blockTensors(weights, n, options);
+  const inputs = [
+    input,
+    draft.constant(`${stem}_q`, tensors.weight),
+    draft.constant(`${stem}_s`, tensors.scales),
+    ...(tensors.zeroPoints === undefined ? [] : [draft.constant(`${stem}_z`, tensors.zeroPoints)]),
+  ];
+  if (bias !== undefined) {
+    // Zero points and the order of groups come before the bias; "" leaves an optional input out.
+    while (inputs.length < 5) inputs.push("");
+    inputs.push(draft.constant(layer.bias!.name, float32Tensor([n], bias)));
+  }
+  const attributes = {
+    K: int(k),
+    N: int(n),
+    bits: int(options.bits),
+    block_size: int(options.blockSize),
+    ...(level === 0 ? {} : { accuracy_level: int(level) }),
+  };
+  return [...nodes, operator("MatMulNBits", inputs, [layer.output], attributes, { domain: CONTRIB })];
+}
+
+/** Which level each layer got and why, for the notes. */
+class Levels {
+  readonly #options: BlockwiseOptions;
+  readonly #threads: number | undefined;
+  readonly #exact: string[] = [];
+  readonly #float: string[] = [];
+  #fast = 0;
+  #unchecked = 0;
+
+  constructor(options: BlockwiseOptions, threads: number | undefined) {
+    this.#options = options;
+    this.#threads = threads;
+  }
+
+  /** Undefined: the layer stays float32, because level 4 loses too much and level 0 would be slower than not to quantise. */
+  async choose(layer: DenseLayer, weights: BlockedWeights, rows: Float32Array | undefined): Promise<0 | 4 | undefined> {
+    const { accuracyLevel, bits, tolerance = DEFAULT_TOLERANCE } = this.#options;
+    if (accuracyLevel !== "auto") return accuracyLevel;
+    if (bits === 4 && (this.#options.rows ?? 1) >= MANY_ROWS) return 0;
+    if (rows === undefined || rows.length === 0) {
+      this.#unchecked++;
+      return 4;
+    }
+    const error = await levelFourError(weights, layer.k, layer.n, this.#options, rows, this.#threads);
+    if (error <= tolerance) {
+      this.#fast++;
+      return 4;
+    }
+    const told = `${layerName(layer)} (${(error * 100).toFixed(1)} %)`;
+    (bits === 4 ? this.#exact : this.#float).push(told);
+    return bits === 4 ? 0 : undefined;
+  }
+
+  notes(): string[] {
+    const { accuracyLevel, bits, tolerance = DEFAULT_TOLERANCE } = this.#options;
+    const limit = `more than ${tolerance * 100} % change of the output`;
+    const notes: string[] = [];
+    if (this.#fast > 0) notes.push(`accuracy_level 4 (8-bit activations) on ${this.#fast} layers`);
+    if (this.#unchecked > 0)
+      notes.push(`accuracy_level 4 on ${this.#unchecked} layers without a check: there was no data to run them on`);
+    if (this.#exact.length > 0) notes.push(`accuracy_level 0 where 4 made ${limit}: ${this.#exact.join(", ")}`);
+    if (this.#float.length > 0)
+      notes.push(
+        `float32 where accuracy_level 4 made ${limit}, and level 0 would be slower than float32: ${this.#float.join(", ")}`,
+      );
+    if (accuracyLevel === 0 && bits !== 4)
+      notes.push(`${bits}-bit blocks at accuracy_level 0 run up to 22 times slower than float32`);
+    return notes;
+  }
+}
+
+/** Layers in groups whose Gram matrices fit into memory together; layers with one input share its matrix. */
+function inGroups(layers: readonly DenseLayer[], withGrams: boolean): DenseLayer[][] {
+  if (!withGrams) return [[...layers]];
+  const groups: DenseLayer[][] = [];
+  let bytes = Infinity;
+  const counted = new Set<string>();
+  for (const layer of layers) {
+    const more = counted.has(layer.input) ? 0 : 8 * layer.k ** 2;
+    if (bytes + more > GRAM_BYTES && more > 0) {
+      groups.push([]);
+      counted.clear();
+      bytes = 0;
+    }
+    counted.add(layer.input);
+    bytes += more;
+    groups.at(-1)!.push(layer);
+  }
+  return groups;
+}
+
+/**
+ * Replaces each MatMul and Gemm with constant weights by ONNX Runtime's `MatMulNBits`: blocks of weights along K share a scale.
+ *
+ * With calibration data an error counts by the mean square of the input it meets, and the bias makes up for the mean error.
+ * Made for few rows at a time (M = 1, decoding): from about 64 rows on it is no faster than float32, and int8 is.
+ * Runs in ONNX Runtime only (operator domain `com.microsoft`). Convolutions have no such kernel and stay as they are.
+ */
+export async function weightOnlyBlocks(
+  model: ModelGraph,
+  options: BlockwiseOptions,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+): Promise<TechniqueResult> {
+  const draft = new GraphDraft(model);
+  const layers = chosenLayers(findLinearLayers(draft), options);
+  const dense = layers.filter(isDense);
+  if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
+  const { calibration, threads } = context;
+  const withGrams = options.rounding === "gptq";
+  if (withGrams && calibration === undefined) return refused("GPTQ rounds for given inputs: it needs calibration data");
+  const original = draft.finish();
+  const inputsOf = (group: readonly DenseLayer[]) =>
+    group.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
+  const seen =
+    calibration === undefined
+      ? new Map<string, InputStatistics>()
+      : await inputStatistics(original, inputsOf(dense), calibration, context);
+  const levels = new Levels(options, threads);
+  let quantized = 0;
+  for (const group of inGroups(dense, withGrams)) {
+    const grams = withGrams ? await inputGrams(original, inputsOf(group), calibration!, context) : undefined;
+    const feedbacks = new Map(
+      [...(grams ?? [])].map(([name, gram]) => [name, feedbackOf(gram.sums, gram.width, gram.count)]),
+    );
+    for (const layer of group) {
+      const statistics = seen.get(layer.input);
+      const result = await quantizedLayer(layer, options, statistics, feedbacks.get(layer.input));
+      const level = await levels.choose(layer, result.weights, statistics?.rows);
+      if (level === undefined) continue;
+      draft.replaceAll(layer.nodes, blockNodes(draft, layer, options, result, level));
+      quantized++;
+    }
+  }
+  const convs = layers.length - dense.length;
+  const notes = [
+    ...levels.notes(),
+    ...(convs === 0 ? [] : [`${convs} convolutions stay float: MatMulNBits has no convolution`]),
+  ];
+  if (quantized === 0) return refused(notes.join("; "));
+  draft.requireOpset(CONTRIB, 1);
+  return made(draft.finish(), notes);
+}
