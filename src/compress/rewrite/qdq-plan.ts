@@ -4,9 +4,11 @@ import type { GraphDraft } from "./draft.ts";
 import type { ConvLayer, LinearLayer } from "./linear.ts";
 
 /** These move or choose elements: the result has the range of the first input, so both share one scale. */
-const CARRIERS = new Set(["Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]);
+const CARRIERS = new Set(["Flatten", "MaxPool", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze"]);
 /** These have integer kernels with a scale of their own, given integer inputs. */
 const ARITHMETIC = new Set(["Add", "AveragePool", "Concat", "GlobalAveragePool"]);
+/** So do these; only on the way to a convolution, where images are large and gates and leaks forgive eight bits. */
+const CONVOLUTIONAL = new Set(["LeakyRelu", "Mul", "Sigmoid"]);
 /** These vanish into the quantisation of their result, if that starts at zero. */
 const RECTIFIERS = new Set(["Clip", "Relu"]);
 
@@ -36,28 +38,29 @@ export function planQdq(draft: GraphDraft, layers: readonly LinearLayer[]): QdqP
   };
   const isConstant = (name: string) => draft.initializer(name) !== undefined;
 
-  const visit = (name: string): void => {
+  const visit = (name: string, isConv: boolean): void => {
     if (rangeOf.has(name) || isConstant(name)) return;
     rangeOf.set(name, root(name));
     if (ends.has(name)) return;
     const producer = producers.get(name);
     if (producer === undefined || subgraphsOf(producer).length > 0) return;
     if (CARRIERS.has(producer.opType)) {
-      visit(producer.inputs[0]);
+      visit(producer.inputs[0], isConv);
       return;
     }
     const sum = RECTIFIERS.has(producer.opType) ? producers.get(producer.inputs[0]) : producer;
-    if (sum === undefined || !ARITHMETIC.has(sum.opType) || ends.has(sum.outputs[0])) return;
+    if (sum === undefined || ends.has(sum.outputs[0])) return;
+    if (!ARITHMETIC.has(sum.opType) && !(isConv && CONVOLUTIONAL.has(sum.opType))) return;
     const operands = sum.inputs.filter((input) => input !== "");
     // A constant operand would need a quantised twin; float is the honest choice there.
     if (operands.some(isConstant) || (sum !== producer && uses.get(sum.outputs[0]) !== 1)) return;
-    for (const operand of operands) visit(operand);
+    for (const operand of operands) visit(operand, isConv);
   };
 
-  for (const layer of layers) visit(layer.input);
+  const convs = layers.filter((layer): layer is ConvLayer => layer.kind === "conv");
+  for (const layer of convs) visit(layer.input, true);
+  for (const layer of layers) visit(layer.input, false);
   // Unlike Gemm, the convolution kernel has no float output: its result is always quantised.
-  for (const layer of layers.filter((candidate): candidate is ConvLayer => candidate.kind === "conv")) {
-    visit(rectified(draft, layer, uses));
-  }
+  for (const layer of convs) visit(rectified(draft, layer, uses), true);
   return rangeOf;
 }

@@ -67,7 +67,12 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   "static-int8": (model, options, context) =>
     staticInt8(
       model,
-      { range: rangeMethod(options), samples: between(options, "samples", 0, 1e9), ...layersIn(options) },
+      {
+        range: rangeMethod(options),
+        samples: between(options, "samples", 0, 1e9),
+        form: oneOf(options, "form", ["qdq", "qoperator"]),
+        ...layersIn(options),
+      },
       context,
     ),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),

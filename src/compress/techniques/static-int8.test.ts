@@ -7,8 +7,11 @@ import { memoryTensor } from "../../model/tensor-data.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { createDataset } from "../../runtime/dataset.ts";
 import { seededRandom } from "../../statistics/index.ts";
+import { serializeOnnx } from "../../model/onnx/write.ts";
+import { executedPrecision } from "../../runtime/executed-precision.ts";
+import { branchedNet, gatedNet, mobileNet } from "./test-conv-models.ts";
 import { weightGridFor } from "../weight-grid.ts";
-import { staticInt8 } from "./static-int8.ts";
+import { staticInt8, type StaticInt8Options } from "./static-int8.ts";
 import {
   convNet,
   executedOperators,
@@ -24,11 +27,13 @@ import {
 
 const weightGrid = weightGridFor(describeThisMachine()).grid;
 
-async function compressed(graph: ModelGraph, percentile = 100) {
+type Form = StaticInt8Options["form"];
+const FORMS: readonly Form[] = ["qdq", "qoperator"];
+
+async function compressed(graph: ModelGraph, form: Form = "qdq") {
   const calibration = samplesFor(graph, 200, 4);
-  const range = percentile === 100 ? { kind: "minmax" as const } : { kind: "percentile" as const, percentile };
   const context = { calibration, threads: 1, signal: undefined, weightGrid };
-  const result = await staticInt8(graph, { range, samples: 200 }, context);
+  const result = await staticInt8(graph, { range: { kind: "minmax" }, samples: 200, form }, context);
   if (result.kind === "refused") throw new Error(result.reason);
   return result;
 }
@@ -40,19 +45,44 @@ const NETS = [
   ["MatMul with a bias", matMulNet(["batch", 24]), { QGemm: 2 }],
   ["MatMul on three dimensions", matMulNet(["batch", "time", 24]), { MatMulIntegerToFloat: 2 }],
   ["convolutions with a residual sum", convNet(), { QLinearConv: 2, QLinearAdd: 1, QGemm: 1 }],
+  ["depthwise, grouped and pointwise convolutions with Clip", mobileNet(), { QLinearConv: 5, QLinearAdd: 1, QGemm: 1 }],
+  [
+    "branches that are pooled and joined",
+    branchedNet(),
+    { QLinearConv: 4, QLinearConcat: 1, QLinearAveragePool: 1, QGemm: 1 },
+  ],
+  ["a gate, leaks and an enlarged image", gatedNet(), { QLinearConv: 5, QLinearMul: 1, QLinearLeakyRelu: 1 }],
 ] as const;
 
 describe("staticInt8", () => {
   it.each(NETS)("stays close to the original: %s", async (_name, graph) => {
     const data = samplesFor(graph, 40);
-    const { model } = await compressed(graph);
-    expect(signalToNoise(await outputsOf(graph, data), await outputsOf(model, data))).toBeGreaterThan(24);
+    for (const form of FORMS) {
+      const { model } = await compressed(graph, form);
+      expect(signalToNoise(await outputsOf(graph, data), await outputsOf(model, data))).toBeGreaterThan(24);
+    }
   });
 
   it.each(NETS)("runs in the engine's integer kernels: %s", async (_name, graph, kernels) => {
-    const counts = await executedOperators((await compressed(graph)).model);
-    expect(counts).toMatchObject(kernels);
-    for (const float of ["Gemm", "MatMul", "Conv", "FusedConv", "FusedGemm"]) expect(counts).not.toHaveProperty(float);
+    for (const form of FORMS) {
+      const { model } = await compressed(graph, form);
+      const counts = await executedOperators(model);
+      expect(counts).toMatchObject(kernels);
+      for (const float of ["Gemm", "MatMul", "Conv", "FusedConv", "FusedGemm"]) {
+        expect(counts).not.toHaveProperty(float);
+      }
+      const { int8Share, unknownOperators } = await executedPrecision(await serializeOnnx(model));
+      expect({ int8Share, unknownOperators }).toEqual({ int8Share: 1, unknownOperators: [] });
+    }
+  });
+
+  it("needs no fusion in the operator form: the file itself has the integer operators", async () => {
+    const { model } = await compressed(convNet(), "qoperator");
+    const types = model.graph.nodes.map(({ opType }) => opType);
+    expect(types).toEqual(expect.arrayContaining(["QLinearConv", "QLinearAdd", "QGemm", "MaxPool"]));
+    expect(types.filter((type) => type === "QuantizeLinear" || type === "DequantizeLinear")).toEqual([
+      "QuantizeLinear",
+    ]);
   });
 
   it("cuts rare outliers off the ranges when asked for a percentile", async () => {
@@ -65,7 +95,7 @@ describe("staticInt8", () => {
     const wanted = await outputsOf(graph, data);
     const noise = async (range: Parameters<typeof staticInt8>[1]["range"]) => {
       const context = { calibration, threads: 1, signal: undefined, weightGrid };
-      const result = await staticInt8(graph, { range, samples: 1000 }, context);
+      const result = await staticInt8(graph, { range, samples: 1000, form: "qdq" }, context);
       if (result.kind === "refused") throw new Error(result.reason);
       return signalToNoise(wanted, await outputsOf(result.model, data));
     };
@@ -105,7 +135,7 @@ describe("staticInt8", () => {
 
   it("refuses without calibration data, and without layers, with the reason", async () => {
     const context = { calibration: undefined, threads: 1, signal: undefined, weightGrid };
-    const options = { range: { kind: "minmax" as const }, samples: 10 };
+    const options = { range: { kind: "minmax" as const }, samples: 10, form: "qdq" as const };
     expect(await staticInt8(gemmNet(), options, context)).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("calibration data"),
@@ -126,7 +156,7 @@ describe("staticInt8", () => {
       9,
     );
     const context = { calibration: samplesFor(old, 3), threads: 1, signal: undefined, weightGrid };
-    expect(await staticInt8(old, { range: { kind: "minmax" }, samples: 3 }, context)).toMatchObject({
+    expect(await staticInt8(old, { range: { kind: "minmax" }, samples: 3, form: "qdq" }, context)).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("Softmax"),
     });

@@ -1,4 +1,4 @@
-// Static int8 in QDQ form: weights and activations in 8 bits with ranges found on calibration data; may depend on rewrite, quantize and calibrate.
+// Static int8, in QDQ or QOperator form: weights and activations in 8 bits with ranges found on calibration data; may depend on rewrite, quantize and calibrate.
 import { int, ints } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
@@ -27,6 +27,7 @@ import {
   type LayerChoice,
   type LinearLayer,
 } from "../rewrite/linear.ts";
+import { toQOperators } from "../rewrite/qoperator.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
 import { planQdq, type QdqPlan } from "../rewrite/qdq-plan.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
@@ -38,6 +39,11 @@ export interface StaticInt8Options extends LayerChoice {
   readonly range: RangeMethod;
   /** Calibration samples used. */
   readonly samples: number;
+  /**
+   * `qdq`: float operators between QuantizeLinear and DequantizeLinear, which any ONNX engine reads and most fuse.
+   * `qoperator`: integer operators, which run as such for certain, in ONNX Runtime only.
+   */
+  readonly form: "qdq" | "qoperator";
 }
 
 interface Observed {
@@ -246,5 +252,6 @@ export async function staticInt8(
     else await quantizeDense(draft, layer, inputScale, observed.get(layer.input)!.rank, stored);
   }
   insertPairs(draft, plan, params);
-  return made(draft.finish(), notes);
+  const result = draft.finish();
+  return made(options.form === "qoperator" ? await toQOperators(result) : result, notes);
 }
