@@ -21,7 +21,12 @@ const blocks = (bits: 4 | 8, blockSize: number): Recipe => ({
 const ranges = (id: string, title: string, range: Step["options"]): Recipe => ({
   id,
   title,
-  steps: [{ technique: "static-int8", options: { ...range, form: "qdq", samples: CALIBRATION_SAMPLES } }],
+  steps: [
+    {
+      technique: "static-int8",
+      options: { ...range, form: "qdq", biasCorrection: true, samples: CALIBRATION_SAMPLES },
+    },
+  ],
 });
 
 const dynamic = (id: string, title: string, activations: "tensor" | "token"): Recipe => ({

@@ -16,7 +16,7 @@ const context = {
 const LAYER_WISE: readonly [string, Record<string, OptionValue>][] = [
   ["dynamic-int8", { activations: "tensor" }],
   ["dynamic-int8", { activations: "token" }],
-  ["static-int8", { percentile: 100, samples: 32 }],
+  ["static-int8", { range: "minmax", form: "qdq", biasCorrection: true, samples: 32 }],
   ["weight-int8", {}],
   ["weight-blocks", { bits: 4, blockSize: 32, symmetric: true, accuracyLevel: 4 }],
 ];

@@ -72,6 +72,7 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
         range: rangeMethod(options),
         samples: between(options, "samples", 0, 1e9),
         form: oneOf(options, "form", ["qdq", "qoperator"]),
+        biasCorrection: oneOf(options, "biasCorrection", [true, false]),
         ...layersIn(options),
       },
       context,

@@ -30,10 +30,10 @@ const weightGrid = weightGridFor(describeThisMachine()).grid;
 type Form = StaticInt8Options["form"];
 const FORMS: readonly Form[] = ["qdq", "qoperator"];
 
-async function compressed(graph: ModelGraph, form: Form = "qdq") {
+async function compressed(graph: ModelGraph, form: Form = "qdq", biasCorrection = true) {
   const calibration = samplesFor(graph, 200, 4);
   const context = { calibration, threads: 1, signal: undefined, weightGrid };
-  const result = await staticInt8(graph, { range: { kind: "minmax" }, samples: 200, form }, context);
+  const result = await staticInt8(graph, { range: { kind: "minmax" }, samples: 200, form, biasCorrection }, context);
   if (result.kind === "refused") throw new Error(result.reason);
   return result;
 }
@@ -85,6 +85,23 @@ describe("staticInt8", () => {
     ]);
   });
 
+  it.each([
+    ["Gemm", gemmNet()],
+    ["Gemm with transB, alpha and beta", scaledTransposedGemmNet()],
+    ["depthwise and grouped convolutions", mobileNet()],
+  ] as const)("answers nearer in the mean with corrected biases: %s", async (_name, graph) => {
+    const data = samplesFor(graph, 200, 4);
+    const wanted = await outputsOf(graph, data);
+    const width = wanted.length / 200;
+    const meanError = async (biasCorrection: boolean) => {
+      const found = await outputsOf((await compressed(graph, "qoperator", biasCorrection)).model, data);
+      const sums = new Float64Array(width);
+      found.forEach((value, at) => (sums[at % width] += value - wanted[at]));
+      return sums.reduce((total, sum) => total + (sum / 200) ** 2, 0);
+    };
+    expect(await meanError(true)).toBeLessThan((await meanError(false)) * 0.9);
+  });
+
   it("cuts rare outliers off the ranges when asked for a percentile", async () => {
     const graph = gemmNet();
     const data = samplesFor(graph, 40);
@@ -95,7 +112,7 @@ describe("staticInt8", () => {
     const wanted = await outputsOf(graph, data);
     const noise = async (range: Parameters<typeof staticInt8>[1]["range"]) => {
       const context = { calibration, threads: 1, signal: undefined, weightGrid };
-      const result = await staticInt8(graph, { range, samples: 1000, form: "qdq" }, context);
+      const result = await staticInt8(graph, { range, samples: 1000, form: "qdq", biasCorrection: true }, context);
       if (result.kind === "refused") throw new Error(result.reason);
       return signalToNoise(wanted, await outputsOf(result.model, data));
     };
@@ -135,7 +152,7 @@ describe("staticInt8", () => {
 
   it("refuses without calibration data, and without layers, with the reason", async () => {
     const context = { calibration: undefined, threads: 1, signal: undefined, weightGrid };
-    const options = { range: { kind: "minmax" as const }, samples: 10, form: "qdq" as const };
+    const options = { range: { kind: "minmax" as const }, samples: 10, form: "qdq" as const, biasCorrection: true };
     expect(await staticInt8(gemmNet(), options, context)).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("calibration data"),
@@ -156,7 +173,9 @@ describe("staticInt8", () => {
       9,
     );
     const context = { calibration: samplesFor(old, 3), threads: 1, signal: undefined, weightGrid };
-    expect(await staticInt8(old, { range: { kind: "minmax" }, samples: 3, form: "qdq" }, context)).toMatchObject({
+    expect(
+      await staticInt8(old, { range: { kind: "minmax" }, samples: 3, form: "qdq", biasCorrection: true }, context),
+    ).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("Softmax"),
     });

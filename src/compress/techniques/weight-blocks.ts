@@ -15,6 +15,7 @@ import {
   type BlockOptions,
 } from "../quantize/blockwise.ts";
 import { feedbackOf, quantizeWithFeedback, type Feedback } from "../quantize/gptq.ts";
+import { denseShift, shifted } from "../quantize/bias-correction.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -51,26 +52,6 @@ const MANY_ROWS = 64;
 /** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
 const GRAM_BYTES = 256 * 2 ** 20;
 
-/**
- * The bias that makes up for the mean of what rounding took away: `b + E[x]·(W − Ŵ)`. Undefined when there is nothing to add.
- */
-function correctedBias(
-  bias: Float32Array | undefined,
-  weight: Float32Array,
-  rounded: Float32Array,
-  mean: Float64Array | undefined,
-  n: number,
-): Float32Array | undefined {
-  if (mean === undefined || bias === undefined) return bias;
-  return bias.map((value, column) => {
-    let shift = 0;
-    for (let row = 0; row < mean.length; row++) {
-      shift += mean[row] * (weight[row * n + column] - rounded[row * n + column]);
-    }
-    return value + shift;
-  });
-}
-
 interface QuantizedLayer {
   readonly weights: BlockedWeights;
   readonly bias: Float32Array | undefined;
@@ -89,9 +70,10 @@ async function quantizedLayer(
       ? quantizeBlocks(values, k, n, options, seen?.meanSquare)
       : packBlocks(quantizeWithFeedback(values, k, n, options, feedback), n, options.bits);
   const bias = await denseBias(layer);
-  const isCorrected = bias !== undefined && seen !== undefined;
-  const rounded = isCorrected ? dequantizeBlocks(weights, k, n, options) : values;
-  return { weights, bias: correctedBias(bias, values, rounded, seen?.mean, n) };
+  if (bias === undefined || seen === undefined) return { weights, bias };
+  const rounded = dequantizeBlocks(weights, k, n, options);
+  const errors = values.map((value, at) => value - rounded[at]);
+  return { weights, bias: shifted(bias, denseShift(errors, seen.mean, n)) };
 }
 
 function blockNodes(
