@@ -1,4 +1,4 @@
-// What a layer's input looks like on calibration data: mean and mean square per column; may depend on calibrate.
+// What a layer's input looks like on calibration data: mean, mean square and extremes per column; may depend on calibrate.
 import type { ModelGraph } from "../model/graph.ts";
 import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
 import { watchTensors, type WatchOptions } from "./calibrate.ts";
@@ -7,6 +7,8 @@ import { watchTensors, type WatchOptions } from "./calibrate.ts";
 export interface InputStatistics {
   readonly mean: Float64Array;
   readonly meanSquare: Float64Array;
+  /** Largest magnitude. */
+  readonly largest: Float64Array;
   /** A few rows as they were, spread over the samples: `[rows, columns]`. */
   readonly rows: Float32Array;
 }
@@ -17,6 +19,14 @@ const MOST_SAMPLES = 2048;
 const MOST_ROWS = 64;
 const MOST_ROWS_A_RUN = 8;
 
+interface Sums {
+  readonly first: Float64Array;
+  readonly second: Float64Array;
+  readonly largest: Float64Array;
+  count: number;
+  readonly kept: Float32Array[];
+}
+
 /** Statistics of the tensors in `names`, by name; tensors that are not float32 are left out. */
 export async function inputStatistics(
   model: ModelGraph,
@@ -24,7 +34,7 @@ export async function inputStatistics(
   data: Dataset,
   options: WatchOptions,
 ): Promise<Map<string, InputStatistics>> {
-  const sums = new Map<string, { first: Float64Array; second: Float64Array; count: number; kept: Float32Array[] }>();
+  const sums = new Map<string, Sums>();
   const samples = sliceDataset(data, 0, Math.min(MOST_SAMPLES, data.sampleCount));
   await watchTensors(model, [...new Set(names)], samples, options, (name, { data: values, shape }) => {
     const width = shape.at(-1) ?? 1;
@@ -32,6 +42,7 @@ export async function inputStatistics(
     const sum = sums.get(name) ?? {
       first: new Float64Array(width),
       second: new Float64Array(width),
+      largest: new Float64Array(width),
       count: 0,
       kept: [],
     };
@@ -40,6 +51,7 @@ export async function inputStatistics(
       const column = at % width;
       sum.first[column] += values[at];
       sum.second[column] += values[at] ** 2;
+      sum.largest[column] = Math.max(sum.largest[column], Math.abs(values[at]));
     }
     const rows = values.length / width;
     sum.count += rows;
@@ -49,10 +61,13 @@ export async function inputStatistics(
     }
   });
   return new Map(
-    [...sums].map(([name, { first, second, count, kept }]) => {
+    [...sums].map(([name, { first, second, largest, count, kept }]) => {
       const rows = new Float32Array(kept.length * first.length);
       kept.forEach((row, at) => rows.set(row, at * first.length));
-      return [name, { mean: first.map((sum) => sum / count), meanSquare: second.map((sum) => sum / count), rows }];
+      return [
+        name,
+        { mean: first.map((sum) => sum / count), meanSquare: second.map((sum) => sum / count), largest, rows },
+      ];
     }),
   );
 }

@@ -43,9 +43,17 @@ const COLUMNS: Recipe = {
   steps: [{ technique: "weight-int8", options: {} }],
 };
 
+/** What first moves outlying channels of activations into the weights: dynamic int8 with one range for all then suffices. */
+const SMOOTH: Recipe = {
+  id: "smooth+dynamic-int8",
+  title: "scaled channels; dynamic int8",
+  steps: [{ technique: "smooth", options: { insert: true } }, ...DYNAMIC.steps],
+};
+
 /** What needs no training, on the original itself. */
 export const POST_TRAINING: readonly Recipe[] = [
   DYNAMIC,
+  SMOOTH,
   dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),
   STATIC,
   ranges("static-int8-mse", "static int8 (QDQ), ranges of least square error", { range: "mse" }),

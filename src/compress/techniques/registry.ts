@@ -6,6 +6,7 @@ import type { LayerChoice } from "../rewrite/linear.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { narrow } from "./narrow.ts";
 import { packed } from "./packed.ts";
+import { smooth } from "./smooth.ts";
 import { staticInt8 } from "./static-int8.ts";
 import type { OptionValue, Technique } from "./technique.ts";
 import { weightOnlyBlocks } from "./weight-blocks.ts";
@@ -77,6 +78,8 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
       },
       context,
     ),
+  smooth: (model, options, context) =>
+    smooth(model, { insert: oneOf(options, "insert", [true, false]), ...layersIn(options) }, context),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(
