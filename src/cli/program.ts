@@ -7,6 +7,7 @@ import { registerAnalyze } from "./commands/analyze.ts";
 import { registerCheck } from "./commands/check.ts";
 import { registerScan } from "./commands/scan.ts";
 import { registerPolicy } from "./commands/policy.ts";
+import { registerCompress } from "./commands/compress.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
@@ -21,6 +22,7 @@ import { registerFacts } from "./commands/facts.ts";
 const VERBS: readonly ((program: Command) => void)[] = [
   registerRun,
   registerAnalyze,
+  registerCompress,
   registerEvaluate,
   registerTrain,
   registerFacts,

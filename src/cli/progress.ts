@@ -11,8 +11,8 @@ const CLEAR_LINE = "\r\u001B[2K";
 export interface Progress {
   /** Begins a phase and ends the one before; `unit` is what is counted: `epochs`, `samples`. */
   phase(title: string, total?: number, unit?: string): void;
-  /** `done` units of the phase's total are finished; `detail` is shown beside them: `loss 0.084`. */
-  advance(done: number, detail?: string): void;
+  /** `done` units of the phase's total are finished; `detail` is shown beside them: `loss 0.084`; a total found wrong is corrected. */
+  advance(done: number, detail?: string, total?: number): void;
   /** Takes the line away; call before anything else is written. */
   stop(): void;
 }
@@ -25,7 +25,7 @@ export interface ProgressStream {
 
 interface Phase {
   readonly title: string;
-  readonly total: number | undefined;
+  total: number | undefined;
   readonly unit: string;
   readonly startMilliseconds: number;
   done: number;
@@ -67,8 +67,9 @@ export function createProgress(stream: ProgressStream, now: () => number): Progr
       timer ??= setInterval(show, REDRAW_MILLISECONDS).unref();
       show();
     },
-    advance(done, detail) {
+    advance(done, detail, total) {
       if (phase === undefined) return;
+      phase.total = total ?? phase.total;
       phase.done = done;
       phase.detail = detail ?? phase.detail;
     },

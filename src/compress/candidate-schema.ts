@@ -83,10 +83,24 @@ export const searchResultSchema = z.object({
   /** The rule by which the winner was chosen, and on what data. */
   selectionRule: z.string(),
   seed: z.int(),
+  data: z.array(
+    z.object({
+      role: z.enum(["train", "validation", "test", "calibration"]),
+      name: z.string(),
+      sampleCount: z.int().positive(),
+      digest: z.string(),
+    }),
+  ),
   /** What made the search end. */
-  ended: z.enum(["complete", "time-limit", "interrupted"]),
+  ended: z.enum(["complete", "candidate-limit", "time-limit", "interrupted"]),
+  tried: z.int().nonnegative(),
+  planned: z.int().nonnegative(),
+  /** Id of the first recipe that a limit or an interruption kept from being tried; null when all were. */
+  stoppedBefore: z.string().nullable(),
   original: candidateSchema,
   candidates: z.array(candidateSchema),
+  /** Ids of those that no other beats in both the goal's cost and the loss on validation data, cheapest first. */
+  front: z.array(z.string()),
   /** Id of the chosen candidate; null when none held on validation data. */
   selected: z.string().nullable(),
 });

@@ -10,5 +10,6 @@ export {
 } from "./candidate-schema.ts";
 export { measureModel, type MeasureOptions } from "./measure-model.ts";
 export type { CompressionData, Goal, RetrainOptions, SearchEvent, SearchOptions } from "./search-options.ts";
-export { DEFAULT_RETRAIN, search, TECHNIQUE_NAMES } from "./search.ts";
+export { DEFAULT_RETRAIN } from "./bench-settings.ts";
+export { search, TECHNIQUE_NAMES } from "./search.ts";
 export { selectionRule } from "./selection.ts";

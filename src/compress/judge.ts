@@ -3,19 +3,11 @@ import type { Figure } from "../quantity/index.ts";
 import type { Dataset } from "../runtime/dataset.ts";
 import { evaluate } from "../runtime/evaluate.ts";
 import type { MetricResult } from "../runtime/metric.ts";
-import type { AccuracyBudget } from "./budget.ts";
+import type { BenchSettings } from "./bench-settings.ts";
 import type { Loss } from "./candidate-schema.ts";
 import { lossBetween } from "./loss.ts";
 
-export interface JudgeOptions {
-  /** Path of the original. */
-  readonly original: string;
-  readonly budget: AccuracyBudget;
-  readonly validation: Dataset;
-  readonly test: Dataset | undefined;
-  readonly threads: number | undefined;
-  readonly seed: number;
-}
+export type JudgeOptions = Pick<BenchSettings, "model" | "budget" | "data" | "threads" | "seed">;
 
 export interface Verdict {
   readonly loss: Loss;
@@ -33,34 +25,40 @@ export class Judge {
   }
 
   /** The original's own result on a split. */
-  async original(split: Loss["split"]): Promise<MetricResult> {
+  async original(split: Loss["split"], signal?: AbortSignal): Promise<MetricResult> {
     const known = this.#originals.get(split);
     if (known !== undefined) return known;
-    const { own } = await this.#score(this.#options.original, split);
+    const { own } = await this.#score(this.#options.model, split, signal);
     this.#originals.set(split, own);
     return own;
   }
 
   /** What the model at `path` loses on a split. @throws LightfootError E_RUNTIME, E_DATA, E_METRIC */
-  async verdict(path: string, split: Loss["split"]): Promise<Verdict> {
-    const original = await this.original(split);
-    const { own, fidelity } = await this.#score(path, split);
+  async verdict(path: string, split: Loss["split"], signal?: AbortSignal): Promise<Verdict> {
+    const original = await this.original(split, signal);
+    const { own, fidelity } = await this.#score(path, split, signal);
     const { maxDrop } = this.#options.budget;
     const loss = lossBetween(original, own, maxDrop, split, this.#data(split).sampleCount);
     return { loss, agreement: fidelity.figure };
   }
 
   #data(split: Loss["split"]): Dataset {
-    return split === "test" ? this.#options.test! : this.#options.validation;
+    const { test, validation } = this.#options.data;
+    return split === "test" ? test! : validation;
   }
 
-  async #score(path: string, split: Loss["split"]): Promise<{ own: MetricResult; fidelity: MetricResult }> {
-    const { original, budget, threads, seed } = this.#options;
+  async #score(
+    path: string,
+    split: Loss["split"],
+    signal: AbortSignal | undefined,
+  ): Promise<{ own: MetricResult; fidelity: MetricResult }> {
+    const { model: original, budget, threads, seed } = this.#options;
     const { metrics } = await evaluate(path, this.#data(split), {
       metrics: [...new Set([budget.metric, "fidelity"])],
       reference: original,
       threads,
       seed,
+      signal,
     });
     // A user's module is named by its path and calls itself what it likes: the first result is the budget's.
     const [own] = Object.values(metrics);

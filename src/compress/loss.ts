@@ -50,6 +50,14 @@ function pair(original: MetricResult, candidate: MetricResult): Paired {
   return { loss: subtract(left, right), mcnemarP: null };
 }
 
+/** @throws LightfootError E_METRIC for a budget whose unit the metric does not have */
+export function requireFittingBudget({ name, figure: { unit } }: MetricResult, maxDrop: MaxDrop): void {
+  if (maxDrop.kind !== "points" || unit === "1") return;
+  throw new LightfootError("E_METRIC", `${name} is no share of 1, so a drop in points has no meaning for it`, {
+    hint: `Write the budget in percent of the original's score, for example ${maxDrop.value}%.`,
+  });
+}
+
 /**
  * The loss from `original` to `candidate` under a budget; positive means that the candidate is worse.
  *
@@ -62,16 +70,7 @@ export function lossBetween(
   split: Loss["split"],
   sampleCount: number,
 ): Loss {
-  const isShare = original.higherIsBetter && original.figure.unit === "1";
-  if (maxDrop.kind === "points" && !isShare) {
-    throw new LightfootError(
-      "E_METRIC",
-      `${original.name} is no share of 1, so a drop in points has no meaning for it`,
-      {
-        hint: `Write the budget in percent of the original's score, for example ${maxDrop.value}%.`,
-      },
-    );
-  }
+  requireFittingBudget(original, maxDrop);
   return {
     split,
     sampleCount,

@@ -1,7 +1,7 @@
 // What a compression search takes and what it says while it works; may depend on the runtime's data sets and this room's schema.
 import type { Dataset } from "../runtime/dataset.ts";
 import type { AccuracyBudget } from "./budget.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { Candidate, SearchResult } from "./candidate-schema.ts";
 
 /** What is to become small, among the candidates that hold the budget. */
 export type Goal = "size" | "latency" | "energy" | "memory";
@@ -39,10 +39,17 @@ export interface SearchOptions {
   readonly techniques?: readonly string[];
   readonly retrain?: Partial<RetrainOptions>;
   readonly timeLimitSeconds?: number;
+  /** Candidates made at most; the order of trying is always the same. */
+  readonly maxCandidates?: number;
+  /** Candidates of an unfinished search are taken over only when the same version made them. */
+  readonly toolVersion?: string;
   readonly signal?: AbortSignal;
   /** Seconds from any fixed origin, never running backwards. A port, so that tests can hold time still. */
   readonly clock: () => number;
 }
+
+/** What is being done with a candidate. */
+export type BenchStage = "making" | "measuring" | "scoring";
 
 export type SearchEvent =
   | { readonly kind: "started"; readonly planned: number }
@@ -53,6 +60,8 @@ export type SearchEvent =
       readonly done: number;
       readonly planned: number;
     }
+  | { readonly kind: "resumed"; readonly candidates: number }
+  | { readonly kind: "working"; readonly id: string; readonly stage: BenchStage }
   | {
       readonly kind: "training";
       readonly id: string;
@@ -62,4 +71,4 @@ export type SearchEvent =
     }
   | { readonly kind: "candidate"; readonly candidate: Candidate }
   | { readonly kind: "selected"; readonly candidate: Candidate | undefined; readonly rule: string }
-  | { readonly kind: "ended"; readonly reason: "complete" | "time-limit" | "interrupted" };
+  | { readonly kind: "ended"; readonly reason: SearchResult["ended"] };

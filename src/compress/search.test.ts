@@ -1,6 +1,6 @@
 // Tests of the whole search on a small problem: files, document, honesty about data, ends before the end; depends on the build in dist.
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -95,7 +95,7 @@ describe("search", () => {
       expect(sha256(await readFile(join(folder, "out", file!)))).toBe(digest);
     }
     const kinds = new Set(events.map(({ kind }) => kind));
-    expect([...kinds].sort()).toEqual(["candidate", "ended", "selected", "started", "training", "trying"]);
+    expect([...kinds].sort()).toEqual(["candidate", "ended", "selected", "started", "training", "trying", "working"]);
     expect(result.candidates.map(({ techniques }) => techniques.join("+"))).toContain("narrow+static-int8");
   });
 
@@ -119,12 +119,16 @@ describe("search", () => {
 
   it("stops at the time limit with the best so far, verdict included", async () => {
     let seconds = 0;
-    const { result } = await finish(
-      options({ timeLimitSeconds: 5, clock: () => (seconds += 1), outDir: join(folder, "e") }),
-    );
+    const run = search(options({ timeLimitSeconds: 5, clock: () => seconds, outDir: join(folder, "e") }));
+    let result: SearchResult | undefined;
+    while (result === undefined) {
+      const next = await run.next();
+      if (next.done === true) result = next.value;
+      else if (next.value.kind === "candidate") seconds += 3;
+    }
     expect(result.ended).toBe("time-limit");
-    expect(result.candidates.length).toBeGreaterThan(0);
-    expect(result.candidates.length).toBeLessThan(8);
+    expect(result.candidates).toHaveLength(2);
+    expect(result.stoppedBefore).not.toBeNull();
     expect(result.candidates.find(({ selected }) => selected)?.test).not.toBeNull();
   });
 
@@ -145,7 +149,25 @@ describe("search", () => {
       else if (next.value.kind === "training") controller.abort();
     }
     expect(result).toMatchObject({ ended: "interrupted", candidates: [], selected: null });
-    expect(existsSync(join(folder, "f", "candidates"))).toBe(false);
+    expect(await readdir(join(folder, "f", "candidates"))).toEqual(["journal.jsonl"]);
+  });
+
+  it("goes on where an earlier search was stopped, and takes over what is intact", async () => {
+    const weightOnly = { techniques: ["weight-int8", "weight-blocks"], outDir: join(folder, "g") };
+    const limited = await finish(options({ ...weightOnly, maxCandidates: 2 }));
+    expect(limited.result).toMatchObject({ ended: "candidate-limit", tried: 2 });
+    const [kept, damaged] = limited.result.candidates;
+    expect(limited.result.candidates.map(({ id }) => id)).not.toContain(limited.result.stoppedBefore);
+    await writeFile(join(folder, "g", damaged.file!), "torn");
+    const whole = await finish(options(weightOnly));
+    expect(whole.events).toContainEqual({ kind: "resumed", candidates: 1 });
+    expect(whole.result).toMatchObject({ ended: "complete", stoppedBefore: null });
+    // Another measurement would give another time.
+    expect(whole.result.candidates[0].latency).toEqual(kept.latency);
+    expect(whole.result.candidates[1].digest).toBe(damaged.digest);
+    const other = await finish(options({ ...weightOnly, seed: 8, maxCandidates: 1 }));
+    expect(other.events.map(({ kind }) => kind)).not.toContain("resumed");
+    expect(existsSync(join(folder, "g", damaged.file!))).toBe(false);
   });
 
   it("names what it does not know", async () => {

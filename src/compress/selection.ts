@@ -66,3 +66,23 @@ export function select(candidates: readonly Candidate[], original: Candidate, go
   }
   return undefined;
 }
+
+/**
+ * Ids of the candidates that no other beats on both sides: the goal's cost, and the loss on validation data. By cost, dearest last; the
+ * original, which loses nothing, stands at the dear end.
+ */
+export function paretoFront(candidates: readonly Candidate[], original: Candidate, goal: Goal): string[] {
+  const lossOf = (candidate: Candidate): number => candidate.validation?.loss.value ?? 0;
+  const measured = [original, ...candidates.filter(({ validation }) => validation !== null)].toSorted(
+    (left, right) =>
+      costOf(left, goal) - costOf(right, goal) || lossOf(left) - lossOf(right) || (left.id < right.id ? -1 : 1),
+  );
+  const front: string[] = [];
+  let least = Infinity;
+  for (const candidate of measured) {
+    if (!(lossOf(candidate) < least)) continue;
+    least = lossOf(candidate);
+    front.push(candidate.id);
+  }
+  return front;
+}

@@ -3,14 +3,17 @@ import { mkdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { LightfootError } from "../errors/index.ts";
 import type { ModelGraph } from "../model/graph.ts";
+import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { BenchSettings } from "./bench-settings.ts";
+import type { Candidate, Loss } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
-import { within } from "./loss.ts";
+import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
-import { profileModel, type Profile, type ProfileOptions } from "./profile.ts";
+import { profileModel, type Profile } from "./profile.ts";
 import { lossReason, nameIsWrong } from "./reasons.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
+import type { BenchStage } from "./search-options.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
 import type { Step, TechniqueContext, TechniqueResult } from "./techniques/technique.ts";
 import { conclude, describedBy, NOTHING_MEASURED, refusedCandidate, type Attempt } from "./verdict.ts";
@@ -29,37 +32,40 @@ async function produce(model: ModelGraph, steps: readonly Step[], context: Techn
   return current;
 }
 
-export interface WorkbenchOptions {
-  readonly outDir: string;
-  readonly metric: string;
-  readonly hasTest: boolean;
-  readonly profile: ProfileOptions;
+/** Where a candidate starts from. */
+export interface AttemptPlan {
+  readonly recipe: Recipe;
+  /** Path of the original, or of the model that the recipe's first `stepsDone` steps made. */
+  readonly base: string;
+  readonly stepsDone: number;
+  readonly original: Candidate;
 }
 
 /** Where candidates are made and measured. */
 export class Workbench {
-  readonly #options: WorkbenchOptions;
+  readonly #settings: BenchSettings;
   readonly #judge: Judge;
 
-  constructor(options: WorkbenchOptions, judge: Judge) {
-    this.#options = options;
+  constructor(settings: BenchSettings, judge: Judge) {
+    this.#settings = settings;
     this.#judge = judge;
   }
 
   /** The original as the document's first line, measured like every candidate. */
-  async original(path: string): Promise<Candidate> {
-    const profile = await profileModel(path, this.#options.profile);
-    const split = this.#options.hasTest ? "test" : "validation";
-    const { figure } = await this.#judge.original(split);
+  async original(signal: AbortSignal): Promise<Candidate> {
+    const { model: path, outDir, budget } = this.#settings;
+    const profile = await this.#profile(path, signal);
+    const judged = await this.#judge.original(this.#judgingSplit, signal);
+    requireFittingBudget(judged, budget.maxDrop);
     return {
       ...NOTHING_MEASURED,
       ...profile,
       id: "original",
       title: "original",
-      file: relative(this.#options.outDir, path),
+      file: relative(outDir, path),
       techniques: [],
       recipe: [],
-      accuracy: figure,
+      accuracy: judged.figure,
       compressionRate: ratesAgainst(profile, profile),
       accepted: true,
       selected: false,
@@ -68,25 +74,23 @@ export class Workbench {
   }
 
   /**
-   * Makes a candidate out of `base` with `steps` (the recipe's last ones, when `base` already has the first) and scores it on
-   * validation data. A technique or an engine that refuses makes a refused candidate, not an error.
+   * Makes a candidate out of `plan.base` with the steps that it does not have yet, and scores it on validation data. A technique or an engine that refuses makes a refused candidate, not an error.
    * @throws LightfootError E_INTERRUPTED
    */
-  async attempt(
-    recipe: Recipe,
-    base: ModelGraph,
-    steps: readonly Step[],
-    original: Candidate,
-    context: TechniqueContext,
-  ): Promise<Attempt> {
-    const path = join(this.#options.outDir, "candidates", `${recipe.id}.onnx`);
+  async attempt(plan: AttemptPlan, context: TechniqueContext, onStage: (stage: BenchStage) => void): Promise<Attempt> {
+    const { recipe, original } = plan;
+    const folder = join(this.#settings.outDir, "candidates");
+    const path = join(folder, `${recipe.id}.onnx`);
     try {
-      const result = await produce(base, steps, context);
+      onStage("making");
+      const result = await produce(await readOnnx(plan.base), recipe.steps.slice(plan.stepsDone), context);
       if (result.kind === "refused") return refusal(recipe, result.reason);
-      await mkdir(join(this.#options.outDir, "candidates"), { recursive: true });
+      await mkdir(folder, { recursive: true });
       await writeOnnx(result.model, path);
-      const profile = await profileModel(path, { ...this.#options.profile, signal: context.signal });
-      const verdict = await this.#judge.verdict(path, "validation");
+      onStage("measuring");
+      const profile = await this.#profile(path, context.signal);
+      onStage("scoring");
+      const verdict = await this.#judge.verdict(path, "validation", context.signal);
       return { path, notes: result.notes, candidate: this.#measured(recipe, path, profile, verdict, original) };
     } catch (thrown) {
       // What does not run is no candidate: nobody shall find its file beside the good ones.
@@ -98,18 +102,56 @@ export class Workbench {
   }
 
   /** The last word on a candidate, after the choice: test data where there is some, all reasons, accepted or not. */
-  async finish(attempt: Attempt, original: Candidate, selected: boolean, rule: string): Promise<Candidate> {
+  async finish(
+    attempt: Attempt,
+    original: Candidate,
+    selected: boolean,
+    rule: string,
+    signal: AbortSignal,
+  ): Promise<Candidate> {
     const { candidate, path } = attempt;
     if (path === undefined || candidate.validation === null) return candidate;
-    const verdict = this.#options.hasTest ? await this.#judge.verdict(path, "test") : undefined;
-    return conclude(attempt, verdict, original, selected, rule, this.#options.metric);
+    const hasTest = this.#judgingSplit === "test";
+    const verdict = hasTest ? await this.#judge.verdict(path, "test", signal) : undefined;
+    return conclude(attempt, verdict, original, selected, rule, this.#settings.budget.metric);
+  }
+
+  /** A model that no recipe made, such as one narrowed by hand, judged like a candidate. */
+  async measure(path: string, title: string, original: Candidate, signal: AbortSignal): Promise<Candidate> {
+    const profile = await this.#profile(path, signal);
+    const verdict = await this.#judge.verdict(path, this.#judgingSplit, signal);
+    return {
+      ...NOTHING_MEASURED,
+      ...profile,
+      id: "compared",
+      title,
+      file: relative(this.#settings.outDir, path),
+      techniques: [],
+      recipe: [],
+      accuracy: verdict.loss.candidate,
+      test: verdict.loss.split === "test" ? verdict.loss : null,
+      agreement: verdict.agreement,
+      compressionRate: ratesAgainst(original, profile),
+      accepted: within(verdict.loss),
+      selected: false,
+      reasons: [lossReason(this.#settings.budget.metric, verdict.loss)],
+    };
+  }
+
+  get #judgingSplit(): Loss["split"] {
+    return this.#settings.data.test === undefined ? "validation" : "test";
+  }
+
+  #profile(path: string, signal: AbortSignal | undefined): Promise<Profile> {
+    const { batches, data, threads } = this.#settings;
+    return profileModel(path, { batches, dataset: data.validation, threads, signal });
   }
 
   #measured(recipe: Recipe, path: string, profile: Profile, verdict: Verdict, original: Candidate): Candidate {
     return {
       ...describedBy(recipe),
       ...profile,
-      file: relative(this.#options.outDir, path),
+      file: relative(this.#settings.outDir, path),
       accuracy: verdict.loss.candidate,
       validation: verdict.loss,
       test: null,
@@ -117,7 +159,7 @@ export class Workbench {
       compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss) && nameIsWrong(techniquesOf(recipe), profile.execution) === undefined,
       selected: false,
-      reasons: [lossReason(this.#options.metric, verdict.loss)],
+      reasons: [lossReason(this.#settings.budget.metric, verdict.loss)],
     };
   }
 }

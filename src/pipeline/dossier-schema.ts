@@ -1,6 +1,6 @@
 // `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, footprint, compress and policy.
 import { z } from "zod";
-import { candidateSchema, latencySchema } from "../compress/candidate-schema.ts";
+import { candidateSchema, latencySchema, searchResultSchema } from "../compress/candidate-schema.ts";
 import { footprintSchema } from "../footprint/footprint-schema.ts";
 import { checkSchema } from "../policy/rules/check-schema.ts";
 import { figureSchema } from "../quantity/figure-schema.ts";
@@ -121,7 +121,7 @@ export const dossierSchema = z.object({
   selected: z.string().nullable(),
   selectionRule: z.string(),
   /** Why the search ended; anything but `complete` leaves candidates untried. */
-  searchEnded: z.enum(["complete", "time-limit", "interrupted"]),
+  searchEnded: searchResultSchema.shape.ended,
   /** Union over all figures and stages. */
   assumptions: z.array(assumptionSchema),
   stages: z.array(stageSchema),

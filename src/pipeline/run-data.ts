@@ -36,7 +36,7 @@ export async function loadRunData({ data, seed }: Manifest): Promise<RunData> {
 }
 
 /** A judge that has seen the answers: the figure would look better than it is, and nobody would notice. */
-function refuseSame(firstName: string, first: Dataset, secondName: string, second: Dataset | undefined): void {
+export function refuseSame(firstName: string, first: Dataset, secondName: string, second: Dataset | undefined): void {
   if (second === undefined || first.digest !== second.digest) return;
   throw new LightfootError("E_DATA", `${firstName} and ${secondName} hold the same samples`, {
     hint: "Judge on data that neither trained nor chose.",

@@ -2,17 +2,16 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { search } from "../compress/search.ts";
-import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
+import type { SearchResult } from "../compress/candidate-schema.ts";
 import type { SearchEvent } from "../compress/search-options.ts";
 import { measureModel } from "../compress/measure-model.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { copyFileAtomic, writeFileAtomic } from "../io/atomic-write.ts";
+import { writeFileAtomic } from "../io/atomic-write.ts";
 import { describeThisMachine } from "../io/machine.ts";
 import { processUsage } from "../io/process-usage.ts";
 import { energyOfCpuSeconds } from "../meter/cpu-energy.ts";
 import { checkCase } from "../policy/rules/check.ts";
 import { readPack } from "../policy/rules/pack.ts";
-import type { Assumption, Figure } from "../quantity/figure.ts";
 import { engineName } from "../runtime/session.ts";
 import { createThreadPool } from "../runtime/task-runner.ts";
 import type { TrainEvent } from "../runtime/train-options.ts";
@@ -21,9 +20,11 @@ import { evidenceOfDossier } from "./dossier-evidence.ts";
 import { footprintContext, runFootprint } from "./dossier-footprint.ts";
 import { dossierSchema, type Dossier, type DossierStage } from "./dossier-schema.ts";
 import { knownNames } from "./known-names.ts";
+import { assumptionsOf, figuresOf } from "./found-assumptions.ts";
 import { manifestAssumptions } from "./manifest-assumptions.ts";
 import { readManifest } from "./manifest.ts";
 import { placeModel, type PlacedModel } from "./model-source.ts";
+import { placeWinner, WINNER_FILE } from "./place-winner.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
 
 export type RunEvent =
@@ -50,7 +51,7 @@ export interface RunOptions {
  *
  * Trained models are kept with a receipt: a second run with the same inputs takes them as they are, and training that was
  * killed goes on from its checkpoint. The winner is chosen on validation data; test data is looked at once, afterwards.
- * @throws LightfootError E_MANIFEST, what data, training and search throw; E_INTERRUPTED when stopped before a search began
+ * @throws LightfootError E_MANIFEST, what data, training and search throw; E_INTERRUPTED when stopped before the search; one that is stopped ends with what it had found
  */
 export async function runManifest(options: RunOptions): Promise<Dossier> {
   const { outDir, signal, clock, onEvent } = options;
@@ -60,7 +61,8 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
   const cpuAtStart = processUsage.cpuSeconds();
   const startSeconds = clock();
   const timed = async <T>(stage: DossierStage["stage"], title: string, work: () => Promise<T>): Promise<T> => {
-    if (signal.aborted) throw new LightfootError("E_INTERRUPTED", `stopped before: ${title}`);
+    // What a stopped search has found is worth its place on disk.
+    if (signal.aborted && stage !== "judge") throw new LightfootError("E_INTERRUPTED", `stopped before: ${title}`);
     onEvent({ kind: "stage", stage, title });
     const [wall, cpu] = [clock(), processUsage.cpuSeconds()];
     const result = await work();
@@ -75,8 +77,6 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
 
   const data = await timed("data", "Reading data", () => loadRunData(manifest));
   const { original, narrow } = await placeModels(manifest, data, options, timed);
-  // Candidates of an earlier run with other settings would stand beside this run's and belong to nobody.
-  await rm(join(outDir, "candidates"), { recursive: true, force: true });
   const found = await timed("compress", "Compressing", () => compress(original.path, manifest, data, options));
   const rows: ModelRow[] = [
     {
@@ -88,7 +88,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
     },
   ];
   const dossier = await timed("judge", "Judging and writing", async () => {
-    if (narrow !== undefined) {
+    if (narrow !== undefined && !signal.aborted) {
       const measured = await measureModel(
         narrow.path,
         { title: narrow.title, ...searchOptions(original.path, manifest, data, options) },
@@ -152,7 +152,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       },
       models,
       candidates: found.candidates.map((candidate) =>
-        candidate.id === winner?.id ? { ...candidate, file: "compressed.onnx" } : candidate,
+        candidate.id === winner?.id ? { ...candidate, file: WINNER_FILE } : candidate,
       ),
       selected: found.selected,
       selectionRule: found.selectionRule,
@@ -236,7 +236,12 @@ async function placeModels(
   }
 }
 
-function searchOptions(model: string, manifest: ManifestOf, data: RunData, { outDir, signal, clock }: RunOptions) {
+function searchOptions(
+  model: string,
+  manifest: ManifestOf,
+  data: RunData,
+  { outDir, signal, clock, version }: RunOptions,
+) {
   const { budget, goal, seed, batch: batches, threads, techniques, train, timeLimitSeconds } = manifest;
   return {
     model,
@@ -250,6 +255,7 @@ function searchOptions(model: string, manifest: ManifestOf, data: RunData, { out
     techniques,
     retrain: { ...(train === undefined || manifest.model.mlp !== undefined ? {} : train), ...manifest.retrain },
     timeLimitSeconds,
+    toolVersion: version,
     signal,
     clock,
   };
@@ -267,32 +273,4 @@ async function compress(
     if (next.done === true) return next.value;
     options.onEvent({ kind: "search", event: next.value });
   }
-}
-
-/** The winner's file moves out of `candidates/`; one that a Ctrl-C left without a verdict stays where it is. */
-async function placeWinner(winner: Candidate | undefined, outDir: string): Promise<string | undefined> {
-  const target = join(outDir, "compressed.onnx");
-  await rm(target, { force: true });
-  if (winner?.file === undefined || winner.file === null) return undefined;
-  const source = join(outDir, winner.file);
-  await copyFileAtomic(source, target);
-  return target;
-}
-
-function figuresOf(part: Dossier["models"][number] | Candidate): Figure[] {
-  const memory = part.compressionRate?.peakMemory;
-  const found = [
-    part.accuracy,
-    part.peakMemory,
-    part.energyPerInference,
-    memory,
-    ...part.latency.map(({ median }) => median),
-  ];
-  if ("cost" in part) found.push(part.cost.estimatedDuration);
-  return found.filter((one) => one !== null && one !== undefined);
-}
-
-function assumptionsOf(figures: readonly Figure[], others: readonly Assumption[]): Assumption[] {
-  const all = [...others, ...figures.flatMap(({ assumptions }) => assumptions)];
-  return [...new Map(all.map((entry) => [entry.key, entry])).values()];
 }

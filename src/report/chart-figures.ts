@@ -21,8 +21,31 @@ export interface ChartFigures {
   readonly training: Html | undefined;
 }
 
+/** What the charts of a search show; a dossier is one. */
+export interface SearchCharts {
+  readonly models: readonly Pick<
+    Dossier["models"][number],
+    "role" | "title" | "accuracy" | "fileBytes" | "energyPerInference"
+  >[];
+  readonly candidates: Dossier["candidates"];
+  readonly selected: string | null;
+  readonly task: Pick<Dossier["task"], "metric" | "budget">;
+}
+
 /** All charts of the report. */
 export async function chartFigures(dossier: Dossier, messages: Messages): Promise<ChartFigures> {
+  return {
+    ...(await searchFigures(dossier, messages)),
+    operators: await operatorFigure(dossier, messages),
+    training: await trainingFigure(dossier, messages),
+  };
+}
+
+/** The charts of a search alone: quality against cost, and what each candidate lost. */
+export async function searchFigures(
+  dossier: SearchCharts,
+  messages: Messages,
+): Promise<Pick<ChartFigures, "fronts" | "losses">> {
   return {
     fronts: [
       await frontFigure(dossier, messages, messages.frontSize, messages.columns.bytes, (entry) =>
@@ -33,8 +56,6 @@ export async function chartFigures(dossier: Dossier, messages: Messages): Promis
       ),
     ],
     losses: await lossFigure(dossier, messages),
-    operators: await operatorFigure(dossier, messages),
-    training: await trainingFigure(dossier, messages),
   };
 }
 
@@ -84,7 +105,7 @@ interface Costed {
 }
 
 async function frontFigure(
-  dossier: Dossier,
+  dossier: SearchCharts,
   messages: Messages,
   caption: string,
   costTitle: string,
@@ -130,7 +151,7 @@ async function frontFigure(
 }
 
 /** The metric's worst value within the budget, from the candidate's own comparison with the original. */
-function budgetQuality(dossier: Dossier, messages: Messages): { quality: number; label: string } | undefined {
+function budgetQuality(dossier: SearchCharts, messages: Messages): { quality: number; label: string } | undefined {
   for (const candidate of dossier.candidates) {
     const judged = candidate.test ?? candidate.validation;
     if (judged === null) continue;
@@ -144,7 +165,7 @@ function budgetQuality(dossier: Dossier, messages: Messages): { quality: number;
   return undefined;
 }
 
-async function lossFigure(dossier: Dossier, messages: Messages): Promise<Html> {
+async function lossFigure(dossier: SearchCharts, messages: Messages): Promise<Html> {
   const judged = dossier.candidates.flatMap((candidate) => {
     const loss = candidate.test ?? candidate.validation;
     return loss === null ? [] : [{ candidate, loss }];

@@ -103,6 +103,7 @@ const en = {
   noAssumptions: "Nothing was assumed.",
   searchEnded: {
     complete: "Every planned candidate was tried.",
+    "candidate-limit": "The limit on candidates ended the search: not every planned one was tried.",
     "time-limit": "The time limit ended the search: not every planned candidate was tried.",
     interrupted: "The search was interrupted: not every planned candidate was tried.",
   },
@@ -298,6 +299,7 @@ const zh: Messages = {
   noAssumptions: "没有任何假设。",
   searchEnded: {
     complete: "计划中的候选模型均已尝试。",
+    "candidate-limit": "搜索因候选模型数量上限结束，并非所有候选模型都已尝试。",
     "time-limit": "搜索因时限结束，并非所有候选模型都已尝试。",
     interrupted: "搜索被中断，并非所有候选模型都已尝试。",
   },

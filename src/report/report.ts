@@ -1,19 +1,18 @@
 // The report: a dossier as one HTML file that works offline, prints, and follows light and dark; may depend on quantity, compress, pipeline and this room.
 import { formatMaxDrop } from "../compress/budget.ts";
-import type { Candidate } from "../compress/candidate-schema.ts";
 import type { Dossier } from "../pipeline/dossier-schema.ts";
 import { METHODS } from "../quantity/figure.ts";
+import { candidatesTable, unbroken } from "./candidates-table.ts";
 import { chartFigures } from "./chart-figures.ts";
 import { evidenceSection, reproductionSection } from "./evidence.ts";
 import { footprintSection } from "./footprint-section.ts";
 import { html, trusted, type Html } from "./html.ts";
 import { methodGlyph } from "./marks.ts";
 import { MESSAGES, type Language, type Messages } from "./messages.ts";
-import { formatLoss, formatMetric, modelTable } from "./model-table.ts";
+import { modelTable } from "./model-table.ts";
 import { rulesSection } from "./rules-section.ts";
 import { STYLE } from "./style.ts";
 import { summaryCards, verdictOf } from "./summary.ts";
-import { formatNumber } from "../quantity/format.ts";
 
 /**
  * The whole report as HTML text: no script, no request, charts as inline SVG, every text of the dossier escaped.
@@ -71,7 +70,7 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
           </section>
           <section>
             <h2>${sections.candidates}</h2>
-            ${candidatesTable(dossier, messages)}
+            ${candidatesTable({ ...dossier, ended: dossier.searchEnded }, messages)}
           </section>
           <section>
             <h2>${sections.cost}</h2>
@@ -140,63 +139,3 @@ function modelsTable(dossier: Dossier, messages: Messages): Html {
     </table>
   </div>`;
 }
-
-function candidatesTable(dossier: Dossier, messages: Messages): Html {
-  const { columns } = messages;
-  const titles = [columns.accuracy, columns.loss, columns.bytes, columns.rate];
-  return html`<p class="quiet">
-      ${messages.searchEnded[dossier.searchEnded]} ${messages.selectionRule}: ${dossier.selectionRule}
-    </p>
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">${columns.candidate}</th>
-            <th scope="col">${columns.verdict}</th>
-            ${titles.map((title) => html`<th scope="col" class="number">${title}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${dossier.candidates.map((candidate) => candidateRows(candidate, candidate.id === dossier.selected, messages))}
-        </tbody>
-      </table>
-    </div>`;
-}
-
-/** A row of figures, and one below it with the reasons over the whole width. */
-function candidateRows(candidate: Candidate, isChosen: boolean, messages: Messages): Html {
-  const { accepted, accuracy, fileBytes, compressionRate } = candidate;
-  const judged = candidate.test ?? candidate.validation;
-  const cells = [
-    accuracy && twoLines(formatMetric(accuracy)),
-    judged && twoLines(formatLoss(judged.loss, messages)),
-    fileBytes === null ? null : formatNumber(fileBytes, "B"),
-    compressionRate && `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
-  ];
-  const chosenClass = isChosen ? " chosen" : "";
-  const standing = accepted ? "accepted" : "refused";
-  return html`<tr class="head${chosenClass}">
-      <th scope="row">${candidate.title}<br /><code class="quiet">${candidate.id}</code></th>
-      <td>
-        <span class="tag ${standing}">${accepted ? "✓" : "✕"} ${messages[standing]}</span
-        >${isChosen && html`<br />${messages.chosen}`}
-      </td>
-      ${cells.map((cell) => html`<td class="number">${cell ?? messages.none}</td>`)}
-    </tr>
-    <tr class="why${chosenClass}">
-      <td colspan="${cells.length + 2}">
-        <ul class="reasons">
-          ${candidate.reasons.map((reason) => html`<li>${reason}</li>`)}
-        </ul>
-      </td>
-    </tr>`;
-}
-
-/** `97.9 (97.6…98.2) %` with the interval on a line of its own, so that columns stay narrow. */
-function twoLines(text: string): Html {
-  const match = /^(.*?) (\([^)]*\))(.*)$/u.exec(text);
-  return match === null ? html`${text}` : html`${match[1]}${match[3]}<span class="interval">${match[2]}</span>`;
-}
-
-/** Intervals that no line break tears apart: word joiners around the ellipsis. */
-const unbroken = (text: string): string => text.replaceAll("…", "\u2060…\u2060");

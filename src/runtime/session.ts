@@ -1,4 +1,4 @@
-// An ONNX Runtime session: a model that is ready to run, with typed feeds and results; may depend on errors, model and
+// An ONNX Runtime session: a model that is ready to run, with typed feeds and results; may depend on errors, model, its room and
 // onnxruntime-node, which is loaded when the first session opens.
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
@@ -6,6 +6,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { LightfootError } from "../errors/index.ts";
 import type { DType } from "../model/dtype.ts";
 import type { NumericArray, TensorValue } from "../model/tensor-value.ts";
+import { unsharedTensor } from "./shared-dataset.ts";
 
 type Ort = typeof import("onnxruntime-node");
 
@@ -138,7 +139,7 @@ class EngineSession implements Session {
       if (!fits(input, value)) {
         throw this.#mismatch(`input '${input.name}' is ${describe(input)}, fed was ${describe(value)}`, feeds);
       }
-      engineFeeds[input.name] = this.#wrap(input.name, value);
+      engineFeeds[input.name] = this.#wrap(input.name, unsharedTensor(value));
     }
     for (const name of Object.keys(feeds)) {
       if (!(name in engineFeeds)) throw this.#mismatch(`'${name}' is fed and the model has no such input`, feeds);

@@ -10,3 +10,20 @@ export interface StopSignal {
 export function throwIfStopped(signal: StopSignal | undefined, what: string): void {
   if (signal?.aborted === true) throw new LightfootError("E_INTERRUPTED", `${what} was stopped`);
 }
+
+const POLL_MILLISECONDS = 20;
+
+/**
+ * An `AbortSignal` for a worker's stop flag, for what listens instead of asking (a child process). Looks at the flag between the
+ * runs of the engine; `release` ends the looking.
+ */
+export function abortSignalOf(stop: StopSignal): { readonly signal: AbortSignal; release: () => void } {
+  const controller = new AbortController();
+  const look = (): void => {
+    if (stop.aborted) controller.abort();
+  };
+  look();
+  const timer = setInterval(look, POLL_MILLISECONDS);
+  timer.unref();
+  return { signal: controller.signal, release: () => clearInterval(timer) };
+}

@@ -1,7 +1,7 @@
 // Training in a worker thread, so that the main thread can draw, listen and stop; may depend on model and its room.
 import type { ModelGraph } from "../model/graph.ts";
-import type { NumericArray, TensorValue } from "../model/tensor-value.ts";
 import { compiledModule } from "./compiled-module.ts";
+import { sharedDataset } from "./shared-dataset.ts";
 import type { TaskContext, TaskRunner } from "./task-runner.ts";
 import { finishTraining, train } from "./train.ts";
 import type { TrainEvent, TrainingData, TrainOptions, TrainResult } from "./train-options.ts";
@@ -25,8 +25,8 @@ export async function* trainInWorker(
   options: Omit<TrainOptions, "signal"> & { readonly signal?: AbortSignal },
 ): AsyncGenerator<TrainEvent, TrainResult> {
   const { signal, ...rest } = options;
-  const validation = rest.validation === undefined ? undefined : shared(rest.validation);
-  const input: TrainTask = { model, data: shared(data), options: { ...rest, validation } };
+  const validation = rest.validation === undefined ? undefined : sharedDataset(rest.validation);
+  const input: TrainTask = { model, data: sharedDataset(data), options: { ...rest, validation } };
   const waiting: TrainEvent[] = [];
   let wake: (() => void) | undefined;
   let finished = false;
@@ -69,28 +69,4 @@ export async function* trainInWorker(
 export function run(task: TrainTask, context: TaskContext): Promise<TrainResult> {
   const events = train(task.model, task.data, { ...task.options, signal: context.signal });
   return finishTraining(events, (event) => context.progress(event));
-}
-
-/** The same samples in shared memory, which workers read without a copy of their own; a slice takes only its part along. */
-function shared(data: TrainingData): TrainingData {
-  const { name, sampleCount, unnamed, digest, labels, targets } = data;
-  return {
-    name,
-    sampleCount,
-    unnamed,
-    digest,
-    inputs: new Map([...data.inputs].map(([input, value]) => [input, sharedTensor(value)])),
-    ...(labels === undefined ? {} : { labels: sharedTensor(labels) }),
-    ...(targets === undefined ? {} : { targets: sharedTensor(targets) }),
-  };
-}
-
-function sharedTensor(value: TensorValue): TensorValue {
-  const { data } = value;
-  if (data.buffer instanceof SharedArrayBuffer) return value;
-  const memory = new SharedArrayBuffer(data.byteLength);
-  const SameArray = data.constructor as new (buffer: SharedArrayBuffer) => NumericArray;
-  const copy = new SameArray(memory);
-  (copy as Float32Array).set(data as Float32Array);
-  return { ...value, data: copy };
 }

@@ -83,6 +83,11 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     return [names, formatTable(head, rows, context.columns), ...closing].join("\n\n");
   };
   context.result(dossier, text, dossier.assumptions);
+  if (dossier.searchEnded === "interrupted") {
+    throw new LightfootError("E_INTERRUPTED", "the search was stopped; what it had found is saved", {
+      hint: "Run the same command again: finished work is taken up from where it stopped.",
+    });
+  }
   if (!verdict.holds) {
     throw new LightfootError("E_BUDGET", verdict.text, {
       hint: "Allow a larger maxDrop, or read in report.html why each candidate was refused.",

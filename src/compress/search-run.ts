@@ -1,0 +1,107 @@
+// What the parts of a search have in common: making candidates one by one in the worker, within the limits, with a journal; may
+// depend on runtime and this room.
+import { streaming } from "./event-stream.ts";
+import type { BenchProgress } from "./bench-worker.ts";
+import type { Candidate } from "./candidate-schema.ts";
+import type { Deadline } from "./deadline.ts";
+import type { Journal } from "./journal.ts";
+import { techniquesOf, type Recipe } from "./recipe.ts";
+import type { RemoteBench } from "./remote-bench.ts";
+import type { SearchEvent, SearchOptions } from "./search-options.ts";
+import type { Attempt } from "./verdict.ts";
+
+/** A model to start from that has the first steps of a recipe already. */
+export interface Base {
+  readonly path: string;
+  readonly stepsDone: number;
+}
+
+/** One search in progress: its attempts so far, and the way to another one. */
+export class SearchRun {
+  readonly options: SearchOptions;
+  readonly attempts: Attempt[] = [];
+  readonly #bench: RemoteBench;
+  readonly #journal: Journal;
+  readonly #deadline: Deadline;
+  readonly #original: Candidate;
+  #planned: number;
+  /** Title of the first recipe that the limits kept from being tried. */
+  stoppedBefore: string | null = null;
+
+  constructor(
+    options: SearchOptions,
+    parts: { bench: RemoteBench; journal: Journal; deadline: Deadline; original: Candidate; planned: number },
+  ) {
+    this.options = options;
+    this.#bench = parts.bench;
+    this.#journal = parts.journal;
+    this.#deadline = parts.deadline;
+    this.#original = parts.original;
+    this.#planned = parts.planned;
+  }
+
+  get original(): Candidate {
+    return this.#original;
+  }
+
+  get planned(): number {
+    return this.#planned;
+  }
+
+  /** More, or fewer, candidates than was thought at first. */
+  plan(count: number): void {
+    this.#planned = Math.max(count, this.attempts.length);
+  }
+
+  wants(technique: string): boolean {
+    return this.options.techniques?.includes(technique) ?? true;
+  }
+
+  wanted(recipes: readonly Recipe[]): Recipe[] {
+    return recipes.filter((recipe) => techniquesOf(recipe).every((technique) => this.wants(technique)));
+  }
+
+  /**
+   * Makes, measures and scores one candidate.
+   *
+   * @returns undefined when a limit or a signal ended the search before or meanwhile
+   */
+  async *attempt(recipe: Recipe, base?: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
+    const { id, title } = recipe;
+    const { maxCandidates = Infinity } = this.options;
+    if (this.#deadline.check() || this.attempts.length >= maxCandidates) {
+      this.stoppedBefore ??= id;
+      return undefined;
+    }
+    const planned = Math.max(this.#planned, this.attempts.length + 1);
+    yield { kind: "trying", id, title, done: this.attempts.length, planned };
+    const known = this.#journal.find(recipe);
+    const attempt = known ?? (yield* this.#make(recipe, base ?? { path: this.options.model, stepsDone: 0 }));
+    if (attempt === undefined) return undefined;
+    if (known === undefined) await this.#journal.remember(recipe, attempt);
+    this.attempts.push(attempt);
+    yield { kind: "candidate", candidate: attempt.candidate };
+    return attempt;
+  }
+
+  async *#make(recipe: Recipe, base: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
+    const { id } = recipe;
+    return yield* streaming<SearchEvent, Attempt | undefined>(async (emit) => {
+      const task = { recipe, base: base.path, stepsDone: base.stepsDone, original: this.#original };
+      try {
+        return await this.#bench.attempt(task, this.#deadline.signal, (progress) => emit(eventOf(id, progress)));
+      } catch (thrown) {
+        // Ending early is no failure: what was found so far counts.
+        if (!this.#deadline.check()) throw thrown;
+        this.stoppedBefore ??= id;
+        return undefined;
+      }
+    });
+  }
+}
+
+function eventOf(id: string, progress: BenchProgress): SearchEvent {
+  if (progress.kind === "stage") return { kind: "working", id, stage: progress.stage };
+  const { epoch, epochs, loss } = progress;
+  return { kind: "training", id, epoch, epochs, loss };
+}

@@ -1,0 +1,104 @@
+// A search's result for the terminal: the whole front and every refused candidate as rows, and the verdict in a sentence; may depend on
+// quantity, compress and this room.
+import { formatMaxDrop } from "../compress/budget.ts";
+import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
+import { costOf } from "../compress/selection.ts";
+import { formatFigure, formatNumber } from "../quantity/format.ts";
+import { MESSAGES, type Messages } from "./messages.ts";
+import { formatLoss, formatMetric } from "./model-table.ts";
+
+export interface Verdict {
+  readonly text: string;
+  /** True when a candidate holds the budget on the data that judges. */
+  readonly holds: boolean;
+}
+
+/** What came out, in one sentence; the test data has the last word where there is any. */
+export function compressionVerdict(result: SearchResult, messages: Messages = MESSAGES.en): Verdict {
+  const budget = formatMaxDrop(result.budget);
+  const chosen = result.candidates.find(({ id }) => id === result.selected);
+  if (chosen === undefined) return { text: messages.verdictNone(budget), holds: false };
+  const judged = chosen.test ?? chosen.validation!;
+  const loss = formatLoss(judged.loss, messages);
+  if (!chosen.accepted) return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false };
+  const ratio = costOf(result.original, result.goal) / costOf(chosen, result.goal);
+  const gain = messages.gain[result.goal](ratio.toFixed(2));
+  const accepted = messages.verdictAccepted(gain, loss, result.metric, budget);
+  const unsure = judged.loss.high > judged.allowedLoss ? ` ${messages.verdictUnsure}` : "";
+  return { text: `${chosen.title}: ${accepted}${unsure}`, holds: true };
+}
+
+interface Column {
+  readonly title: string;
+  readonly align?: "left" | "right";
+}
+
+export interface CompressionText {
+  readonly head: readonly Column[];
+  readonly rows: readonly (readonly string[])[];
+  readonly paragraphs: readonly string[];
+}
+
+/** Rows: the original, then all that ran, cheapest first, then what never ran. */
+export function compressionText(result: SearchResult): CompressionText {
+  const messages = MESSAGES.en;
+  const { original, candidates, goal } = result;
+  const batches = original.latency.map(({ batch }) => batch);
+  const split = candidates.some(({ test }) => test !== null) ? "test" : "validation";
+  const head: Column[] = [
+    { title: "candidate" },
+    { title: "verdict" },
+    { title: "bytes", align: "right" },
+    { title: "rate", align: "right" },
+    ...batches.map((batch) => ({ title: `latency, batch ${batch}`, align: "right" as const })),
+    { title: `${result.metric} (${split})`, align: "right" },
+    { title: "loss", align: "right" },
+    { title: "int8/int4", align: "right" },
+  ];
+  const row = (candidate: Candidate): string[] => {
+    const { accuracy, fileBytes, compressionRate, execution } = candidate;
+    const judged = candidate.test ?? candidate.validation;
+    return [
+      candidate.id,
+      standing(candidate, result),
+      fileBytes === null ? messages.none : formatNumber(fileBytes, "B"),
+      compressionRate === null ? messages.none : `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
+      ...batches.map((batch) => {
+        const found = candidate.latency.find((entry) => entry.batch === batch);
+        return found === undefined ? messages.none : formatFigure(found.median);
+      }),
+      accuracy === null ? messages.none : formatMetric(accuracy),
+      judged === null ? messages.none : formatLoss(judged.loss, messages),
+      execution === null ? messages.none : `${percent(execution.int8Share)}/${percent(execution.int4Share)} %`,
+    ];
+  };
+  const ran = candidates.filter(({ fileBytes }) => fileBytes !== null);
+  const refused = candidates.filter(({ accepted }) => !accepted);
+  return {
+    head,
+    rows: [original, ...ran.toSorted((left, right) => costOf(left, goal) - costOf(right, goal))].map(row),
+    paragraphs: [
+      ...refused.map(({ id, reasons }) => `${id} refused: ${reasonOf(reasons)}`),
+      ...ending(result),
+      `* no other candidate is better in both ${goal} and loss on validation data.`,
+    ],
+  };
+}
+
+const percent = (share: number): string => (share * 100).toFixed(0);
+
+/** The reason that stands for the refusal: the first that says no, else the first. */
+const reasonOf = (reasons: readonly string[]): string =>
+  reasons.find((reason) => /beyond the budget|not called|not accepted/.test(reason)) ?? reasons[0] ?? "";
+
+function standing({ id, accepted }: Candidate, { front, selected }: SearchResult): string {
+  const mark = front.includes(id) ? " *" : "";
+  if (id === "original") return `–${mark}`;
+  return `${id === selected ? "chosen, " : ""}${accepted ? "accepted" : "refused"}${mark}`;
+}
+
+function ending({ ended, tried, planned, stoppedBefore }: SearchResult): string[] {
+  if (ended === "complete") return [];
+  const where = stoppedBefore === null ? "" : ` It stopped before ${stoppedBefore}.`;
+  return [`${MESSAGES.en.searchEnded[ended]} ${tried} of ${planned} were tried.${where}`];
+}
