@@ -6,6 +6,7 @@ import { z } from "zod";
 const DOCUMENTS = {
   analysis: ["cost/report-schema.js", "analysisSchema"],
   compression: ["compress/candidate-schema.js", "searchResultSchema"],
+  "model-check": ["compress/doctor/model-check-schema.js", "modelCheckSchema"],
   doctor: ["meter/doctor-schema.js", "doctorSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],

@@ -64,6 +64,10 @@ export const ERROR_CATALOG = {
     meaning: "a scan found code or identifiers, or could not look at everything",
   },
   E_RUNTIME: { exit: EXIT.badInput, meaning: "the inference engine refused or failed on the model" },
+  E_MODEL_CHECK: {
+    exit: EXIT.checkFailed,
+    meaning: "a model was examined and runs slower or less accurately than it could",
+  },
   E_GRADIENT: {
     exit: EXIT.badInput,
     meaning: "no gradient rule exists for something between the loss and a trainable tensor",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { analyze } from "../cost/analyze.ts";
 import { intAttribute } from "../model/attributes.ts";
-import type { Graph } from "../model/graph.ts";
+import type { Graph, ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { nodePath } from "../model/shapes/inference.ts";
 import { graphsOf, nodesOf } from "../model/tensors.ts";
@@ -53,6 +53,18 @@ export async function executedPrecision(
   model: string | Uint8Array,
   options: { readonly inputs?: Readonly<Record<string, readonly number[]>> } = {},
 ): Promise<ExecutedPrecision> {
+  return withExecutedGraph(model, (executed) => precisionOf(executed, options.inputs));
+}
+
+/**
+ * Gives `use` the graph that ONNX Runtime makes of a model, fused and with its own operators. The graph's weights lie in files
+ * that are gone afterwards.
+ * @throws LightfootError E_RUNTIME when the engine refuses the model
+ */
+export async function withExecutedGraph<T>(
+  model: string | Uint8Array,
+  use: (executed: ModelGraph) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "lightfoot-optimized-"));
   try {
     const optimizedModelPath = join(folder, "optimized.onnx");
@@ -70,17 +82,17 @@ export async function executedPrecision(
       },
     });
     await session.close();
-    return await precisionOf(optimizedModelPath, options.inputs);
+    return await use(await readOnnx(optimizedModelPath));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function precisionOf(
-  path: string,
+/** The shares of a graph that `withExecutedGraph` gave. */
+export async function precisionOf(
+  model: ModelGraph,
   inputs: Readonly<Record<string, readonly number[]>> | undefined,
 ): Promise<ExecutedPrecision> {
-  const model = await readOnnx(path);
   const report = await analyze(model, { inputs });
   const packed = packedBits(model.graph);
   const macs = { int8: 0, int4: 0, float: 0 };

@@ -4,10 +4,11 @@ import type { CostReport, NodeCost } from "../../cost/report-schema.ts";
 import { formatCount, formatFigure, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
+import { collectShape, type InputShapes } from "../input-shape.ts";
 import { formatTable } from "../terminal-table.ts";
 
 interface AnalyzeFlags {
-  readonly input: Readonly<Record<string, readonly number[]>>;
+  readonly input: InputShapes;
   readonly batch?: number;
   readonly hardware?: string;
   readonly by: "operator" | "node";
@@ -46,21 +47,6 @@ function positive(text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
   throw new InvalidArgumentError("Expected a whole number from 1.");
-}
-
-function collectShape(text: string, before: AnalyzeFlags["input"]): AnalyzeFlags["input"] {
-  const at = text.lastIndexOf("=");
-  const sizes =
-    at < 0 || text.slice(at + 1) === ""
-      ? []
-      : text
-          .slice(at + 1)
-          .split(/[x,]/)
-          .map(Number);
-  if (at < 1 || !sizes.every((size) => Number.isSafeInteger(size) && size >= 0)) {
-    throw new InvalidArgumentError("Expected name=shape, e.g. x=1x3x224x224.");
-  }
-  return { ...before, [text.slice(0, at)]: sizes };
 }
 
 async function analyze(context: ActionContext, file: string, flags: AnalyzeFlags): Promise<void> {

@@ -1,10 +1,11 @@
-// `lightfoot doctor`: which energy sources work here and how to make the others work; may depend on this room, meter, quantity and errors.
+// `lightfoot doctor`: which energy sources work here and how to make the others work, and `doctor model` below it; may depend on this room, meter, quantity and errors.
 import { InvalidArgumentError, type Command } from "commander";
 import type { DoctorReport } from "../../meter/doctor-schema.ts";
 import { formatFigure, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { onStdout } from "../output.ts";
+import { addModelDoctor } from "./doctor-model.ts";
 import { formatTable } from "../terminal-table.ts";
 import { wrapText } from "../wrap-text.ts";
 
@@ -25,6 +26,7 @@ export function registerDoctor(program: Command): void {
     .option("--rack-meter <where>", "a meter of this whole machine: a file, an HTTP address, a Prometheus query")
     .option("--seconds <n>", "how long to watch the counters (default: 1)", positive)
     .action(runAction(doctor));
+  addModelDoctor(command);
   withExamples(command, [
     ["lightfoot doctor", "this machine"],
     ["lightfoot doctor --sys-root /host/sys --proc-root /host/proc", "in a container that mounts the host's trees"],
@@ -33,6 +35,7 @@ export function registerDoctor(program: Command): void {
       "with a power strip that speaks Prometheus",
     ],
     ["lightfoot doctor --json", "for a program"],
+    ["lightfoot doctor model model_q4.onnx", "a model from elsewhere instead of this machine: what makes it slow"],
   ]);
 }
 

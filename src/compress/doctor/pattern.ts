@@ -1,0 +1,89 @@
+// What the doctor looks for in a graph: a pattern, where it occurs and how it is mended; may depend on model and rewrite.
+import type { ModelGraph, Node, TensorRef } from "../../model/graph.ts";
+import type { GraphDraft } from "../rewrite/draft.ts";
+
+export interface Pattern {
+  readonly id: string;
+  /** `slow` and `inaccurate` are faults; a `note` is a choice with a price. */
+  readonly severity: "slow" | "inaccurate" | "note";
+  readonly what: string;
+  /** What it costs, with the circumstances of the measurement. */
+  readonly cost: string;
+  readonly repair: {
+    /**
+     * `exact`: the same function of the inputs, at most summed in another order. `rounds`: activations are rounded to 8 bits.
+     * `none`: not from the file alone.
+     */
+    readonly kind: "exact" | "rounds" | "none";
+    readonly how: string;
+  };
+  find(subject: Subject): Promise<readonly Occurrence[]> | readonly Occurrence[];
+}
+
+export interface Occurrence {
+  /** The node by name, or by operator and output. */
+  readonly place: string;
+  /** Mends this occurrence in the draft that it was found in; absent where it cannot be mended from the file alone. */
+  readonly mend?: () => void | Promise<void>;
+}
+
+/** The graph under examination. */
+export interface Subject {
+  readonly draft: GraphDraft;
+  /** The file's graph as ONNX Runtime runs it. */
+  readonly executed: ModelGraph;
+  /** True where products of u8 and i8 are added without saturation: VNNI and all that is not x86. */
+  readonly hasExactDotProducts: boolean;
+}
+
+export const placeOf = (node: Node): string => node.name || `${node.opType} → ${node.outputs[0]}`;
+
+/** The node that computes each value of a list of nodes. */
+export function producersIn(nodes: readonly Node[]): ReadonlyMap<string, Node> {
+  return new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+}
+
+/** The nodes that read each value. */
+export function consumersIn(nodes: readonly Node[]): ReadonlyMap<string, readonly Node[]> {
+  const consumers = new Map<string, Node[]>();
+  for (const node of nodes) {
+    for (const input of new Set(node.inputs)) {
+      const known = consumers.get(input);
+      if (known === undefined) consumers.set(input, [node]);
+      else known.push(node);
+    }
+  }
+  return consumers;
+}
+
+/** `node` with input `index` replaced; inputs in between are left out. */
+export function withInput(node: Node, index: number, name: string): Node {
+  const inputs = [...node.inputs];
+  while (inputs.length <= index) inputs.push("");
+  inputs[index] = name;
+  return { ...node, inputs };
+}
+
+/** A DequantizeLinear before input `index` of `node`, with the constants it reads, when it holds constant integers. */
+export function storedOperand(
+  draft: GraphDraft,
+  producers: ReadonlyMap<string, Node>,
+  node: Node,
+  index: number,
+): { readonly dequantize: Node; readonly stored: TensorRef; readonly zeroPoint: TensorRef | undefined } | undefined {
+  const dequantize = producers.get(node.inputs[index] ?? "");
+  if (dequantize?.opType !== "DequantizeLinear") return undefined;
+  const stored = draft.initializer(dequantize.inputs[0]);
+  return stored === undefined ? undefined : { dequantize, stored, zeroPoint: draft.initializer(dequantize.inputs[2]) };
+}
+
+/** True when input `index` of `node` is a DequantizeLinear of something computed. */
+export function isQuantizedActivation(
+  draft: GraphDraft,
+  producers: ReadonlyMap<string, Node>,
+  node: Node,
+  index: number,
+): boolean {
+  const dequantize = producers.get(node.inputs[index] ?? "");
+  return dequantize?.opType === "DequantizeLinear" && draft.initializer(dequantize.inputs[0]) === undefined;
+}

@@ -1,0 +1,141 @@
+// Two models run in turns on the same inputs: how far their outputs differ and which is quicker; may depend on errors, quantity,
+// statistics, model and its room.
+import { LightfootError } from "../errors/index.ts";
+import type { TensorValue } from "../model/tensor-value.ts";
+import { figure, type Figure } from "../quantity/index.ts";
+import { quantileInterval } from "../statistics/index.ts";
+import { bindDataset } from "./bind-dataset.ts";
+import type { Dataset } from "./sample-set.ts";
+import { openSession, type Session } from "./session.ts";
+import { throwIfStopped, type StopSignal } from "./stop-signal.ts";
+import { syntheticFeeds } from "./synthetic-feeds.ts";
+
+export interface CompareOptions {
+  /** Real samples; left out, seeded numbers in the inputs' shapes. */
+  readonly dataset?: Dataset;
+  /** Shapes of inputs whose free dimensions are more than the batch, when there is no data set. */
+  readonly inputs?: Readonly<Record<string, readonly number[]>>;
+  /** Samples in one run; 1 if left out. */
+  readonly batch?: number;
+  /** Pairs of timed runs; 50 if left out. Fewer when `maxSeconds` are over, at least 10. */
+  readonly pairs?: number;
+  readonly maxSeconds?: number;
+  readonly threads?: number;
+  readonly seed?: number;
+  readonly signal?: StopSignal;
+}
+
+export interface OutputDifference {
+  readonly name: string;
+  /** Equal to the last bit. */
+  readonly identical: boolean;
+  readonly largestDifference: number;
+  /** `‖b − a‖₂ / ‖a‖₂`; null when the first model's output is zero throughout. */
+  readonly relativeDifference: number | null;
+}
+
+export interface ModelComparison {
+  readonly batch: number;
+  readonly outputs: readonly OutputDifference[];
+  /** Seconds a run: medians with their 95 % intervals. */
+  readonly first: Figure;
+  readonly second: Figure;
+  /** `first / second`, the median over pairs of neighbouring runs: above 1 the second model is quicker. */
+  readonly speedUp: Figure;
+}
+
+const FEWEST_PAIRS = 10;
+const WARM_UPS = 3;
+
+/**
+ * Runs both models on the same inputs, once for the outputs, then in turns for the time: another load on the machine slows both.
+ *
+ * @throws LightfootError E_RUNTIME, E_SHAPE, E_DATA, E_INTERRUPTED
+ */
+export async function compareModels(first: string, second: string, options: CompareOptions): Promise<ModelComparison> {
+  const batch = options.batch ?? 1;
+  const one = await openSession(first, { threads: options.threads });
+  try {
+    const two = await openSession(second, { threads: options.threads });
+    try {
+      const feeds = feedsOf(one, batch, options);
+      const outputs = differences(await one.run(feeds), await two.run(feeds));
+      const [firstSeconds, secondSeconds] = await inTurns(one, two, feeds, options);
+      const source = `${firstSeconds.length} pairs of warm runs of batch ${batch}, in turns`;
+      const ratios = firstSeconds.map((seconds, at) => seconds / secondSeconds[at]);
+      return {
+        batch,
+        outputs,
+        first: medianFigure(firstSeconds, "s", source),
+        second: medianFigure(secondSeconds, "s", source),
+        speedUp: medianFigure(ratios, "1", source),
+      };
+    } finally {
+      await two.close();
+    }
+  } finally {
+    await one.close();
+  }
+}
+
+function feedsOf(session: Session, batch: number, options: CompareOptions): Record<string, TensorValue> {
+  if (options.dataset === undefined) {
+    return syntheticFeeds(session, { batch, inputs: options.inputs ?? {}, seed: options.seed ?? 0 });
+  }
+  const bound = bindDataset(options.dataset, session.inputs);
+  const count = bound.fixedBatch ?? batch;
+  if (count > options.dataset.sampleCount) {
+    throw new LightfootError("E_SHAPE", `'${options.dataset.name}' has fewer than ${count} samples`);
+  }
+  return bound.feeds(0, count).feeds;
+}
+
+function differences(
+  first: Readonly<Record<string, TensorValue>>,
+  second: Readonly<Record<string, TensorValue>>,
+): OutputDifference[] {
+  return Object.entries(first).map(([name, { data, shape }]) => {
+    const other = second[name];
+    if (other === undefined || other.shape.join() !== shape.join()) {
+      throw new LightfootError("E_RUNTIME", `output '${name}' [${shape.join(", ")}] is not the same in both models`);
+    }
+    let [identical, largest, difference, size] = [true, 0, 0, 0];
+    for (let at = 0; at < data.length; at++) {
+      const [a, b] = [Number(data[at]), Number(other.data[at])];
+      if (!Object.is(a, b) && a !== b) identical = false;
+      largest = Math.max(largest, Math.abs(a - b));
+      difference += (a - b) ** 2;
+      size += a ** 2;
+    }
+    const relativeDifference = size === 0 ? null : Math.sqrt(difference / size);
+    return { name, identical, largestDifference: largest, relativeDifference };
+  });
+}
+
+async function inTurns(
+  one: Session,
+  two: Session,
+  feeds: Record<string, TensorValue>,
+  options: CompareOptions,
+): Promise<[number[], number[]]> {
+  const timed = async (session: Session): Promise<number> => {
+    throwIfStopped(options.signal, "the measurement");
+    const began = performance.now();
+    await session.run(feeds);
+    return (performance.now() - began) / 1e3;
+  };
+  for (let index = 0; index < WARM_UPS; index++) for (const session of [one, two]) await timed(session);
+  const [first, second]: [number[], number[]] = [[], []];
+  const { pairs = 50, maxSeconds = 20 } = options;
+  for (let spent = 0; first.length < pairs && (spent < maxSeconds || first.length < FEWEST_PAIRS);) {
+    first.push(await timed(one));
+    second.push(await timed(two));
+    spent += first.at(-1)! + second.at(-1)!;
+  }
+  return [first, second];
+}
+
+function medianFigure(values: readonly number[], unit: "s" | "1", source: string): Figure {
+  const { value, low, high } = quantileInterval(values, 0.5);
+  return figure({ value, low, high, unit, method: "measured", sources: [source], assumptions: [] });
+}
