@@ -19,6 +19,8 @@ export interface FileRange {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** The same without a promise, for parsers that take thousands of small windows. */
   readSync(offset: number, length: number): Uint8Array;
+  /** Fills memory that the caller uses again and again, for passes over many windows. */
+  fillSync(target: Uint8Array, offset: number): void;
   close(): Promise<void>;
 }
 
@@ -119,10 +121,17 @@ class OpenFileRange implements FileRange {
 
   readSync(offset: number, length: number): Uint8Array {
     const bytes = this.#target(offset, length);
+    this.fillSync(bytes, offset);
+    return bytes;
+  }
+
+  fillSync(target: Uint8Array, offset: number): void {
+    const length = target.byteLength;
+    this.#refuseOutside(offset, length);
     try {
       for (let done = 0; done < length;) {
         const step = Math.min(READ_LIMIT_BYTES, length - done);
-        const bytesRead = readSync(this.#handle.fd, bytes, done, step, offset + done);
+        const bytesRead = readSync(this.#handle.fd, target, done, step, offset + done);
         if (bytesRead === 0) throw changed(this.path);
         done += bytesRead;
       }
@@ -130,18 +139,20 @@ class OpenFileRange implements FileRange {
     } catch (error) {
       throw fileError(error, this.path);
     }
-    return bytes;
   }
 
   async close(): Promise<void> {
     await this.#handle.close();
   }
 
+  #refuseOutside(offset: number, length: number): void {
+    if (offset >= 0 && length >= 0 && offset + length <= this.size) return;
+    const message = `bytes ${offset} to ${offset + length} were asked for, ${this.path} has ${this.size}`;
+    throw new LightfootError("E_FILE_READ", message, { where: { file: this.path, offset } });
+  }
+
   #target(offset: number, length: number): Uint8Array {
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
-      const message = `bytes ${offset} to ${offset + length} were asked for, ${this.path} has ${this.size}`;
-      throw new LightfootError("E_FILE_READ", message, { where: { file: this.path, offset } });
-    }
+    this.#refuseOutside(offset, length);
     if (length > BUFFER_LIMIT_BYTES) {
       const message = `${length} bytes at once exceed the largest buffer, ${BUFFER_LIMIT_BYTES} bytes`;
       throw new LightfootError("E_LIMIT", message, { where: { file: this.path, offset } });

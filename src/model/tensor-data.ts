@@ -11,6 +11,8 @@ import { decodeVarints, varintCount } from "./varint-elements.ts";
 
 /** Copying weights from file to file takes no more memory than this, whatever the tensor's size. */
 const CHUNK_BYTES = 4 * 2 ** 20;
+/** A piece that stays in a core's second cache between being read and being worked on. */
+const PASS_BYTES = 2 ** 19;
 
 /** Bytes of a tensor in `raw_data` layout. @throws LightfootError E_TENSOR for strings, which have no such layout */
 export function tensorByteLength(tensor: TensorRef): number {
@@ -105,6 +107,27 @@ function toFloats(dtype: DType, data: NumericArray, count: number): Float32Array
       return decodeSmallFloats(dtype, unpackSubByte(dtype, data as Uint8Array, count) as Uint8Array);
     default:
       return data as Float32Array;
+  }
+}
+
+/**
+ * The elements of a float32 tensor in order, for passes over a tensor that need not fit into memory. Pieces of a stored tensor share
+ * one buffer: each is void when the next is asked for. @throws LightfootError E_TENSOR for other types
+ */
+export async function* floatPieces(tensor: TensorRef, files: OpenFiles): AsyncGenerator<Float32Array> {
+  if (tensor.dtype !== "float32") throw wrongType(tensor, "float32");
+  const { data } = tensor;
+  if (data.kind !== "file" || data.encoding !== "raw") {
+    yield typedView("float32", await readTensorBytes(tensor, files)) as Float32Array;
+    return;
+  }
+  if (data.byteLength !== tensorByteLength(tensor)) throw wrongLength(tensor, data.byteLength);
+  const range = await files.range(data.file, data.stamp);
+  const buffer = new Uint8Array(Math.min(PASS_BYTES, data.byteLength));
+  for (let done = 0; done < data.byteLength; done += buffer.byteLength) {
+    const piece = buffer.subarray(0, Math.min(buffer.byteLength, data.byteLength - done));
+    range.fillSync(piece, data.offset + done);
+    yield typedView("float32", piece) as Float32Array;
   }
 }
 

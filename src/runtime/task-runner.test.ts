@@ -28,6 +28,13 @@ export const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolv
 export function fail() { throw new TypeError("no such luck"); }
 export function die() { process.exit(3); }
 export const mirror = (input) => input;
+let given;
+export function handOver(input, { transfer }) {
+  given = input;
+  transfer(input.buffer);
+  return input;
+}
+export const left = () => given.byteLength;
 `;
 
 let folder: string;
@@ -48,6 +55,13 @@ describe("the pool", () => {
     expect(await pool.run({ module: url, input: 21 })).toBe(42);
     const value = { data: Float32Array.of(1, 2), map: new Map([["a", 1n]]) };
     expect(await pool.run(task("mirror", value))).toEqual(value);
+    await pool.close();
+  });
+
+  it("hands memory over instead of copying it when a task says so", async () => {
+    const pool = createThreadPool(1);
+    expect(await pool.run(task("handOver", Uint8Array.of(1, 2, 3)))).toEqual(Uint8Array.of(1, 2, 3));
+    expect(await pool.run(task("left"))).toBe(0);
     await pool.close();
   });
 

@@ -20,6 +20,8 @@ export interface TaskContext {
   /** To be polled between runs of the engine; nothing can interrupt one. */
   readonly signal: StopSignal;
   progress(value: unknown): void;
+  /** Hands this memory over with the result instead of copying it; the task must not touch it afterwards. */
+  transfer(memory: ArrayBuffer): void;
 }
 
 export type TaskFunction<Input, Result> = (input: Input, context: TaskContext) => Result | Promise<Result>;

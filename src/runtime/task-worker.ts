@@ -6,10 +6,11 @@ import type { FromWorker, Task, TaskContext, TaskFunction, ToWorker } from "./ta
 if (parentPort === null) throw new LightfootError("E_INTERNAL", "task-worker is no program of its own");
 const port = parentPort;
 
-const send = (message: FromWorker): void => port.postMessage(message);
+const send = (message: FromWorker, memory: ArrayBuffer[] = []): void => port.postMessage(message, memory);
 
 async function execute(task: Task, stopFlag: SharedArrayBuffer): Promise<void> {
   const flag = new Int32Array(stopFlag);
+  const handedOver: ArrayBuffer[] = [];
   const context: TaskContext = {
     signal: {
       get aborted() {
@@ -17,13 +18,14 @@ async function execute(task: Task, stopFlag: SharedArrayBuffer): Promise<void> {
       },
     },
     progress: (value) => send({ kind: "progress", value }),
+    transfer: (memory) => void handedOver.push(memory),
   };
   try {
     const loaded = (await import(task.module)) as Record<string, TaskFunction<unknown, unknown> | undefined>;
     const name = task.function ?? "run";
     const perform = loaded[name];
     if (perform === undefined) throw new LightfootError("E_INTERNAL", `${task.module} exports no '${name}'`);
-    send({ kind: "done", result: await perform(task.input, context) });
+    send({ kind: "done", result: await perform(task.input, context) }, handedOver);
   } catch (thrown) {
     send({ kind: "failed", error: asLightfootError(thrown).toJSON() });
   }

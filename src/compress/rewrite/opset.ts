@@ -8,7 +8,6 @@ import {
   subgraphsOf,
 } from "../../model/attributes.ts";
 import type { Attribute, ModelGraph, Node } from "../../model/graph.ts";
-import { inferShapes } from "../../model/shapes/infer.ts";
 import { typeIn, type ShapeInference } from "../../model/shapes/inference.ts";
 import { float32Tensor, int64Tensor } from "../../model/tensor-value.ts";
 import { GraphDraft } from "./draft.ts";
@@ -147,6 +146,8 @@ export async function raiseOpset(model: ModelGraph, target: number): Promise<Rai
     return { kind: "refused", reason: `${stays}: such a step is not supported` };
   if (model.functions.length > 0) return { kind: "refused", reason: `${stays}: its own functions cannot be converted` };
   const draft = new GraphDraft(model);
+  // Loaded here: most models are new enough, and the rules of shape inference are many files.
+  const { inferShapes } = await import("../../model/shapes/infer.ts");
   const shapes = await inferShapes(model);
   const converted: Node[] = [];
   for (const node of draft.nodes) {

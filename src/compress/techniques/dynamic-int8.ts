@@ -2,13 +2,15 @@
 import { int, ints } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
+import { tensorByteLength } from "../../model/tensor-data.ts";
 import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
-import { quantizeChannels, type WeightGrid } from "../quantize/affine.ts";
+import type { TaskRunner } from "../../runtime/task-runner.ts";
+import { gridArray, gridZeroPoint, type WeightGrid } from "../quantize/affine.ts";
+import { LazyColumns } from "../quantize/stored-weight.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
   denseBias,
-  denseWeight,
   findLinearLayers,
   isDense,
   type DenseLayer,
@@ -20,6 +22,9 @@ import { made, refused, type TechniqueContext, type TechniqueResult } from "./te
 const FLOAT = 1;
 /** MatMulInteger and DynamicQuantizeLinear. */
 const NEEDED_OPSET = 11;
+
+/** Weights below this are quantised sooner than threads start. */
+const WORTH_THREADS_BYTES = 256 * 2 ** 20;
 
 export interface DynamicInt8Options extends LayerChoice {
   /**
@@ -37,17 +42,24 @@ interface QuantizedDense {
   readonly bias: string | undefined;
 }
 
-async function storeDense(draft: GraphDraft, layer: DenseLayer, grid: WeightGrid): Promise<QuantizedDense> {
-  const { k, n } = layer;
-  const { data, scales, zeroPoint } = quantizeChannels(await denseWeight(layer), [k, n], 1, grid);
-  const stem = layer.weight.name;
-  const zeros = grid.dtype === "uint8" ? new Uint8Array([zeroPoint]) : new Int8Array([zeroPoint]);
+async function storeDense(
+  draft: GraphDraft,
+  layer: DenseLayer,
+  grid: WeightGrid,
+  runner: TaskRunner | undefined,
+): Promise<QuantizedDense> {
+  const { k, n, weight, transposedWeight: transposed, alpha } = layer;
+  const columns = new LazyColumns({ weight, transposed, grid }, runner);
+  // A factor on the product is a factor on its scale: the integers stay those of the stored weights.
+  const scales = async () => (await columns.scales()).map((scale) => scale * alpha);
+  const stem = weight.name;
+  const zeros = gridArray(grid, 1).fill(gridZeroPoint(grid));
   const bias = await denseBias(layer);
   return {
     layer,
-    weight: draft.constant(`${stem}_q`, { dtype: grid.dtype, shape: [k, n], data }),
+    weight: draft.computed(`${stem}_q`, { dtype: grid.dtype, shape: [k, n] }, () => columns.data()),
     weightZeroPoint: draft.constant(`${stem}_zp`, { dtype: grid.dtype, shape: [], data: zeros }),
-    weightScale: draft.constant(`${stem}_s`, float32Tensor([n], scales)),
+    weightScale: draft.computed(`${stem}_s`, { dtype: "float32", shape: [n] }, scales),
     bias: bias === undefined ? undefined : draft.constant(`${stem}_b`, float32Tensor([n], bias)),
   };
 }
@@ -153,7 +165,7 @@ function perToken(draft: GraphDraft, dense: QuantizedDense, constants: TokenCons
 export async function dynamicInt8(
   model: ModelGraph,
   options: DynamicInt8Options,
-  context: Pick<TechniqueContext, "weightGrid">,
+  context: Pick<TechniqueContext, "weightGrid" | "runner">,
 ): Promise<TechniqueResult> {
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
@@ -161,9 +173,11 @@ export async function dynamicInt8(
   const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
+  const weightBytes = dense.reduce((total, { weight }) => total + tensorByteLength(weight), 0);
+  const runner = weightBytes < WORTH_THREADS_BYTES ? undefined : context.runner;
   const constants = options.activations === "token" ? tokenConstants(draft) : undefined;
   for (const layer of dense) {
-    const quantized = await storeDense(draft, layer, context.weightGrid);
+    const quantized = await storeDense(draft, layer, context.weightGrid, runner);
     const replacement = constants === undefined ? perTensor(draft, quantized) : perToken(draft, quantized, constants);
     draft.replaceAll(layer.nodes, replacement);
   }

@@ -1,5 +1,6 @@
 // What a compression technique is: a model and its circumstances in, another model or a reason out; may depend on model and runtime.
 import type { ModelGraph } from "../../model/graph.ts";
+import type { TaskRunner } from "../../runtime/task-runner.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
 import type { RetrainOptions } from "../search-options.ts";
 import type { WeightGrid } from "../quantize/affine.ts";
@@ -24,6 +25,8 @@ export interface TechniqueContext {
   readonly retrain: RetrainOptions;
   /** How int8 weights are stored for this machine. */
   readonly weightGrid: WeightGrid;
+  /** Threads for work on whole tensors; absent, it is done in this one. */
+  readonly runner?: TaskRunner;
   readonly signal: AbortSignal | undefined;
   readonly onEpoch: (epoch: number, epochs: number, loss: number) => void;
 }

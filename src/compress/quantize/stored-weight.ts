@@ -1,0 +1,105 @@
+// Quantises a weight matrix where it lies, piece by piece, in this thread or in a worker; may depend on io, model, runtime and affine.
+import { OpenFiles } from "../../io/file-range.ts";
+import type { TensorRef } from "../../model/graph.ts";
+import { floatPieces } from "../../model/tensor-data.ts";
+import { compiledModule } from "../../runtime/compiled-module.ts";
+import type { TaskContext, TaskRunner } from "../../runtime/task-runner.ts";
+import { channelLayout, channelScales, gridArray, growMaxima, roundChannels, type WeightGrid } from "./affine.ts";
+
+/** What a worker is told: a float32 matrix by reference. */
+export interface StoredWeight {
+  /** `[K, N]`, or `[N, K]` when `transposed`. */
+  readonly weight: TensorRef;
+  readonly transposed: boolean;
+  readonly grid: WeightGrid;
+}
+
+export interface QuantizedColumns {
+  /** `[K, N]` row-major */
+  readonly data: Int8Array | Uint8Array;
+  /** `[N]` */
+  readonly scales: Float32Array;
+}
+
+/** Side of the squares in which a matrix is transposed, so that both sides stay in the cache. */
+const TILE = 64;
+
+function transpose(source: Int8Array | Uint8Array, rows: number, columns: number, grid: WeightGrid) {
+  const result = gridArray(grid, source.length);
+  for (let top = 0; top < rows; top += TILE) {
+    const bottom = Math.min(rows, top + TILE);
+    for (let left = 0; left < columns; left += TILE) {
+      const right = Math.min(columns, left + TILE);
+      for (let column = left; column < right; column++) {
+        for (let row = top; row < bottom; row++) result[column * rows + row] = source[row * columns + column];
+      }
+    }
+  }
+  return result;
+}
+
+/** Symmetric 8-bit columns, as `quantizeChannels` of the matrix `[K, N]` along axis 1, with a few MiB of it in memory at a time. */
+export async function quantizeStored({ weight, transposed, grid }: StoredWeight): Promise<QuantizedColumns> {
+  const layout = channelLayout(weight.shape, transposed ? 0 : 1);
+  const elements = layout.outer * layout.channels * layout.inner;
+  const files = new OpenFiles();
+  try {
+    const maxima = new Float64Array(layout.channels);
+    let position = 0;
+    for await (const piece of floatPieces(weight, files)) {
+      growMaxima(maxima, piece, position, layout);
+      position += piece.length;
+    }
+    const scales = channelScales(maxima, grid);
+    const data = gridArray(grid, elements);
+    position = 0;
+    for await (const piece of floatPieces(weight, files)) {
+      roundChannels(data.subarray(position, position + piece.length), piece, position, layout, scales, grid);
+      position += piece.length;
+    }
+    const [rows, columns] = weight.shape as [number, number];
+    return { data: transposed ? transpose(data, rows, columns, grid) : data, scales };
+  } finally {
+    await files.close();
+  }
+}
+
+/** The same as a task of a `TaskRunner`. */
+export async function run(task: StoredWeight, { transfer }: TaskContext): Promise<QuantizedColumns> {
+  const result = await quantizeStored(task);
+  transfer(result.data.buffer as ArrayBuffer);
+  return result;
+}
+
+/** The columns of a stored matrix, quantised when somebody asks. The few scales are remembered, the matrix is not. */
+export class LazyColumns {
+  readonly #task: StoredWeight;
+  readonly #runner: TaskRunner | undefined;
+  #scales: Promise<Float32Array> | undefined;
+
+  constructor(task: StoredWeight, runner: TaskRunner | undefined) {
+    const { weight } = task;
+    this.#task = task;
+    // Elements in memory or still to be computed would have to be copied to the thread.
+    this.#runner = weight.data.kind === "file" ? runner : undefined;
+  }
+
+  async data(): Promise<Int8Array | Uint8Array> {
+    const result = this.#quantize();
+    this.#scales ??= result.then(({ scales }) => scales);
+    return (await result).data;
+  }
+
+  async scales(): Promise<Float32Array> {
+    this.#scales ??= this.#quantize().then(({ scales }) => scales);
+    return this.#scales;
+  }
+
+  #quantize(): Promise<QuantizedColumns> {
+    if (this.#runner === undefined) return quantizeStored(this.#task);
+    return this.#runner.run<QuantizedColumns>({
+      module: compiledModule("./stored-weight.js", import.meta.url).href,
+      input: this.#task,
+    });
+  }
+}
