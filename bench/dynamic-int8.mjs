@@ -6,10 +6,11 @@
 // round's pair, peak resident memory (VmHWM), and how far each model's outputs are from the float model's on the same inputs.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { describeThisMachine } from "../dist/io/machine.js";
 
 const SEED = 1;
 const WIDTH = 1024;
@@ -106,7 +107,8 @@ function print({ gigabytes, seconds, timesFaster, peakMemoryBytes, memoryShare, 
 /** Keeps the ratios with what they were measured on. */
 function save(results) {
   const commit = run("git", ["rev-parse", "--short", "HEAD"]).trim();
-  const { machine, loadAverage } = JSON.parse(node("--", "machine"));
+  const { cpuName, logicalCpuCount, memoryBytes } = describeThisMachine();
+  const machine = { cpuName, logicalCpuCount, memoryBytes, loadAverage: loadavg() };
   const folder = fileURLToPath(new URL("./results/", import.meta.url));
   mkdirSync(folder, { recursive: true });
   const document = {
@@ -115,7 +117,6 @@ function save(results) {
     seed: SEED,
     rounds: Number(values.rounds),
     machine,
-    loadAverage,
     results,
   };
   writeFileSync(join(folder, "dynamic-int8.json"), `${JSON.stringify(document, null, 2)}\n`);
@@ -169,16 +170,15 @@ async function write(path, bytes) {
 }
 
 async function compress(source, target) {
-  const [{ readOnnx }, { writeOnnx }, { dynamicInt8 }, { createThreadPool }, machine, grid, usage] = await Promise.all([
+  const [{ readOnnx }, { writeOnnx }, { dynamicInt8 }, { createThreadPool }, grid, usage] = await Promise.all([
     import("../dist/model/onnx/read.js"),
     import("../dist/model/onnx/write.js"),
     import("../dist/compress/techniques/dynamic-int8.js"),
     import("../dist/runtime/task-runner.js"),
-    import("../dist/io/machine.js"),
     import("../dist/compress/weight-grid.js"),
     import("../dist/io/process-usage.js"),
   ]);
-  const thisMachine = machine.describeThisMachine();
+  const thisMachine = describeThisMachine();
   const runner = createThreadPool(thisMachine.logicalCpuCount);
   const model = await readOnnx(source);
   const context = { weightGrid: grid.weightGridFor(thisMachine).grid, runner };
