@@ -65,9 +65,9 @@ export async function quantizeStored({ weight, transposed, grid }: StoredWeight)
 }
 
 /** The same as a task of a `TaskRunner`. */
-export async function run(task: StoredWeight, { transfer }: TaskContext): Promise<QuantizedColumns> {
+export async function run(task: StoredWeight, context: TaskContext): Promise<QuantizedColumns> {
   const result = await quantizeStored(task);
-  transfer(result.data.buffer as ArrayBuffer);
+  context.transfer(result.data.buffer as ArrayBuffer);
   return result;
 }
 
