@@ -124,7 +124,7 @@ function save(results) {
 
 /** A stack of feed-forward blocks as in a transformer: y = x + W2·Relu(W1·LayerNorm(x) + b1) + b2. */
 async function write(path, bytes) {
-  const [{ seededRandom }, build, tensors, values, { writeOnnx }] = await Promise.all([
+  const [{ seededRandom }, build, tensors, { float32Tensor }, { writeOnnx }] = await Promise.all([
     import("../dist/statistics/random.js"),
     import("../dist/model/build.js"),
     import("../dist/model/tensor-data.js"),
@@ -144,7 +144,7 @@ async function write(path, bytes) {
     return name;
   };
   const row = (name, width, value) => {
-    initializers.push(tensors.memoryTensor(name, values.float32Tensor([width], new Float32Array(width).fill(value))));
+    initializers.push(tensors.memoryTensor(name, float32Tensor([width], new Float32Array(width).fill(value))));
     return name;
   };
   const blocks = Math.round(bytes / (WIDTH * WIDTH * 8 * 4));
