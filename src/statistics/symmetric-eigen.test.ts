@@ -55,7 +55,9 @@ describe("symmetricEigen", () => {
       return distance === 0 ? 2 : distance === 1 ? -1 : 0;
     });
     const { values } = symmetricEigen(matrix, size);
-    values.forEach((value, at) => expect(value).toBeCloseTo(2 - 2 * Math.cos(((size - at) * Math.PI) / (size + 1)), 12));
+    values.forEach((value, at) =>
+      expect(value).toBeCloseTo(2 - 2 * Math.cos(((size - at) * Math.PI) / (size + 1)), 12),
+    );
   });
 
   it("refuses what is not finite", () => {

@@ -8,7 +8,7 @@ import type { NumericArray, TensorValue } from "../../model/tensor-value.ts";
 const IR_WITH_FREE_INITIALIZERS = 4;
 
 /** Names that a graph takes from outside itself, subgraphs of its nodes included. */
-function outerNames(graph: Graph): Set<string> {
+export function outerNames(graph: Graph): Set<string> {
   const names = new Set<string>();
   for (const node of graph.nodes) {
     for (const input of node.inputs) names.add(input);

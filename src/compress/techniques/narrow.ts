@@ -1,103 +1,61 @@
-// Narrower retraining: takes the least important hidden neurons out and trains the rest to answer like the original;
-// may depend on rewrite, calibrate and runtime's training.
+// Structured pruning: takes the least important neurons, channels or attention heads out of a model, fits what is left and retrains
+// it; may depend on structure and retrain.
 import type { ModelGraph } from "../../model/graph.ts";
-import { readOnnx } from "../../model/onnx/read.ts";
-import { sliceDataset, type Dataset } from "../../runtime/dataset.ts";
-import { finishTraining, train } from "../../runtime/train.ts";
-import type { LossOptions } from "../../runtime/gradient/losses.ts";
-import { watchTensors } from "../calibrate.ts";
-import { GraphDraft } from "../rewrite/draft.ts";
-import {
-  findHiddenUnits,
-  importanceOf,
-  keepNeurons,
-  mostImportant,
-  type HiddenUnits,
-} from "../rewrite/hidden-units.ts";
-import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
+import { countAt } from "../structure/choose.ts";
+import { findCoupling } from "../structure/coupling.ts";
+import { cutUnits } from "../structure/cut.ts";
+import { findRows, type Row, type RowKind } from "../structure/rows.ts";
+import { thin } from "../structure/thin.ts";
+import { retrained, type RetrainContext } from "./retrain.ts";
+import { refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 export interface NarrowOptions {
-  /** Share of each row's hidden neurons that stays, 0 … 1. */
+  /** Share of each row's units that stays, 0 … 1. */
   readonly ratio: number;
+  /** Output tensors of the layers to cut; left out, all. */
+  readonly layers?: readonly string[];
 }
 
-/** Samples that say which neurons matter; the ranking is stable long before the whole training set was seen. */
-const RANKING_SAMPLES = 2048;
-/** Rows this wide stay multiples of eight, which is what vector kernels work in. */
-const KERNEL_WIDTH = 8;
+export type NarrowContext = RetrainContext & Pick<TechniqueContext, "calibration">;
 
-function widthAt(ratio: number, width: number): number {
-  const wanted = Math.max(1, Math.round(width * ratio));
-  return wanted < 4 * KERNEL_WIDTH ? wanted : Math.round(wanted / KERNEL_WIDTH) * KERNEL_WIDTH;
-}
+/** Reasons that a refusal lists; the rest of a large model says the same again. */
+const MOST_REASONS = 3;
 
-/** Mean square of each neuron's activation over the samples, by the activation's name. */
-async function meanSquares(
+async function withoutUnits(
   model: ModelGraph,
-  rows: readonly HiddenUnits[],
-  data: Dataset,
-  context: Pick<TechniqueContext, "threads" | "signal">,
-): Promise<Map<string, Float64Array>> {
-  const sums = new Map(rows.map(({ activation, width }) => [activation, new Float64Array(width)]));
-  const samples = sliceDataset(data, 0, Math.min(RANKING_SAMPLES, data.sampleCount));
-  let positions = 0;
-  await watchTensors(model, [...sums.keys()], samples, context, (name, value) => {
-    const sum = sums.get(name)!;
-    const values = value.data as Float32Array;
-    for (let at = 0; at < values.length; at++) sum[at % sum.length] += values[at] ** 2;
-    positions += values.length / sum.length;
+  kinds: readonly RowKind[],
+  { ratio, layers }: NarrowOptions,
+  context: NarrowContext,
+): Promise<TechniqueResult> {
+  const coupling = await findCoupling(model);
+  const found = findRows(coupling);
+  const chosen = (row: Row) => layers === undefined || row.layers.some((layer) => layers.includes(layer));
+  const rows = found.rows.filter((row) => {
+    return kinds.includes(row.kind) && chosen(row) && countAt(ratio, row.units.length) < row.units.length;
   });
-  // One divisor for all rows: only the order within a row matters.
-  for (const sum of sums.values()) for (let at = 0; at < sum.length; at++) sum[at] /= positions;
-  return sums;
+  if (rows.length === 0) {
+    const reasons = found.left.slice(0, MOST_REASONS).map(({ title, reason }) => `${title}: ${reason}`);
+    return refused([`no ${kinds.join(" or ")} that could be taken out`, ...reasons].join("; "));
+  }
+  const { calibration, train, threads, signal } = context;
+  const { gone, weights, notes } = await thin(coupling, rows, ratio, train ?? calibration, { threads, signal });
+  return retrained(await cutUnits(coupling, gone, weights), notes, context);
 }
 
 /**
- * Half from the teacher, half from the labels where there are any, both at temperature 1: a student with fewer neurons than its
- * task can use learns less from softened scores (seen on MNIST's validation split: 0.3 points at 48 of 128 neurons).
+ * Keeps the given share of the hidden neurons and convolution channels of every row, the most important ones (root mean square of
+ * the activation times the norm of the weights that read it). The weights that read the rest get their least-squares values for
+ * it; with training data the model is then distilled from the original.
  */
-function distillation(data: Dataset): LossOptions {
-  return { kind: "kl", temperature: 1, alpha: data.labels === undefined ? 1 : 0.5 };
+export function narrow(model: ModelGraph, options: NarrowOptions, context: NarrowContext): Promise<TechniqueResult> {
+  return withoutUnits(model, ["neurons", "channels"], options, context);
 }
 
-/**
- * Keeps the given share of the neurons in every row of hidden units, the most important ones, and trains with the original as
- * teacher: Adam with a cosine schedule, loss `½·KL(teacher ‖ student) + ½·cross-entropy`.
- *
- * Fits chains of MatMul and Gemm with elementwise activations between them; other rows stay as wide as they are.
- */
-export async function narrow(
+/** The same for attention heads; those that share a key and value head go together. */
+export function pruneHeads(
   model: ModelGraph,
   options: NarrowOptions,
-  context: Pick<TechniqueContext, "train" | "original" | "seed" | "threads" | "retrain" | "signal" | "onEpoch">,
+  context: NarrowContext,
 ): Promise<TechniqueResult> {
-  if (context.train === undefined) return refused("narrower layers must be retrained, and no training data was given");
-  const rows = findHiddenUnits(new GraphDraft(model)).filter(({ width }) => widthAt(options.ratio, width) < width);
-  if (rows.length === 0) return refused("no hidden neurons between MatMul or Gemm layers that could be taken out");
-  const squares = await meanSquares(model, rows, context.train, context);
-  const cuts = await Promise.all(
-    rows.map(async (units) => {
-      const importance = await importanceOf(units, squares.get(units.activation)!);
-      return { units, kept: mostImportant(importance, widthAt(options.ratio, units.width)) };
-    }),
-  );
-  const smaller = await keepNeurons(model, cuts);
-  const { epochs, batch, learningRate } = context.retrain;
-  const run = train(smaller, context.train, {
-    loss: distillation(context.train),
-    optimizer: { kind: "adam" },
-    learningRate,
-    schedule: { kind: "cosine", floor: 0.02 },
-    epochs,
-    batch,
-    seed: context.seed,
-    teacher: await readOnnx(context.original),
-    threads: context.threads,
-    signal: context.signal,
-  });
-  const result = await finishTraining(run, (event) => {
-    if (event.type === "epoch") context.onEpoch(event.epoch, epochs, event.loss);
-  });
-  const notes = cuts.map(({ units, kept }) => `hidden neurons ${units.width} → ${kept.length}`);
-  return made(result.model, [...notes, `distilled from the original for ${epochs} epochs`]);
+  return withoutUnits(model, ["heads"], options, context);
 }

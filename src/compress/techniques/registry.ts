@@ -4,9 +4,9 @@ import type { BlockSize } from "../quantize/blockwise.ts";
 import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
-import { narrow } from "./narrow.ts";
 import { packed } from "./packed.ts";
 import { smooth } from "./smooth.ts";
+import { narrow, pruneHeads } from "./narrow.ts";
 import { staticInt8 } from "./static-int8.ts";
 import type { OptionValue, Technique } from "./technique.ts";
 import { weightOnlyBlocks } from "./weight-blocks.ts";
@@ -97,6 +97,9 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
       },
       context,
     ),
-  narrow: (model, options, context) => narrow(model, { ratio: between(options, "ratio", 0, 1) }, context),
   packed: (model) => packed(model),
+  narrow: (model, options, context) =>
+    narrow(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
+  heads: (model, options, context) =>
+    pruneHeads(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
 };
