@@ -7,6 +7,8 @@ const DOCUMENTS = {
   analysis: ["cost/report-schema.js", "analysisSchema"],
   compression: ["compress/candidate-schema.js", "searchResultSchema"],
   "model-check": ["compress/doctor/model-check-schema.js", "modelCheckSchema"],
+  pack: ["compress/container/pack-schema.js", "packSchema"],
+  unpack: ["compress/container/pack-schema.js", "unpackSchema"],
   doctor: ["meter/doctor-schema.js", "doctorSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],

@@ -4,6 +4,7 @@ import { createBaseProgram } from "./base-program.ts";
 import { registerTrain } from "./commands/train.ts";
 import { registerRun } from "./commands/run.ts";
 import { registerAnalyze } from "./commands/analyze.ts";
+import { registerPack } from "./commands/pack.ts";
 import { registerCheck } from "./commands/check.ts";
 import { registerScan } from "./commands/scan.ts";
 import { registerPolicy } from "./commands/policy.ts";
@@ -25,6 +26,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerCompress,
   registerEvaluate,
   registerTrain,
+  registerPack,
   registerFacts,
   registerFootprint,
   registerExport,

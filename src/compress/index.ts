@@ -13,3 +13,12 @@ export type { CompressionData, Goal, RetrainOptions, SearchEvent, SearchOptions 
 export { DEFAULT_RETRAIN } from "./bench-settings.ts";
 export { search, TECHNIQUE_NAMES } from "./search.ts";
 export { selectionRule } from "./selection.ts";
+export {
+  pack,
+  packedBytes,
+  unpack,
+  type Packed,
+  type PackOptions,
+  type Unpacked,
+  type UnpackOptions,
+} from "./container/pack.ts";

@@ -34,6 +34,7 @@ export const ERROR_CATALOG = {
   E_FILE_CHANGED: { exit: EXIT.badInput, meaning: "a file changed while it was being read" },
   E_FORMAT_UNKNOWN: { exit: EXIT.badInput, meaning: "the file is of no format that Lightfoot reads" },
   E_PROTOBUF: { exit: EXIT.badInput, meaning: "the protobuf encoding is broken or truncated" },
+  E_CONTAINER: { exit: EXIT.badInput, meaning: "a container of lightfoot pack is damaged or breaks the format" },
   E_LIMIT: { exit: EXIT.badInput, meaning: "the input exceeds a safety limit" },
   E_ONNX: { exit: EXIT.badInput, meaning: "the ONNX model breaks a rule of the format" },
   E_ONNX_CYCLE: { exit: EXIT.badInput, meaning: "the graph's nodes depend on each other in a circle" },

@@ -27,6 +27,10 @@ const DIMENSIONS = {
     units: { ms: 1e-3, s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 },
   },
   volume: { base: "L", units: { mL: 1e-3, L: 1, m3: 1e3 } },
+  data: {
+    base: "B",
+    units: { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 },
+  },
   power: { base: "W", units: { mW: 1e-3, W: 1, kW: 1e3, MW: 1e6 } },
 } as const satisfies Record<string, { base: string; units: Record<string, number> }>;
 
