@@ -11,6 +11,7 @@ const DOCUMENTS = {
   unpack: ["compress/container/pack-schema.js", "unpackSchema"],
   doctor: ["meter/doctor-schema.js", "doctorSchema"],
   dossier: ["pipeline/dossier-schema.js", "dossierSchema"],
+  audit: ["runtime/audit/audit-schema.js", "auditSchema"],
   evaluation: ["runtime/evaluate-schema.js", "evaluationSchema"],
   footprint: ["footprint/footprint-schema.js", "footprintSchema"],
   impact: ["footprint/impact-framework/impact-schema.js", "impactSchema"],

@@ -9,6 +9,7 @@ import { registerCheck } from "./commands/check.ts";
 import { registerScan } from "./commands/scan.ts";
 import { registerPolicy } from "./commands/policy.ts";
 import { registerCompress } from "./commands/compress.ts";
+import { registerAudit } from "./commands/audit.ts";
 import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerSimulate } from "./commands/simulate.ts";
 import { registerFootprint } from "./commands/footprint/index.ts";
@@ -25,6 +26,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerAnalyze,
   registerCompress,
   registerEvaluate,
+  registerAudit,
   registerTrain,
   registerPack,
   registerFacts,

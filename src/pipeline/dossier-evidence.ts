@@ -1,4 +1,5 @@
-// What a dossier proves about its chosen model, as evidence for rules; may depend on its room, policy and quantity.
+// What a dossier proves about its chosen model, as evidence for rules; may depend on its room and policy.
+import { evidenceOfAudit } from "../policy/rules/audit-evidence.ts";
 import type { Evidence } from "../policy/rules/judge.ts";
 import { dossierSchema, type Dossier } from "./dossier-schema.ts";
 
@@ -17,12 +18,15 @@ export function asDossier(document: unknown): Dossier | undefined {
  * - `evaluation.dropHigh`: upper end of the paired 95 % interval of the loss on test data, else on validation data
  * - `evaluation.accuracyLow`: lower end of the chosen model's accuracy
  * - `evaluation.agreement`: share of samples answered like the original
+ * - what the audit measured (see `evidenceOfAudit`), where there is one
  * - `artifact.lineageComplete`: original, chosen model and every data set carry a digest, and the recipe is recorded
  */
 export function evidenceOfDossier(dossier: Dossier): Map<string, Evidence> {
-  const evidence = new Map<string, Evidence>();
   const chosen = dossier.candidates.find(({ selected }) => selected);
-  if (chosen === undefined) return evidence;
+  if (chosen === undefined) return new Map();
+  const { audit } = dossier;
+  const evidence: Map<string, Evidence> =
+    audit === null ? new Map() : evidenceOfAudit(audit, `audit of ${chosen.id} on ${audit.data.name}`);
   const loss = chosen.test ?? chosen.validation;
   const measured = (field: string, value: number | boolean, source: string): void => {
     evidence.set(field, { value, method: "measured", source });

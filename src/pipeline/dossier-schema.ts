@@ -1,9 +1,10 @@
-// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, footprint, compress and policy.
+// `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, runtime, footprint, compress and policy.
 import { z } from "zod";
 import { candidateSchema, latencySchema, searchResultSchema } from "../compress/candidate-schema.ts";
 import { footprintSchema } from "../footprint/footprint-schema.ts";
 import { checkSchema } from "../policy/rules/check-schema.ts";
 import { figureSchema } from "../quantity/figure-schema.ts";
+import { auditSchema } from "../runtime/audit/audit-schema.ts";
 
 /** Counts that a footprint may be of: a thousand to a billion, so that grams stand before the point. */
 export const INFERENCE_COUNTS = [1e3, 1e6, 1e9] as const;
@@ -79,7 +80,7 @@ const dataSchema = z.object({
 });
 
 const stageSchema = z.object({
-  stage: z.enum(["data", "train-original", "train-narrow", "compress", "judge"]),
+  stage: z.enum(["data", "train-original", "train-narrow", "compress", "audit", "judge"]),
   durationSeconds: z.number().nonnegative(),
   cpuSeconds: z.number().nonnegative(),
   /** True when the result of an earlier run with the same inputs was taken. */
@@ -128,6 +129,8 @@ export const dossierSchema = z.object({
   /** What this run itself used. */
   runEnergy: figureSchema,
   runFootprint: footprintSchema,
+  /** How the chosen model behaves beside the original, beyond the budget's metric; null without labels or a chosen model. */
+  audit: auditSchema.omit({ schema: true, original: true, compressed: true }).nullable().default(null),
   /** What the rules say of the chosen model; null when the manifest does not ask. */
   check: checkSchema.nullable(),
 });

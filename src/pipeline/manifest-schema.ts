@@ -86,6 +86,18 @@ export const manifestSchema = z.strictObject({
   hardware: z.string().min(1).optional(),
   /** Place where the model will run: `DE`, `US-CAL-CISO`, `aws:eu-central-1`. Carbon, water and money are counted for it. */
   where: z.string().min(1).optional(),
+  /** What the audit of the chosen model against the original needs to know; it runs wherever the data has labels. */
+  audit: z
+    .strictObject({
+      /** Files with a group for each sample of the judging data: `people.csv#column=sex`, `sex.npy`. */
+      groups: z.array(z.string().min(1)).min(1).optional(),
+      /** Layout of images that come as flat arrays, for shifts and blur. */
+      image: z
+        .string()
+        .regex(/^\d+x\d+(x\d+)?$/, "expected a layout such as 28x28 or 3x32x32")
+        .optional(),
+    })
+    .optional(),
   /** Holds the result against the rule pack, for these roles. */
   check: z
     .strictObject({

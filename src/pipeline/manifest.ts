@@ -190,6 +190,7 @@ function withAbsolutePaths(manifest: Manifest, folder: string): Manifest {
       calibrate: data(manifest.data.calibrate),
     },
     budget: { ...manifest.budget, metric: isModule(metric) ? path(metric) : metric },
+    ...(manifest.audit && { audit: { ...manifest.audit, groups: manifest.audit.groups?.map(path) } }),
   };
 }
 
@@ -204,6 +205,10 @@ async function missingFiles(manifest: Manifest, located: LocatedDocument): Promi
       const spec = data[key];
       return [["data", key], typeof spec === "string" && !isNamedData(spec) ? fileOfData(spec) : undefined];
     }),
+    ...(manifest.audit?.groups ?? []).map((groups, at): [string[], string] => [
+      ["audit", "groups", String(at)],
+      fileOfData(groups),
+    ]),
     [["budget", "metric"], isAbsolute(budget.metric) ? budget.metric : undefined],
   ];
   const findings: Finding[] = [];

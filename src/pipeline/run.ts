@@ -25,6 +25,7 @@ import { manifestAssumptions } from "./manifest-assumptions.ts";
 import { readManifest } from "./manifest.ts";
 import { placeModel, type PlacedModel } from "./model-source.ts";
 import { placeWinner, WINNER_FILE } from "./place-winner.ts";
+import { auditRun } from "./run-audit.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
 
 export type RunEvent =
@@ -78,6 +79,14 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
   const data = await timed("data", "Reading data", () => loadRunData(manifest));
   const { original, narrow } = await placeModels(manifest, data, options, timed);
   const found = await timed("compress", "Compressing", () => compress(original.path, manifest, data, options));
+  const winner = found.candidates.find(({ id }) => id === found.selected);
+  const chosen = await placeWinner(winner, outDir);
+  const audited =
+    chosen === undefined
+      ? undefined
+      : await timed("audit", "Auditing the chosen model", () =>
+          auditRun({ original: original.path, compressed: chosen }, manifest, data, signal),
+        );
   const rows: ModelRow[] = [
     {
       role: "original",
@@ -96,8 +105,6 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       );
       rows.push({ role: "narrow", title: narrow.title, path: narrow.path, measured, history: narrow.history });
     }
-    const winner = found.candidates.find(({ id }) => id === found.selected);
-    const chosen = await placeWinner(winner, outDir);
     if (winner !== undefined && chosen !== undefined) {
       rows.push({ role: "compressed", title: winner.id, path: chosen, measured: winner, history: [] });
     }
@@ -163,12 +170,14 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
           ...manifestAssumptions(manifest),
           ...models.flatMap((model) => model.footprint?.assumptions ?? []),
           ...ownFootprint.assumptions,
+          ...(audited?.assumptions ?? []),
           ...Object.values(data).flatMap((set) => set?.assumptions ?? []),
         ],
       ),
       stages,
       runEnergy,
       runFootprint: ownFootprint,
+      audit: audited?.audit ?? null,
       check: null,
     };
     return { ...document, check: ruleCheck(document, manifest.check) };

@@ -29,8 +29,8 @@ export function registerCheck(program: Command): void {
     .command("check")
     .description("hold evidence against rules: environment, AI law, safety, privacy, taxes, credits, procurement")
     .argument(
-      "[evidence]",
-      "a dossier.json of lightfoot run, or an evidence.yaml; left out, only what is asked for is listed",
+      "[evidence...]",
+      "dossier.json of lightfoot run, audit.json of lightfoot audit, evidence.yaml, together if need be; left out, only what is asked for is listed",
     )
     .option("--role <role>", `what you are to the law: ${ROLES.join(", ")}; repeatable`, role, [])
     .option("--as-of <date>", "the day to judge by, e.g. 2027-07-01; left out, today", parseDay)
@@ -54,6 +54,7 @@ export function registerCheck(program: Command): void {
     .action(runAction(check));
   withExamples(command, [
     ["lightfoot check out/mnist/dossier.json --role downstream-modifier", "what a run has proved, and what is missing"],
+    ["lightfoot check declared.yaml audit.json --role deployer", "what you declare, and what an audit measured"],
     ["lightfoot check --scan model/ --scan calibration.csv --role downstream-modifier", "scan, then judge"],
     ["lightfoot check site.yaml --role data-center-operator --as-of 2027-07-01", "a data center on a day to come"],
     ["lightfoot check site.yaml --role data-center-operator --with-proposals ENV-DE-DRAFT-2026", "under a draft law"],
@@ -66,11 +67,11 @@ function role(text: string, before: readonly Role[]): Role[] {
   throw new InvalidArgumentError(`Expected one of ${ROLES.join(", ")}.`);
 }
 
-async function check(context: ActionContext, file: string | undefined, flags: CheckFlags): Promise<void> {
+async function check(context: ActionContext, files: readonly string[], flags: CheckFlags): Promise<void> {
   const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
   const { checkCase } = await import("../../policy/rules/check.ts");
   const pack = readPack([OWN_PACK, ...flags.pack]);
-  const read: Case = file === undefined ? { roles: [], evidence: new Map() } : await readCase(file, pack);
+  const read = merge(await Promise.all(files.map((file) => readCase(file, pack))));
   const scanned = flags.scan.length === 0 ? [] : await scanFor(context, flags.scan);
   const subject = {
     evidence: new Map([...read.evidence, ...scanned]),
@@ -86,7 +87,7 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
     const { sarifOf } = await import("../../policy/rules/sarif.ts");
     const { toolVersion } = await import("../version.ts");
     context.result(document, () =>
-      JSON.stringify(sarifOf(document, file ?? "evidence", toolVersion(), flags.lang), undefined, 2),
+      JSON.stringify(sarifOf(document, files[0] ?? "evidence", toolVersion(), flags.lang), undefined, 2),
     );
   } else context.result(document, () => describe(document, flags, context.columns));
   const { unknown } = document.counts;
@@ -98,6 +99,17 @@ async function check(context: ActionContext, file: string | undefined, flags: Ch
     const what = [fail > 0 ? `${fail} failed` : "", context.strict && unknown > 0 ? `${unknown} unknown` : ""];
     throw new LightfootError("E_POLICY_FAILED", `of ${document.rules.length} rules ${what.filter(Boolean).join(", ")}`);
   }
+}
+
+/** Later files replace earlier ones, but what is declared never replaces what was found out. */
+function merge(cases: readonly Case[]): Case {
+  const evidence = new Map<string, Evidence>();
+  for (const [field, entry] of cases.flatMap((each) => [...each.evidence])) {
+    if (entry.method !== "declared" || (evidence.get(field)?.method ?? "declared") === "declared") {
+      evidence.set(field, entry);
+    }
+  }
+  return { roles: [...new Set(cases.flatMap(({ roles }) => roles))], evidence };
 }
 
 /** What was scanned is measured, and so replaces what a file declares. */
@@ -117,8 +129,15 @@ async function readCase(file: string, pack: Pack): Promise<Case> {
   });
   if (/^\s*\{/.test(text)) {
     const { asDossier, evidenceOfDossier } = await import("../../pipeline/dossier-evidence.ts");
-    const dossier = asDossier(JSON.parse(text));
+    const document = JSON.parse(text) as { schema?: unknown };
+    const dossier = asDossier(document);
     if (dossier !== undefined) return { roles: [], evidence: evidenceOfDossier(dossier) };
+    if (document.schema === "lightfoot.audit/1") {
+      const { auditSchema } = await import("../../runtime/audit/audit-schema.ts");
+      const { evidenceOfAudit } = await import("../../policy/rules/audit-evidence.ts");
+      const audit = auditSchema.parse(document);
+      return { roles: [], evidence: evidenceOfAudit(audit, `audit of ${audit.compressed.digest}`) };
+    }
   }
   const { parseEvidence } = await import("../../policy/rules/evidence.ts");
   return parseEvidence(text, pack.vocabulary, file);

@@ -130,8 +130,8 @@ describe("the pack", () => {
 
   it("has no field of evidence that no rule asks for", () => {
     const asked = new Set(
-      pack.rules.flatMap(({ when, require, formula }) =>
-        [when, require, formula].flatMap((expression) => expression?.fields ?? []),
+      pack.rules.flatMap(({ when, require, enough, formula }) =>
+        [when, require, enough, formula].flatMap((expression) => expression?.fields ?? []),
       ),
     );
     const known = Object.entries(pack.vocabulary).flatMap(([root, fields]) =>

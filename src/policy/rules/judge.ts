@@ -74,16 +74,21 @@ export interface JudgeOptions {
  *
  * In order: another role or a period that is over is `notApplicable`; a rule or parameter that begins later is
  * `notYetApplicable`; `when` decides whom it is for; without a condition a person has to judge (`manual`); else the condition
- * says `pass` or `fail`, or `unknown` where it hangs on evidence that is not there.
+ * says `pass` or `fail`, or `unknown` where it hangs on evidence that is not there, or that says too little (`enough`).
  */
 export function judgeRule(
-  { rule, when, require, formula }: CompiledRule,
+  { rule, when, require, enough, formula }: CompiledRule,
   { roles, evidence }: Case,
   options: JudgeOptions,
 ): Verdict {
   const { asOf, overlays = [] } = options;
   const values = new Map([...evidence].map(([field, { value }]) => [field, value]));
-  const fields = [...(when?.fields ?? []), ...(require?.fields ?? []), ...(formula?.fields ?? [])];
+  const fields = [
+    ...(when?.fields ?? []),
+    ...(require?.fields ?? []),
+    ...(enough?.fields ?? []),
+    ...(formula?.fields ?? []),
+  ];
   const used = [...new Set(fields)].flatMap((field) => {
     const found = evidence.get(field);
     return found === undefined ? [] : [{ field, value: found.value, method: found.method }];
@@ -110,6 +115,9 @@ export function judgeRule(
   if (begins !== undefined) return verdict("notYetApplicable", { appliesFrom: begins });
   const amount = formula === undefined ? undefined : amountOf(formula, values, inForce);
   if (require === undefined) return verdict("manual", { amount });
+  const suffices = enough?.evaluate(values, numbers);
+  if (suffices?.truth === "unknown") return verdict("unknown", { missing: suffices.missing, amount });
+  if (suffices?.truth === false) return verdict("unknown", { missing: enough!.fields, amount });
   const holds = require.evaluate(values, numbers);
   if (holds.truth === "unknown") return verdict("unknown", { missing: holds.missing, amount });
   return verdict(holds.truth ? "pass" : "fail", { amount });

@@ -23,6 +23,7 @@ export interface CompiledRule {
   readonly file: string;
   readonly when: Condition | undefined;
   readonly require: Condition | undefined;
+  readonly enough: Condition | undefined;
   /** The formula of its amount. */
   readonly formula: Formula | undefined;
 }
@@ -138,6 +139,7 @@ function compile(
   };
   const when = of(["when"], rule.when, compileCondition);
   const require = of(["require"], rule.require, compileCondition);
+  const enough = of(["enough"], rule.enough, compileCondition);
   const formula = of(["amount", "formula"], rule.amount?.formula, compileFormula);
   if (rule.require === undefined && rule.manual === undefined) {
     findings.push(located.find(["id"], "a rule without 'require' needs 'manual': what a person has to do"));
@@ -157,7 +159,7 @@ function compile(
       findings.push(located.find(["fixtures", index, "evidence", path], mistake.message, mistake.hint));
     }
   }
-  return findings.length > before ? undefined : { rule, file, when, require, formula };
+  return findings.length > before ? undefined : { rule, file, when, require, enough, formula };
 }
 
 function overlayFindings(overlay: Overlay, rules: ReadonlyMap<string, CompiledRule>): Finding[] {

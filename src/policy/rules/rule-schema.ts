@@ -83,6 +83,8 @@ export const ruleSchema = z.strictObject({
   parameters: z.record(name, parameterSchema).default({}),
   /** CEL over evidence and `param`; left out when only people can judge. */
   require: z.string().optional(),
+  /** CEL over evidence and `param`: whether there is enough evidence to judge by; where not, the outcome is unknown. */
+  enough: z.string().optional(),
   amount: amountSchema.optional(),
   severity: z.enum(["breach", "warning", "information"]),
   explain: bilingual,

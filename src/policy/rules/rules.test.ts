@@ -44,7 +44,7 @@ describe("the pack", () => {
 
   it("gives what a second CEL engine gives, on every fixture", () => {
     let compared = 0;
-    for (const { rule, when, require, formula } of pack.rules) {
+    for (const { rule, when, require, enough, formula } of pack.rules) {
       for (const fixture of rule.fixtures) {
         const values = new Map(Object.entries(fixture.evidence));
         const numbers = Object.fromEntries(
@@ -54,7 +54,7 @@ describe("the pack", () => {
           }),
         );
         if (Object.keys(numbers).length < Object.keys(rule.parameters).length) continue;
-        for (const condition of [when, require]) {
+        for (const condition of [when, require, enough]) {
           if (condition === undefined) continue;
           const ours = condition.evaluate(values, numbers).truth;
           const theirs = run(condition.text, contextFor(values, numbers));
