@@ -95,7 +95,7 @@ async function* conclusion(
   const { goal, budget, seed, data } = options;
   const { reason } = deadline;
   const ended = reason === "complete" && run.stoppedBefore !== null ? "candidate-limit" : reason;
-  const rule = selectionRule(goal, budget.confidence);
+  const rule = selectionRule(goal);
   const honest = run.attempts
     .map(({ candidate }) => candidate)
     .filter(({ techniques, execution }) => nameIsWrong(techniques, execution) === undefined);
@@ -114,7 +114,6 @@ async function* conclusion(
     goal,
     metric: budget.metric,
     budget: { ...budget.maxDrop },
-    confidence: budget.confidence ?? null,
     selectionRule: rule,
     seed,
     data: describeData(data),

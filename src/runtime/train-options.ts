@@ -2,6 +2,7 @@
 import type { ModelGraph } from "../model/graph.ts";
 import type { LossOptions } from "./gradient/losses.ts";
 import type { OptimizerOptions } from "./gradient/optimizers.ts";
+import type { Penalty } from "./gradient/penalty.ts";
 import type { Dataset } from "./sample-set.ts";
 import type { StopSignal } from "./stop-signal.ts";
 import type { ScheduleOptions } from "./train-schedule.ts";
@@ -28,6 +29,13 @@ export interface TrainOptions {
   readonly trainable?: readonly string[];
   /** By tensor name, one entry per element: 1 keeps it, 0 holds it at exactly zero. */
   readonly masks?: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Called after each epoch but the last with what there is to choose by; gives new masks for tensors in `masks`, or undefined to
+   * leave them. A weight that was masked starts again from zero. Must follow from its arguments alone, or a resumed run differs.
+   */
+  readonly remask?: (state: ParameterState) => ReadonlyMap<string, Uint8Array> | undefined;
+  /** Prices on weights that are not zero. */
+  readonly penalties?: readonly Penalty[];
   /** `train` (default) normalizes by the batch and moves the running statistics, `freeze` leaves them. */
   readonly batchNormalization?: "train" | "freeze";
   /** Largest joint L2 norm of the gradients. */
@@ -53,6 +61,19 @@ export interface TrainOptions {
   /** Steps in one call of the engine; left out, chosen by the size of the model. */
   readonly stepsPerCall?: number;
   readonly signal?: StopSignal;
+}
+
+/** Parameters in the middle of a run, by tensor name; views that the next step overwrites. */
+export interface ParameterState {
+  /** Epochs done, from 1. */
+  readonly epoch: number;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  /**
+   * Adam's moving averages of the gradient and of its square, up to one factor common to all tensors; masked elements have theirs
+   * too. Empty with other optimizers.
+   */
+  readonly firstMoment: ReadonlyMap<string, Float32Array>;
+  readonly secondMoment: ReadonlyMap<string, Float32Array>;
 }
 
 /** What happens during a run, in order. Losses are means per sample (or per position). */

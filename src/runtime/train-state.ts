@@ -1,5 +1,6 @@
 // The tensors that training changes: double buffers that take turns as input and output, and the way back into the
-// user's model; may depend on model and its room.
+// user's model; may depend on errors, model and its room.
+import { LightfootError } from "../errors/index.ts";
 import type { Attribute, ModelGraph, TensorRef } from "../model/graph.ts";
 import { memoryTensor, readFloats } from "../model/tensor-data.ts";
 import { elementCount, float32Tensor, type TensorValue } from "../model/tensor-value.ts";
@@ -68,6 +69,41 @@ export class TrainState {
 const weightsOf = (graph: TrainingGraph, group: ParameterGroup): string =>
   graph.state.find(({ role, of }) => role === "weights" && of === group.id)!.name;
 
+/** By parameter, views into the state tensors of one kind: `weights`, `mask`, or an optimizer's slot. */
+export function parameterViews(state: TrainState, graph: TrainingGraph, kind: string): Map<string, Float32Array> {
+  return new Map(
+    graph.groups.flatMap((group) => {
+      const name = kind === "weights" ? weightsOf(graph, group) : `state/${kind}/${group.id}`;
+      const vector = state.tensor(name)?.data as Float32Array | undefined;
+      if (vector === undefined) return [];
+      return group.members.map(({ name: member, offset, length }): [string, Float32Array] => [
+        member,
+        vector.subarray(offset, offset + length),
+      ]);
+    }),
+  );
+}
+
+/** Puts masks into the state and zeros where they say so. @throws LightfootError E_TENSOR for a mask of another length */
+export function applyMasks(state: TrainState, graph: TrainingGraph, masks: ReadonlyMap<string, Uint8Array>): void {
+  const weights = parameterViews(state, graph, "weights");
+  const stored = parameterViews(state, graph, "mask");
+  for (const [name, mask] of masks) {
+    const [values, kept] = [weights.get(name), stored.get(name)];
+    if (values === undefined || kept === undefined) continue;
+    if (mask.length !== values.length) {
+      throw new LightfootError(
+        "E_TENSOR",
+        `the mask of '${name}' has ${mask.length} elements, the tensor ${values.length}`,
+      );
+    }
+    for (let at = 0; at < mask.length; at++) {
+      kept[at] = mask[at] === 0 ? 0 : 1;
+      if (mask[at] === 0) values[at] = 0;
+    }
+  }
+}
+
 /** Fills the state with a model's weights and statistics, masked elements with zero; optimizer slots start at zero. */
 export async function loadState(
   state: TrainState,
@@ -78,11 +114,12 @@ export async function loadState(
   for (const group of graph.groups) {
     const target = state.tensor(weightsOf(graph, group))!.data as Float32Array;
     for (const { name, offset } of group.members) {
-      const values = await readFloats(initializers.get(name)!);
-      const mask = masks?.get(name);
-      target.set(mask === undefined ? values : values.map((value, at) => (mask[at] === 0 ? 0 : value)), offset);
+      target.set(await readFloats(initializers.get(name)!), offset);
     }
+    const mask = state.tensor(`state/mask/${group.id}`);
+    (mask?.data as Float32Array | undefined)?.fill(1);
   }
+  applyMasks(state, graph, masks ?? new Map());
   for (const { name, role, of } of graph.state) {
     if (role !== "statistic") continue;
     (state.tensor(name)!.data as Float32Array).set(await readFloats(initializers.get(of)!));

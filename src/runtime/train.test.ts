@@ -205,6 +205,56 @@ test("masked weights stay exactly zero and tensors outside the pattern keep thei
   expect(await tensorOf(trained, "layer2.weight")).toEqual(await tensorOf(network, "layer2.weight"));
 });
 
+test("masks that move while training runs: what they prune at the end is zero, what they give back learns again", async () => {
+  const seen: number[] = [];
+  // A quarter of each unit's inputs: a unit without any would be dead, and learn nothing when they come back.
+  const every = (rest: number) =>
+    Uint8Array.from({ length: 96 }, (_, at) => Number((at + Math.floor(at / 16)) % 4 !== rest));
+  const options: TrainOptions = {
+    ...base,
+    epochs: 3,
+    masks: new Map([["layer1.weight", every(0)]]),
+    remask: ({ epoch, weights: now, firstMoment, secondMoment }) => {
+      seen.push(epoch);
+      expect(now.get("layer1.weight")!.filter((value) => value === 0).length).toBe(24);
+      expect(firstMoment.get("layer1.weight")!.some((value) => value !== 0)).toBe(true);
+      expect(secondMoment.get("layer1.weight")!.every((value) => value >= 0)).toBe(true);
+      return new Map([["layer1.weight", every(epoch)]]);
+    },
+  };
+  const data = samples([6], 64, 3);
+  const { model: trained } = await finishTraining(train(mlp(), data, options));
+  expect(seen).toEqual([1, 2]);
+  const after = await tensorOf(trained, "layer1.weight");
+  expect([...after].map((value) => Number(value !== 0))).toEqual([...every(2)]);
+
+  const checkpoint = { folder: join(folder, "remask") };
+  const signal = { aborted: false };
+  const stopped = train(mlp(), data, { ...options, checkpoint, signal });
+  const stop = (event: TrainEvent): void => void (signal.aborted ||= event.type === "step" && event.epoch === 3);
+  await expect(finishTraining(stopped, stop)).rejects.toMatchObject({ code: "E_INTERRUPTED" });
+  seen.length = 0;
+  const resumed = await finishTraining(train(mlp(), data, { ...options, checkpoint, resume: true }));
+  expect(await tensorOf(resumed.model, "layer1.weight")).toEqual(after);
+});
+
+test("a price on weights adds strength · sign(w) / (epsilon + |w|) to their gradient alone", async () => {
+  const data = samples([6], 32, 3);
+  const network = mlp();
+  const options: TrainOptions = { ...base, optimizer: { kind: "sgd" }, learningRate: 0.5, epochs: 1, batch: 32 };
+  const free = (await finishTraining(train(network, data, options))).model;
+  const penalties = [{ tensors: "layer1.w*", strength: 0.02, epsilon: 0.1 }];
+  const priced = (await finishTraining(train(network, data, { ...options, penalties }))).model;
+  const [before, without, withPrice] = await Promise.all(
+    [network, free, priced].map((each) => tensorOf(each, "layer1.weight")),
+  );
+  for (const [at, weight] of before.entries()) {
+    const price = (0.02 * Math.sign(weight)) / (0.1 + Math.abs(weight));
+    expect(without[at] - withPrice[at]).toBeCloseTo(0.5 * price, 5);
+  }
+  expect(await tensorOf(priced, "layer2.weight")).toEqual(await tensorOf(free, "layer2.weight"));
+});
+
 test("the loss of an epoch is the mean over all samples, a smaller last batch included", async () => {
   const data = samples([6], 50, 3);
   const still = { ...base, learningRate: 0, epochs: 1, validation: data };

@@ -7,13 +7,13 @@ import { serializeOnnx } from "../model/onnx/write.ts";
 import { Emitter } from "./gradient/emitter.ts";
 import { forwardGraph, type ForwardGraph } from "./gradient/forward-graph.ts";
 import { emitLoss, lossSource } from "./gradient/losses.ts";
-import type { TrainingGraphOptions } from "./gradient/training-graph.ts";
+import type { TrainingGraph, TrainingGraphOptions } from "./gradient/training-graph.ts";
 import { readCheckpoint, writeCheckpoint, type Checkpoint, type TrainProgress } from "./train-checkpoint.ts";
 import { epochOrder, inputSpecs, lossArrays, modelArrays, targetKind, type StepArrays } from "./train-data.ts";
 import { chooseStepsPerCall, Evaluator, StepRunner, teacherScores } from "./train-engine.ts";
 import type { EpochRecord, TrainEvent, TrainingData, TrainOptions, TrainResult } from "./train-options.ts";
 import { learningRateAt } from "./train-schedule.ts";
-import { loadState, TrainState, writeBack } from "./train-state.ts";
+import { applyMasks, loadState, parameterViews, TrainState, writeBack } from "./train-state.ts";
 
 /**
  * Trains a model on this thread and tells about it while it goes.
@@ -118,7 +118,8 @@ async function prepareRun(model: ModelGraph, data: TrainingData, options: TrainO
     stepsPerCall: steps,
     batchNormalization: options.batchNormalization,
     clipNorm: options.clipNorm,
-    masks: options.masks,
+    masked: options.masks === undefined ? undefined : new Set(options.masks.keys()),
+    penalties: options.penalties,
   });
   const scores = teacher === undefined ? undefined : await teacherScores(teacher, data, loss, threads);
   const probe = lossInputsOf(forward, graphOptions(1));
@@ -167,7 +168,16 @@ async function runDigest(
   options: TrainOptions,
   stepsPerCall: number,
 ): Promise<string> {
-  const { teacher, masks, validation, checkpoint: _folder, resume: _resume, signal: _signal, ...plain } = options;
+  const {
+    teacher,
+    masks,
+    remask: _chosen,
+    validation,
+    checkpoint: _folder,
+    resume: _,
+    signal: _stop,
+    ...plain
+  } = options;
   return sha256(
     JSON.stringify({
       options: Object.fromEntries(Object.entries(plain).sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -211,7 +221,7 @@ async function* runEpochs(run: Run): AsyncGenerator<TrainEvent, TrainResult> {
     }
   }
   const save = async (): Promise<TrainEvent> => {
-    const tensors = new Map([...state.snapshot("", ["weights", "slot", "statistic"]), ...best]);
+    const tensors = new Map([...state.snapshot("", ["weights", "mask", "slot", "statistic"]), ...best]);
     const checkpoint: Checkpoint = { run: run.digest, progress, tensors };
     return { type: "checkpoint", step: progress.step, file: await writeCheckpoint(folder!, checkpoint) };
   };
@@ -276,6 +286,7 @@ async function* runEpochs(run: Run): AsyncGenerator<TrainEvent, TrainResult> {
     const waited = epoch - (progress.best?.epoch ?? epoch);
     const isOver = options.patience !== undefined && waited >= options.patience;
     const reason = isOver ? "early-stop" : epoch === options.epochs ? "completed" : undefined;
+    if (reason === undefined) remask(state, training, options, epoch);
     progress = {
       ...progress,
       epoch,
@@ -298,6 +309,17 @@ async function* runEpochs(run: Run): AsyncGenerator<TrainEvent, TrainResult> {
     reason,
     epoch: best.size > 0 ? progress.best!.epoch : progress.epoch,
   };
+}
+
+function remask(state: TrainState, training: TrainingGraph, options: TrainOptions, epoch: number): void {
+  const views = (kind: string) => parameterViews(state, training, kind);
+  const masks = options.remask?.({
+    epoch,
+    weights: views("weights"),
+    firstMoment: views("firstMoment"),
+    secondMoment: views("secondMoment"),
+  });
+  if (masks !== undefined) applyMasks(state, training, masks);
 }
 
 /** Smaller is better. A loss that is not a number never counts as an improvement. */

@@ -6,7 +6,8 @@ import { findCoupling } from "../structure/coupling.ts";
 import { cutUnits } from "../structure/cut.ts";
 import { findRows, type Row, type RowKind } from "../structure/rows.ts";
 import { thin } from "../structure/thin.ts";
-import { retrained, type RetrainContext } from "./retrain.ts";
+import type { RecoveryContext } from "./recovery.ts";
+import { retrained } from "./retrain.ts";
 import { refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 export interface NarrowOptions {
@@ -16,7 +17,7 @@ export interface NarrowOptions {
   readonly layers?: readonly string[];
 }
 
-export type NarrowContext = RetrainContext & Pick<TechniqueContext, "calibration">;
+export type NarrowContext = RecoveryContext & Pick<TechniqueContext, "calibration">;
 
 /** Reasons that a refusal lists; the rest of a large model says the same again. */
 const MOST_REASONS = 3;

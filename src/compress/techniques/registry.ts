@@ -1,10 +1,16 @@
-// Every technique by name, and how its recipe's options are read; may depend on errors, quantize, rewrite and this folder.
+// Every technique by name, and how its recipe's options are read; may depend on errors, quantize, rewrite,
+// sparsity and this folder.
 import { LightfootError } from "../../errors/index.ts";
 import type { BlockSize } from "../quantize/blockwise.ts";
 import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
+import { CRITERIA } from "../sparsity/saliency.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
+import { fineTune, tuneSmall } from "./fine-tune.ts";
 import { packed } from "./packed.ts";
+import { PATTERNS, prune, SCOPES } from "./prune.ts";
+import type { RecoveryOptions } from "./recovery.ts";
+import { shareWeights } from "./share-weights.ts";
 import { smooth } from "./smooth.ts";
 import { narrow, pruneHeads } from "./narrow.ts";
 import { staticInt8 } from "./static-int8.ts";
@@ -56,6 +62,14 @@ function rangeMethod(options: Options): RangeMethod {
   return kind === "percentile" ? { kind, percentile: between(options, "percentile", 50, 100) } : { kind };
 }
 
+/** How a technique retrains; each may be left out. */
+const recoveryIn = (options: Options): RecoveryOptions => ({
+  ...optional(options, "epochs", () => between(options, "epochs", -1, 1e6)),
+  ...optional(options, "learningRate", () => between(options, "learningRate", 0, 1)),
+  ...optional(options, "teacherShare", () => between(options, "teacherShare", -1e-9, 1)),
+  ...optional(options, "temperature", () => between(options, "temperature", 0, 100)),
+});
+
 const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 
 /** Techniques by the name that recipes, manifests and the command line use. */
@@ -95,6 +109,27 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
         ...optional(options, "rows", () => between(options, "rows", 0, 1e9)),
         ...layersIn(options),
       },
+      context,
+    ),
+  "fine-tune": (model, options, context) => fineTune(model, recoveryIn(options), context),
+  "tune-small": (model, options, context) => tuneSmall(model, recoveryIn(options), context),
+  prune: (model, options, context) =>
+    prune(
+      model,
+      {
+        sparsity: between(options, "sparsity", 0, 1),
+        criterion: oneOf(options, "criterion", CRITERIA),
+        scope: oneOf(options, "scope", SCOPES),
+        pattern: oneOf(options, "pattern", PATTERNS),
+        ...recoveryIn(options),
+        ...layersIn(options),
+      },
+      context,
+    ),
+  "share-weights": (model, options, context) =>
+    shareWeights(
+      model,
+      { values: between(options, "values", 1, 256), ...recoveryIn(options), ...layersIn(options) },
       context,
     ),
   packed: (model) => packed(model),

@@ -2,13 +2,14 @@
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import * as attribute from "../../model/attributes.ts";
 import { tensorInfo } from "../../model/build.ts";
-import type { ModelGraph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
+import type { ModelGraph, Node, ValueInfo } from "../../model/graph.ts";
 import { differentiate } from "./differentiate.ts";
 import { Emitter } from "./emitter.ts";
 import { assembleModel, type ForwardGraph } from "./forward-graph.ts";
 import { emitLoss, LOSS_INPUTS, lossSource, type LossOptions, type TargetKind } from "./losses.ts";
 import { optimizerOf, type OptimizerOptions } from "./optimizers.ts";
 import { isWhole, layOut, packGradients, unpackGroup, type ParameterGroup } from "./parameter-layout.ts";
+import { emitPenalties, type Penalty } from "./penalty.ts";
 import { toTrainingForm, type DropoutMask } from "./training-form.ts";
 import { liveNodes, unroll, type StateTensor, type StepGraph } from "./unroll.ts";
 
@@ -24,8 +25,9 @@ export interface TrainingGraphOptions {
   readonly batchNormalization?: "train" | "freeze";
   /** Gradients are scaled down so that their joint L2 norm is at most this. */
   readonly clipNorm?: number;
-  /** By parameter: 1 keeps an element, 0 holds it at exactly zero. */
-  readonly masks?: ReadonlyMap<string, Uint8Array>;
+  /** Parameters some of whose elements are held at exactly zero; which ones, the mask in the state says. */
+  readonly masked?: ReadonlySet<string>;
+  readonly penalties?: readonly Penalty[];
 }
 
 export interface TrainingGraph {
@@ -74,6 +76,7 @@ export function buildTrainingGraph(forward: ForwardGraph, options: TrainingGraph
       hint: "Choose tensors before the output that the loss reads, or another output.",
     });
   }
+  emitPenalties(emit, options.penalties ?? [], gradients);
   const groups = layOut(parameters);
   const unpacking = new Emitter("unpack/");
   for (const group of groups) if (!isWhole(group)) unpackGroup(unpacking, group, weightsName(group));
@@ -128,10 +131,14 @@ function emitUpdates(
     const slots = optimizer.slots.map((slot) => `state/${slot}/${group.id}`);
     const scalars = optimizer.scalarNames.map(scalarName);
     const updated = optimizer.update(emit, { weights, gradient: clipped[at], slots, scalars });
-    const masked = maskGroup(emit, group, updated.weights, options.masks);
     const { id: of, shape } = group;
+    const mask = group.members.some(({ name }) => options.masked?.has(name)) ? `state/mask/${group.id}` : undefined;
+    const result = mask === undefined ? updated.weights : keepMasked(emit, mask, updated.weights);
     return [
-      { name: weights, shape, role: "weights" as const, of, result: masked },
+      { name: weights, shape, role: "weights" as const, of, result },
+      ...(mask === undefined
+        ? []
+        : [{ name: mask, shape, role: "mask" as const, of, result: emit.op("Identity", [mask]) }]),
       ...slots.map((name, slot) => ({ name, shape, role: "slot" as const, of, result: updated.slots[slot] })),
     ];
   });
@@ -146,30 +153,8 @@ function clipByNorm(emit: Emitter, gradients: readonly string[], limit: number):
 }
 
 /** Where, not a product: 0 · w is −0 for negative w, and NaN for an infinite one. */
-function maskGroup(
-  emit: Emitter,
-  group: ParameterGroup,
-  weights: string,
-  masks: TrainingGraphOptions["masks"],
-): string {
-  if (!group.members.some((member) => masks?.has(member.name))) return weights;
-  const bytes = new Uint8Array(group.members.reduce((sum, member) => sum + member.length, 0)).fill(1);
-  for (const { name, offset, length } of group.members) {
-    const mask = masks?.get(name);
-    if (mask === undefined) continue;
-    if (mask.length !== length) {
-      throw new LightfootError("E_TENSOR", `the mask of '${name}' has ${mask.length} elements, the tensor ${length}`);
-    }
-    bytes.set(
-      mask.map((keep) => (keep === 0 ? 0 : 1)),
-      offset,
-    );
-  }
-  const name = emit.fresh("mask");
-  const tensor: TensorRef = { name, dtype: "bool", shape: group.shape, data: { kind: "memory", bytes } };
-  emit.initializers.set(name, tensor);
-  return emit.keepWhere(name, weights);
-}
+const keepMasked = (emit: Emitter, mask: string, weights: string): string =>
+  emit.keepWhere(emit.cast(mask, "bool"), weights);
 
 /** A graph that evaluates the loss in inference form, with the weights and statistics of training as inputs. */
 export interface EvaluationGraph {
@@ -202,7 +187,7 @@ export function buildEvaluationGraph(
   }
   const unpacking = new Emitter("unpack/");
   for (const group of training.groups) if (!isWhole(group)) unpackGroup(unpacking, group, weightsName(group));
-  const shared = training.state.filter(({ role }) => role !== "slot");
+  const shared = training.state.filter(({ role }) => role === "weights" || role === "statistic");
   const taken = new Set([
     ...shared.map(({ name }) => name),
     ...training.groups.flatMap((group) => group.members.map(({ name }) => name)),

@@ -11,7 +11,7 @@ export interface StateTensor {
   readonly name: string;
   readonly output: string;
   readonly shape: readonly number[];
-  readonly role: "weights" | "slot" | "statistic";
+  readonly role: "weights" | "mask" | "slot" | "statistic";
   /** Group id, or the statistic's initializer. */
   readonly of: string;
 }

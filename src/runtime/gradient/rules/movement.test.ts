@@ -116,6 +116,16 @@ const movements: Case[] = [
     { after: ["i"], constants: [int64("i", [1, 3, 1, -1, 0, 1], [2, 3])] },
   ),
   single("Gather", "middle axis", [[2, 4, 3]], { axis: int(1) }, { after: ["i"], constants: [int64("i", [3, 3, 0])] }),
+  single(
+    "Gather",
+    "a codebook, whose gradient sums over all that share a value",
+    [[3]],
+    {},
+    {
+      after: ["i"],
+      constants: [int64("i", [2, 0, 0, 1, 2, 2, 0, 2], [2, 4])],
+    },
+  ),
   single("Gather", "one number", [[2, 4, 3]], { axis: int(-2) }, { after: ["i"], constants: [int64("i", [2], [])] }),
   single(
     "GatherElements",

@@ -1,0 +1,108 @@
+// Splits numbers into the groups with the least squared distance to their means: k-means in one dimension, exactly; depends on nothing.
+
+export interface Clusters {
+  /** Means, ascending; fewer than asked for when there are fewer distinct values. */
+  readonly centers: Float32Array;
+  /** Index into `centers` for each value. */
+  readonly indices: Uint8Array;
+}
+
+/** More distinct values than this are counted in bins of equal width first: the means stay exact, the borders move by a bin. */
+const BINS = 16_384;
+
+/** Distinct values in ascending order with how often each occurs. */
+function histogram(values: Float32Array): { points: Float64Array; counts: Float64Array } {
+  const sorted = Float32Array.from(values).sort();
+  const low = sorted[0];
+  const width = (sorted.at(-1)! - low) / BINS;
+  const points: number[] = [];
+  const counts: number[] = [];
+  const distinct = new Set(sorted).size;
+  let bin = NaN;
+  for (const value of sorted) {
+    const own = distinct <= BINS ? value : Math.min(BINS - 1, Math.floor((value - low) / width));
+    if (own !== bin) {
+      points.push(0);
+      counts.push(0);
+      bin = own;
+    }
+    points[points.length - 1] += value;
+    counts[counts.length - 1]++;
+  }
+  return { points: Float64Array.from(points, (sum, at) => sum / counts[at]), counts: Float64Array.from(counts) };
+}
+
+/**
+ * At most `count` clusters of least squared error.
+ *
+ * In one dimension the best clusters are intervals, so dynamic programming over the sorted values finds them without chance:
+ * `cost[k][j] = min_i cost[k−1][i] + spread(i … j)`, and the best `i` grows with `j`, which halves the search at each step.
+ * (Wang and Song 2011; Grønlund et al. 2017.)
+ *
+ * @param values at least one; all finite
+ * @param count 1 … 256
+ */
+export function clusterValues(values: Float32Array, count: number): Clusters {
+  const { points, counts } = histogram(values);
+  const m = points.length;
+  const k = Math.min(count, m);
+  // Sums of weight, value and square before each point give any interval's squared error in three subtractions.
+  const weight = new Float64Array(m + 1);
+  const sum = new Float64Array(m + 1);
+  const square = new Float64Array(m + 1);
+  for (let at = 0; at < m; at++) {
+    weight[at + 1] = weight[at] + counts[at];
+    sum[at + 1] = sum[at] + counts[at] * points[at];
+    square[at + 1] = square[at] + counts[at] * points[at] ** 2;
+  }
+  const spread = (from: number, to: number): number => {
+    const total = sum[to] - sum[from];
+    return Math.max(0, square[to] - square[from] - (total * total) / (weight[to] - weight[from]));
+  };
+  let cost = Float64Array.from({ length: m + 1 }, (_, to) => (to === 0 ? 0 : spread(0, to)));
+  const starts: Int32Array[] = [new Int32Array(m + 1)];
+  for (let cluster = 1; cluster < k; cluster++) {
+    const next = new Float64Array(m + 1);
+    const start = new Int32Array(m + 1);
+    const solve = (low: number, high: number, first: number, last: number): void => {
+      if (low > high) return;
+      const middle = (low + high) >> 1;
+      let best = Infinity;
+      for (let from = Math.max(first, cluster); from <= Math.min(last, middle - 1); from++) {
+        const candidate = cost[from] + spread(from, middle);
+        if (candidate < best) {
+          best = candidate;
+          start[middle] = from;
+        }
+      }
+      next[middle] = best;
+      solve(low, middle - 1, first, start[middle]);
+      solve(middle + 1, high, start[middle], last);
+    };
+    solve(cluster + 1, m, cluster, m - 1);
+    cost = next;
+    starts.push(start);
+  }
+  const borders = [m];
+  for (let cluster = k - 1; cluster >= 0; cluster--) borders.unshift(starts[cluster][borders[0]]);
+  const centers = Float32Array.from({ length: k }, (_, at) => {
+    const [from, to] = [borders[at], borders[at + 1]];
+    return (sum[to] - sum[from]) / (weight[to] - weight[from]);
+  });
+  return { centers, indices: nearest(values, centers) };
+}
+
+/** The nearest center of each value; the smaller one where two are as near. @param centers ascending */
+export function nearest(values: Float32Array, centers: Float32Array): Uint8Array {
+  const borders = Float64Array.from({ length: centers.length - 1 }, (_, at) => (centers[at] + centers[at + 1]) / 2);
+  return Uint8Array.from(values, (value) => {
+    let low = 0;
+    let high = borders.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (value <= borders[middle]) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  });
+}

@@ -1,0 +1,196 @@
+// Techniques that retrain: what must be exact stays exact, in the file that is written; depends on the room, model, runtime and vitest.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ModelGraph } from "../../model/graph.ts";
+import { readOnnx } from "../../model/onnx/read.ts";
+import { serializeOnnx, writeOnnx } from "../../model/onnx/write.ts";
+import { readFloats } from "../../model/tensor-data.ts";
+import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
+import { buildMlp } from "../../runtime/architecture/mlp.ts";
+import { createDataset, type Dataset } from "../../runtime/dataset.ts";
+import { finishTraining, train } from "../../runtime/train.ts";
+import { seededRandom } from "../../statistics/index.ts";
+import { TECHNIQUES } from "./registry.ts";
+import type { OptionValue, TechniqueContext } from "./technique.ts";
+import { convNet, gemmNet } from "./test-models.ts";
+
+/** Classes by a fixed random projection, so that there is something to learn and to lose. */
+function projected(shape: readonly number[], input: string, classes: number, count: number, seed: number): Dataset {
+  const width = elementCount(shape);
+  const random = seededRandom(seed);
+  const data = Float32Array.from({ length: count * width }, () => random.normal());
+  const truth = seededRandom(77);
+  const projection = Float32Array.from({ length: classes * width }, () => truth.normal());
+  const labels = Int32Array.from({ length: count }, (_, row) => {
+    const scores = Array.from({ length: classes }, (_none, c) => {
+      let sum = 0;
+      for (let at = 0; at < width; at++) sum += data[row * width + at] * projection[c * width + at];
+      return sum;
+    });
+    return scores.indexOf(Math.max(...scores));
+  });
+  return createDataset({
+    name: "projected",
+    inputs: new Map([[input, float32Tensor([count, ...shape], data)]]),
+    labels: { dtype: "int32", shape: [count], data: labels },
+  });
+}
+
+let folder: string;
+let written = 0;
+let teacher: ModelGraph;
+let context: TechniqueContext;
+const samples = projected([16], "input", 4, 512, 5);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lightfoot-retrain-"));
+  const options = {
+    optimizer: { kind: "adam" },
+    learningRate: 0.01,
+    epochs: 12,
+    batch: 32,
+    seed: 1,
+    threads: 1,
+  } as const;
+  const loss = { kind: "cross-entropy" } as const;
+  teacher = (await finishTraining(train(buildMlp({ layers: [16, 24, 4], seed: 2 }), samples, { ...options, loss })))
+    .model;
+  const original = join(folder, "original.onnx");
+  await writeOnnx(teacher, original);
+  context = {
+    calibration: samples,
+    train: samples,
+    original,
+    seed: 3,
+    threads: 1,
+    retrain: { epochs: 8, batch: 32, learningRate: 0.01 },
+    weightGrid: { dtype: "int8", bits: 8 } as never,
+    signal: undefined,
+    onEpoch: () => {},
+  };
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function apply(
+  technique: string,
+  model: ModelGraph,
+  options: Record<string, OptionValue>,
+  where = context,
+): Promise<ModelGraph> {
+  const result = await TECHNIQUES[technique](model, options, where);
+  if (result.kind === "refused") throw new Error(result.reason);
+  // Through the bytes of the file: what counts is what is written.
+  const path = join(folder, `written-${++written}.onnx`);
+  await writeOnnx(result.model, path);
+  return readOnnx(path);
+}
+
+const weightOf = (model: ModelGraph, name: string): Promise<Float32Array> =>
+  readFloats(model.graph.initializers.get(name)!);
+const zerosIn = (values: Float32Array): number => values.filter((value) => Object.is(value, 0)).length;
+
+async function crossEntropy(model: ModelGraph): Promise<number> {
+  const still = { optimizer: { kind: "sgd" }, learningRate: 0, epochs: 1, batch: 64, seed: 1, threads: 1 } as const;
+  const { history } = await finishTraining(train(model, samples, { ...still, loss: { kind: "cross-entropy" } }));
+  return history[0].loss;
+}
+
+const WEIGHTS = ["layer1.weight", "layer2.weight"];
+const PRUNE = { sparsity: 0.8, scope: "global", pattern: "any" } as const;
+
+test.each(["magnitude", "second-order"] as const)(
+  "pruning by %s ends at exactly the sparsity asked for",
+  async (criterion) => {
+    const pruned = await apply("prune", teacher, { ...PRUNE, criterion });
+    const zeros = await Promise.all(WEIGHTS.map(async (name) => zerosIn(await weightOf(pruned, name))));
+    expect(zeros[0] + zeros[1]).toBe(16 * 24 + 24 * 4 - Math.round((16 * 24 + 24 * 4) * 0.2));
+    // Healed: better than the same sparsity cut at once.
+    const atOnce = await apply("prune", teacher, { ...PRUNE, criterion: "magnitude", epochs: 0 });
+    expect(await crossEntropy(pruned)).toBeLessThan(await crossEntropy(atOnce));
+  },
+);
+
+test("per layer, each layer has the share; the same seed gives the same bytes", async () => {
+  const options = { ...PRUNE, criterion: "magnitude", scope: "layer", epochs: 3 };
+  const [one, two] = [await apply("prune", teacher, options), await apply("prune", teacher, options)];
+  expect(zerosIn(await weightOf(one, "layer1.weight"))).toBe(384 - Math.round(384 * 0.2));
+  expect(zerosIn(await weightOf(one, "layer2.weight"))).toBe(96 - Math.round(96 * 0.2));
+  expect(Buffer.from(await serializeOnnx(one)).equals(Buffer.from(await serializeOnnx(two)))).toBe(true);
+});
+
+test("2:4 leaves two of every four inputs of each output, in products and convolutions", async () => {
+  const pruned = await apply("prune", teacher, { ...PRUNE, criterion: "magnitude", pattern: "2:4", epochs: 2 });
+  const weight = await weightOf(pruned, "layer1.weight"); // [16, 24]
+  for (let column = 0; column < 24; column++) {
+    for (let group = 0; group < 16; group += 4) {
+      const four = Float32Array.from({ length: 4 }, (_, at) => weight[(group + at) * 24 + column]);
+      expect(zerosIn(four)).toBe(2);
+    }
+  }
+  const withoutData = { ...context, train: undefined };
+  const conv = await apply("prune", convNet(), { ...PRUNE, criterion: "magnitude", pattern: "2:4" }, withoutData);
+  const kernels = await weightOf(conv, "w2"); // [8, 8, 3, 3]
+  for (let filter = 0; filter < 8; filter++) {
+    for (let tap = 0; tap < 9; tap++) {
+      for (const group of [0, 4]) {
+        const four = Float32Array.from({ length: 4 }, (_, at) => kernels[(filter * 8 + group + at) * 9 + tap]);
+        expect(zerosIn(four)).toBe(2);
+      }
+    }
+  }
+});
+
+test("shared weights have as many values as asked for, their zeros included, and fine-tuning keeps both", async () => {
+  const pruned = await apply("prune", teacher, { ...PRUNE, criterion: "second-order" });
+  const shared = await apply("share-weights", pruned, { values: 6 });
+  const tuned = await apply("fine-tune", shared, { learningRate: 0.003 });
+  const rounded = await apply("share-weights", pruned, { values: 6, epochs: 0 });
+  for (const name of WEIGHTS) {
+    const before = await weightOf(pruned, name);
+    for (const made of [shared, tuned]) {
+      const after = await weightOf(made, name);
+      expect(new Set(after).size).toBe(6);
+      expect([...after].map((value) => Object.is(value, 0))).toEqual([...before].map((value) => value === 0));
+    }
+  }
+  expect(await crossEntropy(shared)).toBeLessThan(await crossEntropy(rounded));
+  expect(await weightOf(tuned, "layer1.weight")).not.toEqual(await weightOf(shared, "layer1.weight"));
+});
+
+test("tuning the small tensors moves biases and leaves every weight as it was", async () => {
+  const pruned = await apply("prune", teacher, { ...PRUNE, criterion: "magnitude", epochs: 0 });
+  const tuned = await apply("tune-small", pruned, {});
+  for (const name of WEIGHTS) expect(await weightOf(tuned, name)).toEqual(await weightOf(pruned, name));
+  expect(await weightOf(tuned, "layer1.bias")).not.toEqual(await weightOf(pruned, "layer1.bias"));
+  expect(await crossEntropy(tuned)).toBeLessThan(await crossEntropy(pruned));
+});
+
+test("scales of weights stored as integers are tuned too", async () => {
+  const stored = await apply("weight-int8", teacher, {});
+  const scales = stored.graph.nodes.find(({ opType }) => opType === "DequantizeLinear")!.inputs[1];
+  const tuned = await apply("tune-small", stored, {});
+  expect(await weightOf(tuned, scales)).not.toEqual(await weightOf(stored, scales));
+});
+
+test("fine-tuning recovers a model that lost its answers", async () => {
+  const damaged = await apply("prune", teacher, { ...PRUNE, sparsity: 0.6, criterion: "magnitude", epochs: 0 });
+  const tuned = await apply("fine-tune", damaged, {});
+  expect(await crossEntropy(tuned)).toBeLessThan(0.7 * (await crossEntropy(damaged)));
+  expect(zerosIn(await weightOf(tuned, "layer1.weight"))).toBe(zerosIn(await weightOf(damaged, "layer1.weight")));
+});
+
+test("what cannot be done without data is refused with the reason", async () => {
+  const without = { ...context, train: undefined };
+  for (const [technique, options] of [
+    ["fine-tune", {}],
+    ["tune-small", {}],
+    ["prune", { ...PRUNE, criterion: "second-order" }],
+  ] as const) {
+    expect(await TECHNIQUES[technique](gemmNet(), options, without)).toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("training data"),
+    });
+  }
+});

@@ -1,0 +1,67 @@
+// Weight sharing: the weights of each layer, or of all, take a few values, which training then moves; may depend on model,
+// quantize, sparsity, rewrite and recovery.
+import type { ModelGraph } from "../../model/graph.ts";
+import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
+import { clusterValues } from "../quantize/cluster.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
+import { chosenLayers, findLinearLayers, type LayerChoice } from "../rewrite/linear.ts";
+import { fromCodebookForm, prunedMasks, toCodebookForm, type SharedWeight } from "../sparsity/kept-structure.ts";
+import { recover, type RecoveryContext, type RecoveryOptions } from "./recovery.ts";
+import { made, refused, type TechniqueResult } from "./technique.ts";
+
+export interface ShareWeightsOptions extends LayerChoice, RecoveryOptions {
+  /** Distinct values in each layer, 2 … 256; a zero that pruning left is one of them. */
+  readonly values: number;
+}
+
+/** Indices and codebook of one tensor: k-means over what is not zero, and zero for itself where there are zeros. */
+function share(name: string, shape: readonly number[], weights: Float32Array, values: number): SharedWeight {
+  const survivors = weights.filter((weight) => weight !== 0);
+  const hasZero = survivors.length < weights.length;
+  const lead = hasZero ? 1 : 0;
+  if (survivors.length === 0)
+    return { name, shape, codebook: new Float32Array(1), indices: new Uint8Array(weights.length) };
+  const { centers, indices: own } = clusterValues(survivors, values - lead);
+  let next = 0;
+  const indices = Uint8Array.from(weights, (weight) => (weight === 0 ? 0 : own[next++] + lead));
+  return { name, shape, codebook: Float32Array.of(...(hasZero ? [0] : []), ...centers), indices };
+}
+
+/**
+ * Rounds each layer's weights to the best few values (exact one-dimensional k-means), and with training data moves the values by
+ * gradients that sum over each cluster; biases learn along.
+ *
+ * The model becomes no smaller in plain ONNX: `packed` stores indices and codebook.
+ */
+export async function shareWeights(
+  model: ModelGraph,
+  options: ShareWeightsOptions,
+  context: RecoveryContext,
+): Promise<TechniqueResult> {
+  const draft = new GraphDraft(model);
+  const layers = chosenLayers(findLinearLayers(draft), options);
+  if (layers.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to share");
+  const tensors = new Map(layers.map(({ weight }) => [weight.name, weight]));
+  const shared: SharedWeight[] = [];
+  for (const [name, tensor] of tensors)
+    shared.push(share(name, tensor.shape, await readFloats(tensor), options.values));
+  for (const { name, shape, codebook, indices } of shared) {
+    draft.setInitializer(
+      memoryTensor(
+        name,
+        float32Tensor(
+          shape,
+          Float32Array.from(indices, (index) => codebook[index]),
+        ),
+      ),
+    );
+  }
+  const rounded = draft.finish();
+  const note = `${shared.map(({ codebook }) => codebook.length).join(", ")} distinct values in ${shared.length} layers`;
+  if (context.train === undefined || options.epochs === 0) return made(rounded, [note]);
+  const form = toCodebookForm(rounded, shared);
+  const masks = new Map([...(await prunedMasks(form.model)), ...form.masks]);
+  const recovered = await recover(form.model, context.train, options, context, { masks });
+  return made(await fromCodebookForm(rounded, recovered.model, shared, form), [note, recovered.note]);
+}
