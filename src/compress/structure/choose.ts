@@ -3,7 +3,8 @@
 import type { TensorRef } from "../../model/graph.ts";
 import { readFloats } from "../../model/tensor-data.ts";
 import { elementCount } from "../../model/tensor-value.ts";
-import { momentKey, type Moments } from "../second-moments.ts";
+import { variablesKey } from "../axis-rows.ts";
+import { type Moments } from "../second-moments.ts";
 import type { Coupling } from "./coupling.ts";
 import type { Row } from "./rows.ts";
 
@@ -89,7 +90,7 @@ async function readersOf(coupling: Coupling, row: Row, moments: ReadonlyMap<stri
     });
     readers.push({
       norms: await readingNorms(model.graph.initializers.get(contraction.weight)!, contraction.weightAxis),
-      unexplained: new Unexplained(moments.get(momentKey(contraction)) ?? even),
+      unexplained: new Unexplained(moments.get(variablesKey(contraction)) ?? even),
       positions,
     });
   }
@@ -111,7 +112,7 @@ function weightOf(readers: readonly Reader[], unit: number): number {
  * The units of a row, most wanted first, up to `count`: each one is the unit that says most to the next layers that the ones before
  * it do not say already (greedy column subset selection). Ties go to the earlier unit, so that equal input gives equal bytes.
  *
- * @param moments by `momentKey`; where only squares are known the order is that of root mean square times weight norm
+ * @param moments by `variablesKey`; where only squares are known the order is that of root mean square times weight norm
  * @returns places in `row.units`
  */
 export async function mostWanted(

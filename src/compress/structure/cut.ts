@@ -9,7 +9,7 @@ import type { Coupling } from "./coupling.ts";
 import type { Kept } from "./coupling-call.ts";
 
 /** A tensor with some positions of one axis only, of any type that takes whole bytes. */
-async function take(tensor: TensorRef, axis: number, kept: readonly number[]): Promise<TensorRef> {
+export async function take(tensor: TensorRef, axis: number, kept: readonly number[]): Promise<TensorRef> {
   const bytes = await readTensorBytes(tensor);
   const shape = tensor.shape.map((size, at) => (at === axis ? kept.length : size));
   const block = byteLengthOf(tensor.dtype, elementCount(tensor.shape.slice(axis + 1)));

@@ -75,6 +75,33 @@ export function biasPlace(layer: LinearLayer | undefined, uses: ReadonlyMap<stri
 }
 
 /**
+ * The bias of a product after positions of its input went that held these constants: each adds its weights times the constant.
+ *
+ * @param axis of the weight that the product sums over; the places of a kernel are summed over too
+ * @param constants by position
+ */
+export async function shiftedBias(
+  weight: TensorRef,
+  axis: number,
+  constants: ReadonlyMap<number, number>,
+  { tensor, scale }: BiasPlace,
+): Promise<TensorRef> {
+  const values = await readFloats(weight);
+  const shifted = Float64Array.from(await readFloats(tensor));
+  const inner = elementCount(weight.shape.slice(axis + 1));
+  const outer = elementCount(weight.shape.slice(0, axis));
+  // Of a matrix read along its rows the outputs follow inside, of all others they come before.
+  const outputOf = (block: number, at: number) => (axis === 0 ? at : block);
+  for (let block = 0; block < outer; block++) {
+    for (const [position, constant] of constants) {
+      const from = (block * weight.shape[axis] + position) * inner;
+      for (let at = 0; at < inner; at++) shifted[outputOf(block, at)] += scale * constant * values[from + at];
+    }
+  }
+  return memoryTensor(tensor.name, float32Tensor(tensor.shape, Float32Array.from(shifted)));
+}
+
+/**
  * The weights (and bias) of a product that shall read only the positions in `kept`, still in their full size: rows of positions that
  * go are merged into the others.
  *
@@ -110,15 +137,7 @@ export async function mergedWeights(
   }
   const result = [memoryTensor(weight.name, float32Tensor(weight.shape, merged))];
   if (!withOffset) return result;
-  const shifted = Float64Array.from(await readFloats(bias.tensor));
-  // Of a matrix read along its rows the outputs follow inside, of all others they come before; kernel places add up.
-  const outputOf = (block: number, at: number) => (axis === 0 ? at : block);
-  for (let block = 0; block < outer; block++) {
-    gone.forEach((position, j) => {
-      const from = row(block, position);
-      for (let at = 0; at < inner; at++) shifted[outputOf(block, at)] += bias.scale * offsets[j] * values[from + at];
-    });
-  }
-  result.push(memoryTensor(bias.tensor.name, float32Tensor(bias.tensor.shape, Float32Array.from(shifted))));
+  const shifts = new Map(gone.map((position, at) => [position, offsets[at]]));
+  result.push(await shiftedBias(weight, axis, shifts, bias));
   return result;
 }

@@ -6,7 +6,8 @@ import type { ModelGraph } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { seededRandom } from "../../statistics/index.ts";
-import { momentKey, secondMoments } from "../second-moments.ts";
+import { variablesKey } from "../axis-rows.ts";
+import { secondMoments } from "../second-moments.ts";
 import { convNet, gemmNet, matMulNet, outputsOf, samplesFor, signalToNoise } from "../techniques/test-models.ts";
 import { countAt, mostWanted } from "./choose.ts";
 import { findCoupling } from "./coupling.ts";
@@ -57,8 +58,8 @@ describe("secondMoments", () => {
       [3, 12, 1],
     ] as const) {
       const wanted = { value: "x", axis };
-      const found = (await secondMoments(graph, [wanted], data, { kind: "products" })).get(momentKey(wanted))!;
-      const squares = (await secondMoments(graph, [wanted], data, { kind: "squares" })).get(momentKey(wanted))!;
+      const found = (await secondMoments(graph, [wanted], data, { kind: "products" })).get(variablesKey(wanted))!;
+      const squares = (await secondMoments(graph, [wanted], data, { kind: "squares" })).get(variablesKey(wanted))!;
       const mean = new Float64Array(width);
       const second = new Float64Array(width * width);
       const count = values.length / width;
@@ -179,7 +180,7 @@ describe("the order of units", () => {
     const [row] = findRows(coupling).rows;
     const [{ value, axis }] = row.contractions;
     const second = new Float64Array(32).fill(1).fill(0, 4, 8);
-    const squares = new Map([[momentKey({ value, axis }), { width: 32, mean: second, second }]]);
+    const squares = new Map([[variablesKey({ value, axis }), { width: 32, mean: second, second }]]);
     const order = await mostWanted(coupling, row, squares, 32);
     expect(order.slice(28)).toEqual([4, 5, 6, 7]);
     const weight = await readFloats(coupling.model.graph.initializers.get("w2")!);

@@ -5,7 +5,8 @@ import type { Dataset } from "../../runtime/dataset.ts";
 import type { WatchOptions } from "../calibrate.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers } from "../rewrite/linear.ts";
-import { inPasses, momentKey, secondMoments, type Moments } from "../second-moments.ts";
+import { variablesKey } from "../axis-rows.ts";
+import { inPasses, secondMoments, type Moments } from "../second-moments.ts";
 import { countAt, unitsToCut } from "./choose.ts";
 import type { Coupling } from "./coupling.ts";
 import type { Contraction } from "./coupling-call.ts";
@@ -63,7 +64,7 @@ async function fittedWeights(
   for (const pass of inPasses(losing, (each) => [widthOf(each)])) {
     const moments = await known(pass);
     for (const contraction of pass) {
-      const found = moments.get(momentKey(contraction));
+      const found = moments.get(variablesKey(contraction));
       if (found === undefined) continue;
       const weight = model.graph.initializers.get(contraction.weight)!;
       const bias = biasPlace(layers.get(contraction.node), uses);

@@ -5,14 +5,17 @@ import type { BlockSize } from "../quantize/blockwise.ts";
 import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { CRITERIA } from "../sparsity/saliency.ts";
+import { deadInputs } from "./dead-inputs.ts";
+import { dropLayers } from "./drop-layers.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { fineTune, tuneSmall } from "./fine-tune.ts";
+import { lowRank } from "./low-rank.ts";
+import { narrow, pruneHeads } from "./narrow.ts";
 import { packed } from "./packed.ts";
 import { PATTERNS, prune, SCOPES } from "./prune.ts";
 import type { RecoveryOptions } from "./recovery.ts";
 import { shareWeights } from "./share-weights.ts";
 import { smooth } from "./smooth.ts";
-import { narrow, pruneHeads } from "./narrow.ts";
 import { staticInt8 } from "./static-int8.ts";
 import type { OptionValue, Technique } from "./technique.ts";
 import { weightOnlyBlocks } from "./weight-blocks.ts";
@@ -133,8 +136,12 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
       context,
     ),
   packed: (model) => packed(model),
+  "dead-inputs": (model, options, context) => deadInputs(model, layersIn(options), context),
   narrow: (model, options, context) =>
     narrow(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
   heads: (model, options, context) =>
     pruneHeads(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
+  "low-rank": (model, options, context) =>
+    lowRank(model, { energy: between(options, "energy", 0, 1), ...layersIn(options) }, context),
+  "drop-layers": (model, options, context) => dropLayers(model, { ratio: between(options, "ratio", 0, 1) }, context),
 };
