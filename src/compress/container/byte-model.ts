@@ -1,9 +1,10 @@
 // Bytes of a file's structure: names, tags and lengths of protobuf messages, predicted from the bytes before; may depend on mixing.
 import type { BitCoder } from "./arithmetic-coder.ts";
 import { Counters, Mixer } from "./mixing.ts";
+import { PRIMER } from "./primer.ts";
 
-/** Slots of one order's table: structure of a model with 10,000 nodes fits with few collisions. */
-const TABLE_BITS = 18;
+/** Slots of one order's table: structure of a model with thousands of nodes fits with few collisions. */
+const TABLE_BITS = 17;
 const TABLE_MASK = 2 ** TABLE_BITS - 1;
 const ORDERS = 5;
 const RATE = 0.02;
@@ -28,6 +29,26 @@ export class ByteModel {
   constructor() {
     const tables = Array.from({ length: ORDERS + 1 }, () => new Counters(2 ** TABLE_BITS));
     this.#mixer = new Mixer([...tables, this.#match], 3 * 8, RATE, 0.35);
+  }
+
+  /** A model that has seen the primer. Once in a process it is taught; later ones take over what that one learned. */
+  static primed(): ByteModel {
+    taught ??= new ByteModel().#teach(PRIMER);
+    const model = new ByteModel();
+    model.#mixer.learnFrom(taught.#mixer);
+    model.#places.set(taught.#places);
+    model.#bytes.push(...PRIMER);
+    model.#history = taught.#history;
+    model.#word = taught.#word;
+    model.#before = taught.#before;
+    model.#matched = taught.#matched;
+    model.#matchLength = taught.#matchLength;
+    return model;
+  }
+
+  #teach(bytes: Uint8Array): this {
+    for (const byte of bytes) this.code(DEAF_CODER, byte);
+    return this;
   }
 
   code(coder: BitCoder, byte: number): number {
@@ -87,5 +108,7 @@ export class ByteModel {
   }
 }
 
-/** Codes nothing and learns from what goes by: how a model is primed. */
-export const DEAF_CODER: BitCoder = { code: (bit) => bit, plain: (value) => value };
+/** Codes nothing: a model that is coded with it only learns. */
+const DEAF_CODER: BitCoder = { code: (bit) => bit, plain: (value) => value };
+
+let taught: ByteModel | undefined;

@@ -1,10 +1,9 @@
 // One chunk of a container, coded and decoded by itself: the layout in the first one, then its pieces; may depend on this folder.
 import { BitDecoder, BitEncoder, type BitCoder } from "./arithmetic-coder.ts";
-import { ByteModel, DEAF_CODER } from "./byte-model.ts";
+import { ByteModel } from "./byte-model.ts";
 import { ElementModel } from "./element-models.ts";
 import type { ElementLayout } from "./layout.ts";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
-import { PRIMER } from "./primer.ts";
 
 /** What is coded: bytes with the layout of their elements, if they are elements. */
 export interface CodedPiece {
@@ -38,11 +37,8 @@ class ChunkModels {
 
   /** Codes `bytes` in place. */
   bytes(bytes: Uint8Array): void {
-    if (this.#byteModel === undefined) {
-      this.#byteModel = new ByteModel();
-      for (const byte of PRIMER) this.#byteModel.code(DEAF_CODER, byte);
-    }
-    for (let at = 0; at < bytes.length; at++) bytes[at] = this.#byteModel.code(this.#coder, bytes[at]);
+    const model = (this.#byteModel ??= ByteModel.primed());
+    for (let at = 0; at < bytes.length; at++) bytes[at] = model.code(this.#coder, bytes[at]);
   }
 
   /** Codes a number of up to 28 bits. */

@@ -130,7 +130,7 @@ export class ElementModel {
 }
 
 /** Bits a byte below which modelling a plane saves more than it costs in time. */
-const PLAIN_ENTROPY = 7.97;
+const PLAIN_ENTROPY = 7.9;
 
 const rotateLeft = (value: number, bits: number): number =>
   bits === 32 ? ((value << 1) | (value >>> 31)) >>> 0 : ((value << 1) | (value >>> (bits - 1))) & (2 ** bits - 1);
@@ -157,7 +157,10 @@ function mostFrequent(book: readonly number[], counts: ReadonlyMap<number, numbe
 const DENSITY_STEPS = [0.04, 0.12, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.5, 4];
 const LEVELS = DENSITY_STEPS.length + 1;
 const COLUMN_LIMIT = 4096;
-const MASK_RATE = 0.015;
+const MASK_RATE = 0.005;
+const MASK_WEIGHT = 0.15;
+/** Observations that the density of the whole counts as in each context. */
+const MASK_PRIOR = 16;
 
 /**
  * Which elements are not the common value: from the density of their row and column so far, of the rows around, and from their
@@ -201,10 +204,11 @@ class MaskModel {
       LEVELS * LEVELS * 16,
     ];
     this.#mixer = new Mixer(
-      sizes.map((size) => new Counters(size, density)),
+      sizes.map((size) => new Counters(size, density, MASK_PRIOR)),
       12,
       MASK_RATE,
-      0.3,
+      MASK_WEIGHT,
+      true,
     );
   }
 
@@ -213,7 +217,7 @@ class MaskModel {
     const length = this.#rowLength;
     const row = Math.floor(at / length);
     const column = at - row * length;
-    const past = (distance: number): number => (at >= distance ? mask[at - distance] : 0);
+    const past = (distance: number): number => (distance > 0 && at >= distance ? mask[at - distance] : 0);
     const totals = this.#rowTotals;
     const before = (rows: number): number => (row >= rows ? this.#level(totals[row - rows], length) : 5);
     const soFar = this.#level(totals[row], column);
@@ -240,6 +244,11 @@ class MaskModel {
     slots[5] = Math.min(column, COLUMN_LIMIT - 1);
     slots[6] = (below * 4 + above3) * 8 + (past(1) + 2 * past(2) + 4 * past(3));
     slots[7] = (below * LEVELS + before(1)) * 16 + Math.min(15, past(1) + past(2) + past(3) + past(4) + above3 * 4);
+    let about = past(near) + past(2 * near) + past(3 * near);
+    for (let step = -2; step <= 2; step++) about += past(far + step * near);
+    for (let step = -1; step <= 1; step++) about += past(2 * far + step * near);
+    slots[8] = (about * LEVELS + below) * LEVELS + soFar;
+    slots[9] = (about * LEVELS + before(1)) * 4 + confidence;
     const maturity = at < 512 ? 0 : at < 8192 ? 1 : 2;
     const found = this.#mixer.code(this.#coder, isOther ? 1 : 0, maturity * 4 + confidence);
     if (found === 0) return false;
@@ -259,6 +268,8 @@ class MaskModel {
 }
 
 const INDEX_RATE = 0.01;
+const INDEX_WEIGHT = 0.15;
+const INDEX_PRIOR = 2;
 const INDEX_TABLE = 2 ** 16;
 
 /** Which of the other values it is: from the value before it, the last one in its column, and the column. */
@@ -276,8 +287,10 @@ class IndexModel {
     this.#rowLength = rowLength;
     this.#lastInColumn = new Uint8Array(rowLength);
     const nodes = 2 ** this.#bits;
-    const tables = [nodes, nodes * 256, nodes * 256, INDEX_TABLE, INDEX_TABLE].map((size) => new Counters(size));
-    this.#mixer = new Mixer(tables, 1, INDEX_RATE, 0.3);
+    const tables = [nodes, nodes * 256, nodes * 256, INDEX_TABLE, INDEX_TABLE].map(
+      (size) => new Counters(size, 0.5, INDEX_PRIOR),
+    );
+    this.#mixer = new Mixer(tables, 1, INDEX_RATE, INDEX_WEIGHT, true);
   }
 
   code(at: number, index: number): number {

@@ -50,15 +50,24 @@ export class Counters {
   readonly chance: Float32Array;
   readonly seen: Uint16Array;
 
-  /** @param start chance before anything was seen */
-  constructor(size: number, start = 0.5) {
+  /**
+   * @param start chance before anything was seen
+   * @param prior observations that `start` counts as
+   */
+  constructor(size: number, start = 0.5, prior = 0) {
     this.chance = new Float32Array(size).fill(start);
-    this.seen = new Uint16Array(size);
+    this.seen = new Uint16Array(size).fill(prior);
+  }
+
+  /** Takes over what counters of the same size learned. */
+  learnFrom({ chance, seen }: Counters): void {
+    this.chance.set(chance);
+    this.seen.set(seen);
   }
 }
 
 /** The first observations move a chance fast, later ones ever less, down to this share. */
-const SLOWEST = 1 / 400;
+const SLOWEST = 1 / 1000;
 const STEPS = Float64Array.from({ length: 1024 }, (_, seen) => Math.max(1 / (seen + 1.6), SLOWEST));
 /** A chance from few observations says little: its stretch counts by this share. */
 const TRUST = Float64Array.from({ length: 1024 }, (_, seen) => (seen + 0.4) / (seen + 1.5));
@@ -85,14 +94,24 @@ export class Mixer {
   readonly #weights: Float64Array;
   readonly #inputs: Float64Array;
   readonly #rate: number;
+  readonly #isRelative: boolean;
   readonly slots: Int32Array;
 
-  constructor(tables: readonly Counters[], sets: number, rate: number, startWeight = 1 / Math.sqrt(tables.length)) {
+  /** @param isRelative the first table says what is usual, the others count by how far they stray from it */
+  constructor(tables: readonly Counters[], sets: number, rate: number, startWeight: number, isRelative = false) {
     this.#tables = tables;
     this.#weights = new Float64Array(tables.length * sets).fill(startWeight);
+    this.#isRelative = isRelative;
+    if (isRelative) for (let set = 0; set < sets; set++) this.#weights[set * tables.length] = 1;
     this.#inputs = new Float64Array(tables.length);
     this.#rate = rate;
     this.slots = new Int32Array(tables.length);
+  }
+
+  /** Takes over what a mixer of the same shape learned. */
+  learnFrom(other: Mixer): void {
+    this.#tables.forEach((table, at) => table.learnFrom(other.#tables[at]));
+    this.#weights.set(other.#weights);
   }
 
   /** Codes a bit in the contexts whose slots stand in `slots`. */
@@ -103,11 +122,13 @@ export class Mixer {
     const { slots } = this;
     const from = set * tables.length;
     let sum = 0;
+    let usual = 0;
     for (let i = 0; i < tables.length; i++) {
       const { chance, seen } = tables[i];
       const slot = slots[i];
       const step = Math.min(STRETCH_STEPS - 1, Math.floor(chance[slot] * STRETCH_STEPS));
-      inputs[i] = STRETCH[step] * TRUST[seen[slot]];
+      inputs[i] = (STRETCH[step] - usual) * TRUST[seen[slot]];
+      if (i === 0 && this.#isRelative) usual = inputs[0];
       sum += inputs[i] * weights[from + i];
     }
     const p = squash(sum);

@@ -65,7 +65,7 @@ const entropy = (...chances: number[]): number => chances.reduce((sum, p) => sum
 describe("pack and unpack", () => {
   it("give back the exact bytes of models with tensors of every kind and size", async () => {
     const random = seededRandom(21);
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 16; round++) {
       const tensors = Array.from({ length: 1 + random.integer(4) }, (_, at) => {
         const shape = Array.from({ length: 1 + random.integer(4) }, () => 1 + random.integer(14));
         const count = elementCount(shape);
@@ -116,15 +116,15 @@ describe("pack and unpack", () => {
 
   it("give back external data beside the model, over several chunks", async () => {
     const random = seededRandom(9);
-    const large = Float32Array.from({ length: 1_500_000 }, () => random.normal());
-    const graph = net([tensor("w", [1500, 1000], large), tensor("v", [300, 100], sparse(30_000, 0.1, 5, random))]);
+    const large = Float32Array.from({ length: 1_100_000 }, () => random.normal());
+    const graph = net([tensor("w", [1100, 1000], large), tensor("v", [300, 100], sparse(30_000, 0.1, 5, random))]);
     const path = join(folder, "external.onnx");
     await writeOnnx(graph, path, { externalData: { thresholdBytes: 1024 } });
     const bytes = await roundTrip(path, ["external.onnx.data"]);
     // Normal weights: sign and fraction are random, of the exponent some 2.6 of 8 bits remain.
-    expect(bytes).toBeLessThan(6_000_000 * 0.86);
-    const packedTwice = await Promise.all([collected(path, 1), collected(path, 2)]);
-    expect(Buffer.compare(packedTwice[0], packedTwice[1])).toBe(0);
+    expect(bytes).toBeLessThan(4_400_000 * 0.86 + 20_000);
+    // The number of threads changes when chunks are coded, not what they are.
+    expect(Buffer.compare(await collected(path, 2), await readFile(join(folder, "there.lfz")))).toBe(0);
   });
 
   it("give back what is no ONNX model", async () => {
@@ -135,14 +135,14 @@ describe("pack and unpack", () => {
     await expect(pack(path, join(folder, "empty.lfz"))).rejects.toMatchObject({ code: "E_FORMAT_UNKNOWN" });
   });
 
-  it("come within 4 % of the entropy and 350 bytes on sparse shared weights", async () => {
+  it("come within 1.5 % of the entropy and 250 bytes on sparse shared weights", async () => {
     const random = seededRandom(7);
     const weights = sparse(784 * 128, 0.05, 8, random);
     const bytes = await roundTrip(await written("sparse.onnx", net([tensor("w", [784, 128], weights)])));
     const survivors = weights.filter((value) => value !== 0).length;
     const density = survivors / weights.length;
     const least = (weights.length * entropy(density, 1 - density) + survivors * 3) / 8;
-    expect(bytes).toBeLessThan(least * 1.04 + 350);
+    expect(bytes).toBeLessThan(least * 1.015 + 250);
     expect(bytes).toBeGreaterThan(least);
   });
 
@@ -154,7 +154,7 @@ describe("pack and unpack", () => {
     const survivors = values.filter((value) => value !== 0).length;
     // What is left is the entropy of the lit half.
     const least = ((values.length / 2) * entropy(0.1, 0.9) + survivors * 3) / 8;
-    expect(bytes).toBeLessThan(least * 1.06 + 350);
+    expect(bytes).toBeLessThan(least * 1.03 + 250);
   });
 });
 
@@ -184,11 +184,11 @@ describe("unpack refuses damage", () => {
     const container = join(folder, "small.lfz");
     await pack(path, container);
     const whole = await readFile(container);
-    for (let length = 0; length < whole.length; length += 3) {
+    for (let length = 0; length < whole.length; length += 9) {
       const { code, left } = await attempt(whole.subarray(0, length));
       expect([length, ["E_CONTAINER", "E_FORMAT_UNKNOWN"].includes(code), left]).toEqual([length, true, []]);
     }
-    for (let round = 0; round < 150; round++) {
+    for (let round = 0; round < 80; round++) {
       const flipped = Uint8Array.from(whole);
       const bit = random.integer(8 * whole.length);
       flipped[bit >> 3] ^= 1 << (bit & 7);
@@ -201,7 +201,7 @@ describe("unpack refuses damage", () => {
   it("that carries a valid check sum: random content never crashes it", async () => {
     const random = seededRandom(77);
     const { crc32 } = await import("node:zlib");
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 40; round++) {
       const coded = Uint8Array.from({ length: 1 + random.integer(100) }, () => random.integer(256));
       const plain = Uint8Array.from({ length: random.integer(30) }, () => random.integer(256));
       const check = Buffer.alloc(4);
