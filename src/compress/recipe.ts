@@ -50,8 +50,15 @@ const SMOOTH: Recipe = {
   steps: [{ technique: "smooth", options: { insert: true } }, ...DYNAMIC.steps],
 };
 
+const CLEAN: Recipe = {
+  id: "clean",
+  title: "exact clean-up: the same answers from fewer bytes",
+  steps: [{ technique: "clean", options: {} }],
+};
+
 /** What needs no training, on the original itself. */
 export const POST_TRAINING: readonly Recipe[] = [
+  CLEAN,
   DYNAMIC,
   SMOOTH,
   dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),

@@ -88,6 +88,11 @@ export class GraphDraft {
     this.#initializers.delete(name);
   }
 
+  /** Every constant by name, also those that nobody reads. */
+  get constants(): ReadonlyMap<string, TensorRef> {
+    return this.#initializers;
+  }
+
   isOutput(name: string): boolean {
     return this.#model.graph.outputs.some((output) => output.name === name);
   }
@@ -102,6 +107,21 @@ export class GraphDraft {
     }
     for (const output of this.outputs) add(output.name);
     return counts;
+  }
+
+  /** Values that subgraphs read from outside: their readers cannot be pointed elsewhere here. */
+  namesReadInside(): Set<string> {
+    return new Set(this.nodes.flatMap((node) => subgraphsOf(node).flatMap(({ graph }) => [...outerNames(graph)])));
+  }
+
+  /** Gives values new names in every node, as reader and as maker. */
+  rename(nameOf: (name: string) => string): void {
+    this.nodes = this.nodes.map((node) => {
+      const inputs = node.inputs.map(nameOf);
+      const outputs = node.outputs.map(nameOf);
+      const isSame = [...inputs, ...outputs].every((name, at) => name === [...node.inputs, ...node.outputs][at]);
+      return isSame ? node : { ...node, inputs, outputs };
+    });
   }
 
   consumersOf(name: string): Node[] {

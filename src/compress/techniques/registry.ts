@@ -5,6 +5,7 @@ import type { BlockSize } from "../quantize/blockwise.ts";
 import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { CRITERIA } from "../sparsity/saliency.ts";
+import { clean } from "./clean.ts";
 import { deadInputs } from "./dead-inputs.ts";
 import { dropLayers } from "./drop-layers.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
@@ -77,6 +78,7 @@ const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
+  clean: (model) => clean(model),
   "dynamic-int8": (model, options, context) =>
     dynamicInt8(
       model,

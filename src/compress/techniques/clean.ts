@@ -1,0 +1,71 @@
+// Exact clean-up: the same answers from a smaller file; may depend on model and rewrite.
+import type { ModelGraph } from "../../model/graph.ts";
+import { inferShapes } from "../../model/shapes/infer.ts";
+import { foldBatchNorms } from "../rewrite/batch-norm.ts";
+import { foldConstants } from "../rewrite/constant-folding.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
+import { mergeDuplicates, tieTransposes, type Shared } from "../rewrite/duplicates.ts";
+import { removeDeadNodes, removeNoOps } from "../rewrite/no-ops.ts";
+import { made, refused, type TechniqueResult } from "./technique.ts";
+
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+/** Constants that nobody reads, before anything else is changed. */
+function unusedConstants(draft: GraphDraft): number {
+  const uses = draft.useCounts();
+  return [...draft.constants.keys()].filter((name) => !uses.has(name)).length;
+}
+
+/** A default that a caller may override is a constant afterwards; before IR 4 every constant had to be an input as well. */
+function defaultsNote({ graph, irVersion }: ModelGraph): string[] {
+  const count = graph.inputs.filter(({ name }) => graph.initializers.has(name)).length;
+  return count === 0 || irVersion < 4 ? [] : [`${counted(count, "input")} with a default value became constant`];
+}
+
+const sharedNote = ({ count, bytes }: Shared, what: string): string[] =>
+  count === 0 ? [] : [`${counted(count, `${what} weight`)} stored once (${bytes} bytes less)`];
+
+/**
+ * Takes out what the model does not need in order to give the same answers: constants that nobody reads or that are stored twice (also
+ * one as the other's transpose), operators that change nothing or whose results nobody reads, operators on constants alone where their
+ * result takes no more room, and batch normalizations that fit into the weights before them.
+ *
+ * Everything keeps every bit of the answers except the batch normalizations, which keep them up to float32 rounding; a note says so.
+ * Inputs and outputs stay; subgraphs are left as they are.
+ *
+ * @returns refused when there is nothing to clean up
+ * @throws LightfootError E_RUNTIME, and as `inferShapes`
+ */
+export async function clean(model: ModelGraph): Promise<TechniqueResult> {
+  const shapes = await inferShapes(model);
+  const draft = new GraphDraft(model);
+  const unused = unusedConstants(draft);
+  const before = draft.nodes.length;
+  let [idle, dead, computed, folded] = [0, 0, 0, 0];
+  for (let changed = true; changed;) {
+    const round = [
+      removeNoOps(draft, shapes),
+      removeDeadNodes(draft),
+      await foldConstants(draft, shapes),
+      await foldBatchNorms(draft, shapes),
+    ] as const;
+    changed = round.some((count) => count > 0);
+    [idle, dead, computed, folded] = [idle + round[0], dead + round[1], computed + round[2], folded + round[3]];
+  }
+  const merged = await mergeDuplicates(draft);
+  const tied = await tieTransposes(draft);
+  const notes = [
+    ...(unused === 0 ? [] : [`${counted(unused, "unused constant")} removed`]),
+    ...(idle + dead === 0 ? [] : [`${counted(idle + dead, "operator")} of ${before} removed: they changed nothing`]),
+    ...(computed === 0 ? [] : [`${counted(computed, "operator")} on constants computed once`]),
+    ...(folded === 0
+      ? []
+      : [
+          `${counted(folded, "batch normalization")} folded into weights: equal up to float32 rounding, all else bit for bit`,
+        ]),
+    ...sharedNote(merged, "duplicate"),
+    ...sharedNote(tied, "transposed"),
+  ];
+  if (notes.length === 0) return refused("nothing to clean up: every constant and operator is needed as it is");
+  return made(draft.finish(), [...notes, ...defaultsNote(model)]);
+}
