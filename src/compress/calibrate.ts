@@ -15,7 +15,7 @@ export interface WatchOptions {
 
 const MOST_SAMPLES_A_RUN = 64;
 /** What the watched tensors of one run may take together: the first sample tells how large one sample's are. */
-const RUN_BYTES = 64 * 2 ** 20;
+const RUN_BYTES = 16 * 2 ** 20;
 
 /** The same model that also gives out `names`, so that ONNX Runtime keeps them through its optimisations. */
 function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
