@@ -1,6 +1,7 @@
 // Tests of static int8: near the original, fused into integer kernels, safe against overflow; depends on this folder and runtime.
 import { describe, expect, it } from "vitest";
 import { describeThisMachine } from "../../io/machine.ts";
+import { ints } from "../../model/attributes.ts";
 import { node } from "../../model/build.ts";
 import type { ModelGraph } from "../../model/graph.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
@@ -119,6 +120,40 @@ describe("staticInt8", () => {
     expect(await noise({ kind: "percentile", percentile: 99.9 })).toBeGreaterThan(
       (await noise({ kind: "minmax" })) + 15,
     );
+  });
+
+  it("folds normalizations into the convolution before, whose old name still chooses it", async () => {
+    const random = seededRandom(8);
+    const channels = ["g", "s", "m"].map((name) => randomTensor(name, [6], random));
+    const graph = net(
+      ["batch", 3, 8, 8],
+      [
+        node("Conv", ["x", "w"], ["c"], { kernel_shape: ints([3, 3]) }),
+        node("BatchNormalization", ["c", "g", "s", "m", "v"], ["n"]),
+        node("Relu", ["n"], ["r"]),
+        node("Conv", ["r", "w2"], ["y"]),
+      ],
+      [
+        randomTensor("w", [6, 3, 3, 3], random, 0.2),
+        randomTensor("w2", [4, 6, 1, 1], random, 0.3),
+        ...channels,
+        memoryTensor("v", float32Tensor([6], Float32Array.of(1, 2, 0.5, 1, 1, 0.3))),
+      ],
+    );
+    const data = samplesFor(graph, 30);
+    const context = { calibration: samplesFor(graph, 200, 4), threads: 1, signal: undefined, weightGrid };
+    const options = { range: { kind: "minmax" }, samples: 200, form: "qoperator", biasCorrection: true } as const;
+    for (const [layers, convolutions] of [
+      [undefined, { QLinearConv: 2 }],
+      [["c"], { QLinearConv: 1 }],
+    ] as const) {
+      const result = await staticInt8(graph, { ...options, ...(layers === undefined ? {} : { layers }) }, context);
+      if (result.kind === "refused") throw new Error(result.reason);
+      const counts = await executedOperators(result.model);
+      expect(counts).toMatchObject(convolutions);
+      expect(counts).not.toHaveProperty("BatchNormalization");
+      expect(signalToNoise(await outputsOf(graph, data), await outputsOf(result.model, data))).toBeGreaterThan(24);
+    }
   });
 
   it("keeps a bias that would overflow int32 beside tiny weights", async () => {

@@ -17,6 +17,7 @@ import {
 import { ChannelMean, convShift, denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
 import { RangeObserver, type RangeMethod } from "../quantize/range-observer.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
+import { foldAffine } from "../rewrite/fold-affine.ts";
 import {
   chosenLayers,
   denseBias,
@@ -267,7 +268,10 @@ export async function staticInt8(
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
-  const found = chosenLayers(findLinearLayers(draft), options);
+  const chosen = chosenLayers(findLinearLayers(draft), options).map(({ output }) => output);
+  // A layer keeps one range instead of two; ONNX Runtime would fold it too, but not across a rounding.
+  const renamed = await foldAffine(draft);
+  const found = chosenLayers(findLinearLayers(draft), { layers: chosen.map((name) => renamed.get(name) ?? name) });
   if (found.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to quantise");
   // Ranges of the planned tensors, and the layers' own inputs for their ranks: a reshape between changes that.
   const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input)])];
