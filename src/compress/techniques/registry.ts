@@ -1,13 +1,14 @@
 // Every technique by name, and how its recipe's options are read; may depend on errors, quantize, rewrite,
 // sparsity and this folder.
 import { LightfootError } from "../../errors/index.ts";
-import type { BlockSize } from "../quantize/blockwise.ts";
+import type { BlockOptions, BlockSize } from "../quantize/blockwise.ts";
 import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { CRITERIA } from "../sparsity/saliency.ts";
 import { clean } from "./clean.ts";
 import { deadInputs } from "./dead-inputs.ts";
 import { dropLayers } from "./drop-layers.ts";
+import { activationAware } from "./activation-aware.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { fineTune, tuneSmall } from "./fine-tune.ts";
 import { lowRank } from "./low-rank.ts";
@@ -76,6 +77,15 @@ const recoveryIn = (options: Options): RecoveryOptions => ({
 
 const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 
+function blocksIn(options: Options): BlockOptions {
+  return {
+    bits: oneOf(options, "bits", [2, 4, 8]),
+    blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
+    symmetric: oneOf(options, "symmetric", [true, false]),
+    ...optional(options, "fit", () => oneOf(options, "fit", ["squared", "half-quadratic"])),
+  };
+}
+
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   clean: (model) => clean(model),
@@ -99,16 +109,15 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     ),
   smooth: (model, options, context) =>
     smooth(model, { insert: oneOf(options, "insert", [true, false]), ...layersIn(options) }, context),
+  "activation-aware": (model, options, context) =>
+    activationAware(model, { ...blocksIn(options), ...layersIn(options) }, context),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(
       model,
       {
-        bits: oneOf(options, "bits", [2, 4, 8]),
-        blockSize: oneOf(options, "blockSize", BLOCK_SIZES),
-        symmetric: oneOf(options, "symmetric", [true, false]),
+        ...blocksIn(options),
         accuracyLevel: oneOf(options, "accuracyLevel", [0, 4, "auto"]),
-        ...optional(options, "fit", () => oneOf(options, "fit", ["squared", "half-quadratic"])),
         ...optional(options, "rounding", () => oneOf(options, "rounding", ["nearest", "gptq"])),
         ...optional(options, "tolerance", () => between(options, "tolerance", 0, 1)),
         ...optional(options, "rows", () => between(options, "rows", 0, 1e9)),
