@@ -6,22 +6,9 @@ import { serializeOnnx } from "../model/onnx/write.ts";
 import { memoryTensor } from "../model/tensor-data.ts";
 import { float32Tensor } from "../model/tensor-value.ts";
 import { openSession } from "../runtime/session.ts";
-import type { BlockedWeights, BlockOptions } from "./quantize/blockwise.ts";
+import { blockShapes, type BlockedWeights, type BlockOptions } from "./quantize/blockwise.ts";
 
 const CONTRIB = "com.microsoft";
-
-/** Inputs of MatMulNBits after the first, without the bias. */
-export function blockTensors(weights: BlockedWeights, n: number, { bits, blockSize }: BlockOptions) {
-  const { packed, scales, zeroPoints, blocks } = weights;
-  return {
-    weight: { dtype: "uint8" as const, shape: [n, blocks, (blockSize * bits) / 8], data: packed },
-    scales: float32Tensor([n, blocks], scales),
-    zeroPoints:
-      zeroPoints === undefined
-        ? undefined
-        : { dtype: "uint8" as const, shape: [n, zeroPoints.length / n], data: zeroPoints },
-  };
-}
 
 /**
  * `‖y₄ − y₀‖ / ‖y₀‖` over `rows` `[rows, K]`: the layer at level 4 against the same weights with float activations.
@@ -36,11 +23,14 @@ export async function levelFourError(
   rows: Float32Array,
   threads: number | undefined,
 ): Promise<number> {
-  const tensors = blockTensors(weights, n, options);
+  const { packed, scales, zeroPoints } = weights;
+  const shapes = blockShapes(k, n, options);
+  const bytes = (name: string, shape: readonly number[], data: Uint8Array) =>
+    memoryTensor(name, { dtype: "uint8", shape, data });
   const initializers = [
-    memoryTensor("weight", tensors.weight),
-    memoryTensor("scales", tensors.scales),
-    ...(tensors.zeroPoints === undefined ? [] : [memoryTensor("zero_points", tensors.zeroPoints)]),
+    bytes("weight", shapes.weight, packed),
+    memoryTensor("scales", float32Tensor(shapes.scales, scales)),
+    ...(zeroPoints === undefined ? [] : [bytes("zero_points", shapes.zeroPoints, zeroPoints)]),
   ];
   const shape = { K: int(k), N: int(n), bits: int(options.bits), block_size: int(options.blockSize) };
   const inputs = ["x", ...initializers.map(({ name }) => name)];

@@ -175,6 +175,16 @@ export function dequantizeBlocks(weights: BlockedWeights, k: number, n: number, 
   return result;
 }
 
+/** Shapes of `[K, N]` weights as MatMulNBits' inputs; zero points are there for asymmetric grids only. */
+export function blockShapes(k: number, n: number, { bits, blockSize }: BlockOptions) {
+  const blocks = Math.ceil(k / blockSize);
+  return {
+    weight: [n, blocks, (blockSize * bits) / 8],
+    scales: [n, blocks],
+    zeroPoints: [n, Math.ceil((blocks * bits) / 8)],
+  };
+}
+
 /** Bytes that `[K, N]` weights take in this form. */
 export function blockedBytes(k: number, n: number, options: BlockOptions): number {
   const blocks = Math.ceil(k / options.blockSize);

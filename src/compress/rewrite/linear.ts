@@ -161,8 +161,11 @@ export function chosenLayers<L extends LinearLayer>(
 
 export const isDense = (layer: LinearLayer): layer is DenseLayer => layer.kind === "dense";
 
+/** What of a dense layer its weights are read with. */
+export type StoredMatrix = Pick<DenseLayer, "weight" | "transposedWeight" | "alpha" | "k" | "n">;
+
 /** Weights `[K, N]` row-major with alpha folded in: `result[k·n + column]`. */
-export async function denseWeight(layer: DenseLayer): Promise<Float32Array> {
+export async function denseWeight(layer: StoredMatrix): Promise<Float32Array> {
   const stored = await readFloats(layer.weight);
   if (!layer.transposedWeight && layer.alpha === 1) return stored;
   const { k, n, alpha } = layer;

@@ -3,24 +3,17 @@
 import { int } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
-import { float32Tensor } from "../../model/tensor-value.ts";
-import { blockTensors, levelFourError } from "../accuracy-level.ts";
+import { levelFourError } from "../accuracy-level.ts";
 import { inputGrams } from "../input-gram.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
-import {
-  dequantizeBlocks,
-  packBlocks,
-  quantizeBlocks,
-  type BlockedWeights,
-  type BlockOptions,
-} from "../quantize/blockwise.ts";
-import { feedbackOf, quantizeWithFeedback, type Feedback } from "../quantize/gptq.ts";
-import { denseShift, shifted } from "../quantize/bias-correction.ts";
+import { shifted } from "../quantize/bias-correction.ts";
+import { blockShapes, type BlockOptions } from "../quantize/blockwise.ts";
+import { feedbackOf } from "../quantize/gptq.ts";
+import { LazyBlocks, Turnstile } from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
   denseBias,
-  denseWeight,
   findLinearLayers,
   isDense,
   layerName,
@@ -51,52 +44,43 @@ const DEFAULT_TOLERANCE = 0.02;
 const MANY_ROWS = 64;
 /** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
 const GRAM_BYTES = 256 * 2 ** 20;
+/** Float weights below this are quantised sooner than threads start, and their results fit into memory. */
+const WORTH_THREADS_BYTES = 256 * 2 ** 20;
+/** Float weights under way at once, each with its integers beside it. */
+const IN_FLIGHT_BYTES = 200 * 2 ** 20;
 
-interface QuantizedLayer {
-  readonly weights: BlockedWeights;
-  readonly bias: Float32Array | undefined;
-}
-
-async function quantizedLayer(
-  layer: DenseLayer,
-  options: BlockwiseOptions,
-  seen: InputStatistics | undefined,
-  feedback: Feedback | undefined,
-): Promise<QuantizedLayer> {
-  const { k, n } = layer;
-  const values = await denseWeight(layer);
-  const weights =
-    feedback === undefined
-      ? quantizeBlocks(values, k, n, options, seen?.meanSquare)
-      : packBlocks(quantizeWithFeedback(values, k, n, options, feedback), n, options.bits);
-  const bias = await denseBias(layer);
-  if (bias === undefined || seen === undefined) return { weights, bias };
-  const rounded = dequantizeBlocks(weights, k, n, options);
-  const errors = values.map((value, at) => value - rounded[at]);
-  return { weights, bias: shifted(bias, denseShift(errors, seen.mean, n)) };
-}
-
-function blockNodes(
+/** Nodes of the layer in blocks; the weights are quantised when somebody reads them. */
+async function blockNodes(
   draft: GraphDraft,
   layer: DenseLayer,
   options: BlockwiseOptions,
-  { weights, bias }: QuantizedLayer,
+  blocks: LazyBlocks,
   level: 0 | 4,
-): Node[] {
+): Promise<Node[]> {
   const { k, n } = layer;
   const { input, nodes } = uprightInput(draft, layer);
   const stem = layer.weight.name;
-  const tensors = blockTensors(weights, n, options);
+  const shapes = blockShapes(k, n, options);
+  const byte = (shape: readonly number[]) => ({ dtype: "uint8" as const, shape });
   const inputs = [
     input,
-    draft.constant(`${stem}_q`, tensors.weight),
-    draft.constant(`${stem}_s`, tensors.scales),
-    ...(tensors.zeroPoints === undefined ? [] : [draft.constant(`${stem}_z`, tensors.zeroPoints)]),
+    draft.computed(`${stem}_q`, byte(shapes.weight), async () => (await blocks.take("weight")).packed),
+    draft.computed(
+      `${stem}_s`,
+      { dtype: "float32", shape: shapes.scales },
+      async () => (await blocks.take("scales")).scales,
+    ),
   ];
+  if (!options.symmetric) {
+    const zeros = async () => (await blocks.take("zeroPoints")).zeroPoints!;
+    inputs.push(draft.computed(`${stem}_z`, byte(shapes.zeroPoints), zeros));
+  }
+  const bias = await denseBias(layer);
   if (bias !== undefined) {
     // Zero points and the order of groups come before the bias; "" leaves an optional input out.
     while (inputs.length < 5) inputs.push("");
-    inputs.push(draft.constant(layer.bias!.name, float32Tensor([n], bias)));
+    const corrected = async () => shifted(bias, (await blocks.take("bias")).shift);
+    inputs.push(draft.computed(layer.bias!.name, { dtype: "float32", shape: [n] }, corrected));
   }
   const attributes = {
     K: int(k),
@@ -107,6 +91,10 @@ function blockNodes(
   };
   return [...nodes, operator("MatMulNBits", inputs, [layer.output], attributes, { domain: CONTRIB })];
 }
+
+/** How many tensors `blockNodes` makes of one result. */
+const partsOf = (layer: DenseLayer, { symmetric }: BlockwiseOptions): number =>
+  2 + (symmetric ? 0 : 1) + (layer.bias === undefined || layer.beta === 0 ? 0 : 1);
 
 /** Which level each layer got and why, for the notes. */
 class Levels {
@@ -123,7 +111,7 @@ class Levels {
   }
 
   /** Undefined: the layer stays float32, because level 4 loses too much and level 0 would be slower than not to quantise. */
-  async choose(layer: DenseLayer, weights: BlockedWeights, rows: Float32Array | undefined): Promise<0 | 4 | undefined> {
+  async choose(layer: DenseLayer, blocks: LazyBlocks, rows: Float32Array | undefined): Promise<0 | 4 | undefined> {
     const { accuracyLevel, bits, tolerance = DEFAULT_TOLERANCE } = this.#options;
     if (accuracyLevel !== "auto") return accuracyLevel;
     if (bits === 4 && (this.#options.rows ?? 1) >= MANY_ROWS) return 0;
@@ -131,6 +119,7 @@ class Levels {
       this.#unchecked++;
       return 4;
     }
+    const weights = await blocks.look();
     const error = await levelFourError(weights, layer.k, layer.n, this.#options, rows, this.#threads);
     if (error <= tolerance) {
       this.#fast++;
@@ -189,13 +178,13 @@ function inGroups(layers: readonly DenseLayer[], withGrams: boolean): DenseLayer
 export async function weightOnlyBlocks(
   model: ModelGraph,
   options: BlockwiseOptions,
-  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "runner">,
 ): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
   const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
-  const { calibration, threads } = context;
+  const { calibration, threads, runner } = context;
   const withGrams = options.rounding === "gptq";
   if (withGrams && calibration === undefined) return refused("GPTQ rounds for given inputs: it needs calibration data");
   const original = draft.finish();
@@ -206,6 +195,13 @@ export async function weightOnlyBlocks(
       ? new Map<string, InputStatistics>()
       : await inputStatistics(original, inputsOf(dense), calibration, context);
   const levels = new Levels(options, threads);
+  const floatBytes = dense.reduce((sum, { k, n }) => sum + 4 * k * n, 0);
+  const lazy = {
+    runner: floatBytes < WORTH_THREADS_BYTES ? undefined : runner,
+    turnstile: new Turnstile(IN_FLIGHT_BYTES),
+    // What GPTQ found rests on matrices that are gone by the time the model is written.
+    keep: withGrams || floatBytes < WORTH_THREADS_BYTES,
+  };
   let quantized = 0;
   for (const group of inGroups(dense, withGrams)) {
     const grams = withGrams ? await inputGrams(original, inputsOf(group), calibration!, context) : undefined;
@@ -213,11 +209,15 @@ export async function weightOnlyBlocks(
       [...(grams ?? [])].map(([name, gram]) => [name, feedbackOf(gram.sums, gram.width, gram.count)]),
     );
     for (const layer of group) {
-      const statistics = seen.get(layer.input);
-      const result = await quantizedLayer(layer, options, statistics, feedbacks.get(layer.input));
-      const level = await levels.choose(layer, result.weights, statistics?.rows);
+      const { weight, transposedWeight, alpha, k, n, input } = layer;
+      const inputs = seen.get(input);
+      const feedback = feedbacks.get(input);
+      const task = { matrix: { weight, transposedWeight, alpha, k, n }, options, inputs, feedback };
+      const blocks = new LazyBlocks(task, partsOf(layer, options), lazy);
+      if (withGrams) await blocks.look();
+      const level = await levels.choose(layer, blocks, inputs?.rows);
       if (level === undefined) continue;
-      draft.replaceAll(layer.nodes, blockNodes(draft, layer, options, result, level));
+      draft.replaceAll(layer.nodes, await blockNodes(draft, layer, options, blocks, level));
       quantized++;
     }
   }
