@@ -14,9 +14,21 @@ const CALIBRATION_SAMPLES = 512;
 const blocks = (bits: 4 | 8, blockSize: number): Recipe => ({
   id: `weight-int${bits}-b${blockSize}`,
   title: `${bits}-bit weights, blocks of ${blockSize}`,
-  // Level 4 computes with 8-bit activations; without it 8-bit blocks are many times slower than float.
-  steps: [{ technique: "weight-blocks", options: { bits, blockSize, symmetric: true, accuracyLevel: 4 } }],
+  // Level 4 computes with 8-bit activations and is many times faster; layers that it harms are found by running them.
+  steps: [{ technique: "weight-blocks", options: { bits, blockSize, symmetric: true, accuracyLevel: "auto" } }],
 });
+
+/** Rounding that makes up for its own errors pays where rounding is coarse. */
+const GPTQ: Recipe = {
+  id: "weight-int4-b128-gptq",
+  title: "4-bit weights, blocks of 128, rounded for the calibration data (GPTQ)",
+  steps: [
+    {
+      technique: "weight-blocks",
+      options: { bits: 4, blockSize: 128, symmetric: false, accuracyLevel: "auto", rounding: "gptq" },
+    },
+  ],
+};
 
 const ranges = (id: string, title: string, range: Step["options"]): Recipe => ({
   id,
@@ -68,6 +80,7 @@ export const POST_TRAINING: readonly Recipe[] = [
   blocks(8, 128),
   blocks(4, 32),
   blocks(4, 128),
+  GPTQ,
 ];
 
 /** What is worth trying on a model that was made narrower before. */
