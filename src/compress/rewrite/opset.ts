@@ -21,6 +21,9 @@ const KNOWN = { from: 7, to: 13 };
 /** IR that the opset of that version was released with; ONNX Runtime accepts any newer one. */
 const IR_FOR_OPSET_13 = 7;
 
+/** The step that brings 4-bit integers, with the IR that it was released with. */
+const FOUR_BIT = { from: 20, to: 21, ir: 10 };
+
 /**
  * Operators whose meaning for existing models is the same in every version from 7 to 13: later versions only add types,
  * optional attributes or broadcasting. Anything else is converted below or refused.
@@ -133,6 +136,21 @@ function subgraphsUnchanged(node: Node): boolean {
   );
 }
 
+/** Between 20 and 21 operators gained types and optional attributes; only GroupNormalization changed its meaning. */
+function raiseToFourBit(model: ModelGraph, stays: string): Raised {
+  const draft = new GraphDraft(model);
+  const changes = (node: Node): boolean =>
+    node.opType === "GroupNormalization" || subgraphsOf(node).some(({ graph }) => graph.nodes.some(changes));
+  const changed = draft.nodes.find(changes);
+  if (changed !== undefined || model.functions.length > 0) {
+    const what = changed === undefined ? "its own functions" : `'${changed.name || changed.opType}'`;
+    return { kind: "refused", reason: `${stays}: ${what} would change its meaning` };
+  }
+  draft.requireOpset("", FOUR_BIT.to);
+  draft.requireIr(FOUR_BIT.ir);
+  return { kind: "model", model: draft.finish() };
+}
+
 /**
  * The model at operator set `target` or above, meaning the same.
  *
@@ -142,6 +160,7 @@ export async function raiseOpset(model: ModelGraph, target: number): Promise<Rai
   const from = model.opsets.get("") ?? model.opsets.get("ai.onnx") ?? 1;
   if (from >= target) return { kind: "model", model };
   const stays = `the model is at operator set ${from}, ${target} is needed`;
+  if (from === FOUR_BIT.from && target === FOUR_BIT.to) return raiseToFourBit(model, stays);
   if (from < KNOWN.from || target > KNOWN.to)
     return { kind: "refused", reason: `${stays}: such a step is not supported` };
   if (model.functions.length > 0) return { kind: "refused", reason: `${stays}: its own functions cannot be converted` };

@@ -2,7 +2,7 @@
 // depend on model, runtime's name patterns and rewrite.
 import { int } from "../../model/attributes.ts";
 import { node } from "../../model/build.ts";
-import type { ModelGraph } from "../../model/graph.ts";
+import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
@@ -14,14 +14,13 @@ const PRUNED_SHARE = 0.05;
 const CODEBOOK_LIMIT = 256;
 const REPEATS = 4;
 
-const isWeight = (dtype: string, shape: readonly number[]): boolean =>
-  dtype === "float32" && shape.length >= 2 && elementCount(shape) > 1;
+const isTrained = ({ dtype, shape }: TensorRef): boolean => dtype === "float32" && elementCount(shape) > 1;
 
 /** Masks of the zeros in the weights that were pruned, by name. */
 export async function prunedMasks(model: ModelGraph): Promise<Map<string, Mask>> {
   const masks = new Map<string, Mask>();
   for (const [name, tensor] of model.graph.initializers) {
-    if (!isWeight(tensor.dtype, tensor.shape)) continue;
+    if (!isTrained(tensor) || tensor.shape.length < 2) continue; // biases are often zero, and not for good
     const mask = survivorsOf(await readFloats(tensor));
     const zeros = mask.reduce((sum, kept) => sum + (1 - kept), 0);
     if (zeros > PRUNED_SHARE * mask.length) masks.set(name, mask);
@@ -37,11 +36,11 @@ export interface SharedWeight {
   readonly indices: Uint8Array;
 }
 
-/** The weights that have few distinct values, each often. Bit patterns decide: 0 and −0 are two values. */
+/** The weights and biases that have few distinct values, each often. Bit patterns decide: 0 and −0 are two values. */
 export async function sharedWeights(model: ModelGraph): Promise<SharedWeight[]> {
   const found: SharedWeight[] = [];
   for (const [name, tensor] of model.graph.initializers) {
-    if (!isWeight(tensor.dtype, tensor.shape)) continue;
+    if (!isTrained(tensor)) continue;
     const values = await readFloats(tensor);
     const bits = new Uint32Array(values.slice().buffer);
     const indexOf = new Map<number, number>();
@@ -52,7 +51,7 @@ export async function sharedWeights(model: ModelGraph): Promise<SharedWeight[]> 
       if (index === undefined) indexOf.set(bits[at], (index = indexOf.size));
       indices[at] = index;
     }
-    if (indexOf.size > limit) continue;
+    if (indexOf.size > limit || indexOf.size < 2) continue; // all alike is how a tensor starts, not what sharing leaves
     const codebook = new Float32Array(Uint32Array.from(indexOf.keys()).buffer);
     found.push({ name, shape: tensor.shape, codebook, indices });
   }

@@ -15,6 +15,7 @@ import { lowRank } from "./low-rank.ts";
 import { narrow, pruneHeads } from "./narrow.ts";
 import { packed } from "./packed.ts";
 import { PATTERNS, prune, SCOPES } from "./prune.ts";
+import { qat } from "./qat.ts";
 import type { RecoveryOptions } from "./recovery.ts";
 import { shareWeights } from "./share-weights.ts";
 import { smooth } from "./smooth.ts";
@@ -127,6 +128,16 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     ),
   "fine-tune": (model, options, context) => fineTune(model, recoveryIn(options), context),
   "tune-small": (model, options, context) => tuneSmall(model, recoveryIn(options), context),
+  qat: (model, options, context) =>
+    qat(
+      model,
+      {
+        ...optional(options, "bits", () => oneOf(options, "bits", [4, 8])),
+        ...recoveryIn(options),
+        ...layersIn(options),
+      },
+      context,
+    ),
   prune: (model, options, context) =>
     prune(
       model,
@@ -143,7 +154,12 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   "share-weights": (model, options, context) =>
     shareWeights(
       model,
-      { values: between(options, "values", 1, 256), ...recoveryIn(options), ...layersIn(options) },
+      {
+        values: between(options, "values", 1, 256),
+        ...optional(options, "biasValues", () => between(options, "biasValues", 1, 256)),
+        ...recoveryIn(options),
+        ...layersIn(options),
+      },
       context,
     ),
   packed: (model) => packed(model),

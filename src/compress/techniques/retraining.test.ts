@@ -10,11 +10,15 @@ import { readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { buildMlp } from "../../runtime/architecture/mlp.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
+import { executedPrecision } from "../../runtime/executed-precision.ts";
+import { openSession } from "../../runtime/session.ts";
 import { finishTraining, train } from "../../runtime/train.ts";
+
 import { seededRandom } from "../../statistics/index.ts";
+import { toLatentForm } from "../quantize/latent-form.ts";
 import { TECHNIQUES } from "./registry.ts";
 import type { OptionValue, TechniqueContext } from "./technique.ts";
-import { convNet, gemmNet } from "./test-models.ts";
+import { convNet, gemmNet, outputsOf, samplesFor, signalToNoise } from "./test-models.ts";
 
 /** Classes by a fixed random projection, so that there is something to learn and to lose. */
 function projected(shape: readonly number[], input: string, classes: number, count: number, seed: number): Dataset {
@@ -91,10 +95,14 @@ const weightOf = (model: ModelGraph, name: string): Promise<Float32Array> =>
   readFloats(model.graph.initializers.get(name)!);
 const zerosIn = (values: Float32Array): number => values.filter((value) => Object.is(value, 0)).length;
 
+/** Mean −log of the probability that the written model gives the label. */
 async function crossEntropy(model: ModelGraph): Promise<number> {
-  const still = { optimizer: { kind: "sgd" }, learningRate: 0, epochs: 1, batch: 64, seed: 1, threads: 1 } as const;
-  const { history } = await finishTraining(train(model, samples, { ...still, loss: { kind: "cross-entropy" } }));
-  return history[0].loss;
+  const session = await openSession(await serializeOnnx(model), { threads: 1 });
+  const { probabilities } = await session.run({ input: samples.inputs.get("input")! });
+  await session.close();
+  const labels = samples.labels!.data as Int32Array;
+  const loss = (label: number, row: number): number => -Math.log(Number(probabilities.data[row * 4 + label]) + 1e-9);
+  return labels.reduce((sum, label, row) => sum + loss(label, row) / labels.length, 0);
 }
 
 const WEIGHTS = ["layer1.weight", "layer2.weight"];
@@ -147,6 +155,9 @@ test("shared weights have as many values as asked for, their zeros included, and
   const shared = await apply("share-weights", pruned, { values: 6 });
   const tuned = await apply("fine-tune", shared, { learningRate: 0.003 });
   const rounded = await apply("share-weights", pruned, { values: 6, epochs: 0 });
+  const withBiases = await apply("share-weights", pruned, { values: 6, biasValues: 5, epochs: 2 });
+  expect(new Set(await weightOf(withBiases, "layer1.bias")).size).toBe(5);
+  expect(new Set(await weightOf(withBiases, "layer2.bias")).size).toBe(4); // too short to share
   for (const name of WEIGHTS) {
     const before = await weightOf(pruned, name);
     for (const made of [shared, tuned]) {
@@ -181,11 +192,50 @@ test("fine-tuning recovers a model that lost its answers", async () => {
   expect(zerosIn(await weightOf(tuned, "layer1.weight"))).toBe(zerosIn(await weightOf(damaged, "layer1.weight")));
 });
 
+const STATIC = { range: "minmax", samples: 128, form: "qdq", biasCorrection: false } as const;
+
+test("what static int8 loses is trained back through the rounding, and the model still runs in integers", async () => {
+  const coarse = { ...context, weightGrid: { dtype: "int8", bits: 3 } as never };
+  const rounded = await apply("static-int8", teacher, STATIC, coarse);
+  const trained = await apply("qat", rounded, { learningRate: 0.003 });
+  expect(await crossEntropy(trained)).toBeLessThan(0.85 * (await crossEntropy(rounded)));
+  const { int8Share } = await executedPrecision(await serializeOnnx(trained));
+  expect(int8Share).toBe(1);
+  const types = (model: ModelGraph) =>
+    [...model.graph.initializers].map(([name, { dtype, shape }]) => [name, dtype, shape]);
+  expect(types(trained)).toEqual(types(rounded));
+});
+
+test("zero epochs away, the form that trains computes what the stored integers compute", async () => {
+  const stored = await apply(
+    "static-int8",
+    convNet(),
+    { ...STATIC, samples: 16 },
+    { ...context, calibration: samplesFor(convNet(), 16) },
+  );
+  const form = (await toLatentForm(stored))!;
+  const data = samplesFor(stored, 12);
+  expect(signalToNoise(await outputsOf(stored, data), await outputsOf(form.model, data))).toBeGreaterThan(100);
+  const back = await form.store(form.model);
+  expect(Buffer.from(await serializeOnnx(back)).equals(Buffer.from(await serializeOnnx(stored)))).toBe(true);
+});
+
+test.each([4, 8] as const)("weights of %i bits by training, stored as such", async (bits) => {
+  const trained = await apply("qat", teacher, { bits, learningRate: 0.003 });
+  const dequantize = trained.graph.nodes.filter(({ opType }) => opType === "DequantizeLinear");
+  expect(dequantize.map(({ inputs }) => trained.graph.initializers.get(inputs[0])!.dtype)).toEqual([
+    `int${bits}`,
+    `int${bits}`,
+  ]);
+  expect(await crossEntropy(trained)).toBeLessThan(1.15 * (await crossEntropy(teacher)) + 0.02);
+});
+
 test("what cannot be done without data is refused with the reason", async () => {
   const without = { ...context, train: undefined };
   for (const [technique, options] of [
     ["fine-tune", {}],
     ["tune-small", {}],
+    ["qat", { bits: 8 }],
     ["prune", { ...PRUNE, criterion: "second-order" }],
   ] as const) {
     expect(await TECHNIQUES[technique](gemmNet(), options, without)).toMatchObject({

@@ -2,7 +2,7 @@
 // quantize, sparsity, rewrite and recovery.
 import type { ModelGraph } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
-import { float32Tensor } from "../../model/tensor-value.ts";
+import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { clusterValues } from "../quantize/cluster.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { chosenLayers, findLinearLayers, type LayerChoice } from "../rewrite/linear.ts";
@@ -13,7 +13,12 @@ import { made, refused, type TechniqueResult } from "./technique.ts";
 export interface ShareWeightsOptions extends LayerChoice, RecoveryOptions {
   /** Distinct values in each layer, 2 … 256; a zero that pruning left is one of them. */
   readonly values: number;
+  /** Distinct values in each layer's bias, where it has at least four times as many elements; left out, biases stay as they are. */
+  readonly biasValues?: number;
 }
+
+/** A codebook for fewer elements than this a value is no saving. */
+const LEAST_REPEATS = 4;
 
 /** Indices and codebook of one tensor: k-means over what is not zero, and zero for itself where there are zeros. */
 function share(name: string, shape: readonly number[], weights: Float32Array, values: number): SharedWeight {
@@ -46,6 +51,12 @@ export async function shareWeights(
   const shared: SharedWeight[] = [];
   for (const [name, tensor] of tensors)
     shared.push(share(name, tensor.shape, await readFloats(tensor), options.values));
+  for (const { bias } of options.biasValues === undefined ? [] : layers) {
+    if (bias === undefined || elementCount(bias.shape) < LEAST_REPEATS * options.biasValues!) continue;
+    if (shared.some(({ name }) => name === bias.name)) continue;
+    const { centers, indices } = clusterValues(await readFloats(bias), options.biasValues!);
+    shared.push({ name: bias.name, shape: bias.shape, codebook: centers, indices });
+  }
   for (const { name, shape, codebook, indices } of shared) {
     draft.setInitializer(
       memoryTensor(
@@ -58,7 +69,7 @@ export async function shareWeights(
     );
   }
   const rounded = draft.finish();
-  const note = `${shared.map(({ codebook }) => codebook.length).join(", ")} distinct values in ${shared.length} layers`;
+  const note = `${shared.map(({ codebook }) => codebook.length).join(", ")} distinct values in ${shared.length} tensors`;
   if (context.train === undefined || options.epochs === 0) return made(rounded, [note]);
   const form = toCodebookForm(rounded, shared);
   const masks = new Map([...(await prunedMasks(form.model)), ...form.masks]);

@@ -2,13 +2,13 @@
 // batch, found by running the graph once; may depend on model and runtime/session.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { tensorAttribute } from "../../model/attributes.ts";
-import { isFloat, type DType } from "../../model/dtype.ts";
+import { DTYPES, isFloat, type DType } from "../../model/dtype.ts";
 import { tensorInfo } from "../../model/build.ts";
 import type { Graph, ModelGraph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { readFloats, readTensor } from "../../model/tensor-data.ts";
 import { elementCount, type NumericArray, type TensorValue } from "../../model/tensor-value.ts";
-import { openSession } from "../session.ts";
+import { openSession, type SessionValue } from "../session.ts";
 import { toCanonicalForm } from "./canonical-form.ts";
 import type { StaticValues } from "./differentiate.ts";
 import { Emitter, TRAINING_OPSET } from "./emitter.ts";
@@ -131,9 +131,18 @@ async function traceValues(
     name: "forward graph",
   });
   try {
-    const tensors = session.outputs.filter((output) => output.dtype !== undefined).map((output) => output.name);
-    const results = await session.run(feeds, tensors);
-    return await staticValues(forward, { ...feeds, ...results });
+    const tensors = session.outputs.filter(({ dtype }) => dtype !== undefined);
+    // The engine's binding cannot hand out packed integers; the shape that the engine infers has to do for them.
+    const isPacked = ({ dtype }: SessionValue): boolean => DTYPES[dtype!].bits < 8;
+    const fetched = tensors.filter((tensor) => !isPacked(tensor)).map(({ name }) => name);
+    const values = await staticValues(forward, { ...feeds, ...(await session.run(feeds, fetched)) });
+    const isKnown = ({ shape }: SessionValue): boolean => shape.every((size) => typeof size === "number");
+    const packed = tensors.filter((tensor) => isPacked(tensor) && isKnown(tensor));
+    return {
+      ...values,
+      shapes: new Map([...values.shapes, ...packed.map(({ name, shape }) => [name, shape as number[]] as const)]),
+      dtypes: new Map([...values.dtypes, ...packed.map(({ name, dtype }) => [name, dtype!] as const)]),
+    };
   } catch (thrown) {
     throw batchRefused(thrown, inputSpecs);
   } finally {

@@ -5,8 +5,12 @@ import { DTYPES, type DType } from "../../../model/dtype.ts";
 import { normalizeAxis } from "../emitter.ts";
 import { firstGradient, type GradientRule, type RuleContext } from "../rule.ts";
 
-/** Scale or zero point lined up with the tensor: one number, or one per slice along the node's axis. */
-function aligned(context: RuleContext, parameter: string, x: string): string {
+/**
+ * Scale or zero point lined up with the tensor: one number, or one per slice along the node's axis.
+ *
+ * @param value the parameter in the type that is computed in
+ */
+function aligned(context: RuleContext, parameter: string, x: string, value = parameter): string {
   const shape = context.shape(x);
   const size = context.shape(parameter);
   if (intAttribute(context.node, "block_size", 0) !== 0) {
@@ -16,13 +20,17 @@ function aligned(context: RuleContext, parameter: string, x: string): string {
       where: { path: context.node.name },
     });
   }
-  if (size.length === 0 || (size.length === 1 && size[0] === 1)) return parameter;
+  if (size.length === 0 || (size.length === 1 && size[0] === 1)) return value;
   const axis = normalizeAxis(intAttribute(context.node, "axis", 1), shape.length);
   return context.emit.reshape(
-    parameter,
+    value,
     shape.map((_, at) => (at === axis ? size[0] : 1)),
   );
 }
+
+/** Cast first: the engine reshapes no packed integers. */
+const alignedZero = (context: RuleContext, zeroPoint: string, x: string): string =>
+  aligned(context, zeroPoint, x, context.emit.cast(zeroPoint, context.emit.floatType));
 
 function integerRange(dtype: DType): [number, number] {
   const { bits, kind } = DTYPES[dtype];
@@ -52,7 +60,7 @@ const quantizeLinear: GradientRule = (context) => {
   const [low, high] = integerRange(context.dtype(context.outputs[0]));
   const alignedScale = aligned(context, scale, x);
   const scaled = emit.div(x, alignedScale);
-  const zero = zeroPoint ? emit.cast(aligned(context, zeroPoint, x), emit.floatType) : undefined;
+  const zero = zeroPoint ? alignedZero(context, zeroPoint, x) : undefined;
   const position = zero === undefined ? scaled : emit.add(scaled, zero);
   const inside = emit.op("And", [
     emit.op("GreaterOrEqual", [position, emit.scalar(low)]),
@@ -72,7 +80,7 @@ const dequantizeLinear: GradientRule = (context) => {
   const dy = firstGradient(context);
   const dScale = (): string => {
     const level = emit.cast(q, emit.floatType);
-    const zero = zeroPoint ? emit.cast(aligned(context, zeroPoint, q), emit.floatType) : undefined;
+    const zero = zeroPoint ? alignedZero(context, zeroPoint, q) : undefined;
     return toScale(context, emit.mul(dy, zero === undefined ? level : emit.sub(level, zero)), q, scale);
   };
   return [
