@@ -1,6 +1,6 @@
 // `lightfoot scan` and `check --scan` as a user meets them: exit codes, the document, evidence; runs dist/cli/main.js.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -71,5 +71,27 @@ describe("lightfoot check --scan", () => {
     expect(outcome("evidence.yaml", "--scan", "bad.pkl")).toEqual(["fail", 2, "measured"]);
     expect(outcome("--scan", "good.pkl")).toEqual(["pass", 0, "measured"]);
     expect(outcome("--scan", "people.csv")[0]).toBe("unknown");
+  });
+
+  it("verifies a model's signature, exits 1 for a changed file, and check takes both as evidence", async () => {
+    const fixtures = fileURLToPath(new URL("./fixtures/signature/", import.meta.url));
+    await cp(join(fixtures, "model"), join(folder, "signed"), { recursive: true });
+    await cp(join(fixtures, "key.sig"), join(folder, "signed/model.sig"));
+    const key = ["--public-key", join(fixtures, "key.pub.pem")];
+    const signed = (...args: string[]): string | undefined => {
+      const { stdout } = lightfoot("check", "--scan", "signed", ...args, "--role", "deployer", "--json");
+      return checkSchema.parse(JSON.parse(stdout)).rules.find(({ id }) => id === "SAF-SIGN")?.outcome;
+    };
+    expect(lightfoot("scan", "signed", ...key)).toMatchObject({
+      stdout: expect.stringContaining("valid (key ") as string,
+    });
+    expect(signed(...key)).toBe("pass");
+    expect(signed()).toBe("unknown");
+    await writeFile(join(folder, "signed/weights.bin"), "other");
+    const changed = lightfoot("scan", "signed", "--json");
+    expect(changed.status).toBe(1);
+    expect(scanSchema.parse(JSON.parse(changed.stdout)).counts.invalidSignatures).toBe(1);
+    expect(signed()).toBe("fail");
+    expect(lightfoot("scan", "signed", "--public-key", join(folder, "people.csv")).status).toBe(2);
   });
 });

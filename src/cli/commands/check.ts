@@ -1,5 +1,6 @@
 // `lightfoot check`: evidence or a dossier against the rule pack; may depend on this room, policy, pipeline, errors and io.
 import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { CheckDocument, RuleFinding } from "../../policy/rules/check-schema.ts";
@@ -16,6 +17,8 @@ interface CheckFlags {
   readonly asOf?: string;
   readonly pack: readonly string[];
   readonly scan: readonly string[];
+  readonly publicKey?: string;
+  readonly trustRoot?: string;
   readonly withProposals: boolean | readonly string[];
   readonly verifiedOnly: boolean;
   readonly lang: "en" | "zh";
@@ -46,6 +49,8 @@ export function registerCheck(program: Command): void {
       (text: string, before: string[]) => [...before, text],
       [],
     )
+    .option("--public-key <pem>", "with --scan: the key that must have signed the model")
+    .option("--trust-root <pem>", "with --scan: root certificates to which the signer's must lead")
     .option("--with-proposals [ids...]", "lay draft laws over the law in force; all, or those named")
     .option("--verified-only", "leave out rules of which a number was not verified", false)
     .addOption(new Option("--lang <code>", "language of the rules' text").choices(["en", "zh"]).default("en"))
@@ -71,8 +76,8 @@ async function check(context: ActionContext, files: readonly string[], flags: Ch
   const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
   const { checkCase } = await import("../../policy/rules/check.ts");
   const pack = readPack([OWN_PACK, ...flags.pack]);
-  const read = merge(await Promise.all(files.map((file) => readCase(file, pack))));
-  const scanned = flags.scan.length === 0 ? [] : await scanFor(context, flags.scan);
+  const read = merge(await Promise.all(files.map((file) => readCase(context, file, pack))));
+  const scanned = flags.scan.length === 0 ? [] : await scanFor(context, flags);
   const subject = {
     evidence: new Map([...read.evidence, ...scanned]),
     roles: flags.role.length > 0 ? flags.role : read.roles,
@@ -113,25 +118,35 @@ function merge(cases: readonly Case[]): Case {
 }
 
 /** What was scanned is measured, and so replaces what a file declares. */
-async function scanFor(context: ActionContext, paths: readonly string[]): Promise<ReadonlyMap<string, Evidence>> {
+async function scanFor(context: ActionContext, flags: CheckFlags): Promise<ReadonlyMap<string, Evidence>> {
   const { scanPaths } = await import("../../policy/scan/scan.ts");
+  const { readTrusted } = await import("./scan.ts");
   const { evidenceOfScan } = await import("../../policy/scan/scan-evidence.ts");
-  const scanned = await scanPaths(paths, { signal: context.signal });
+  const scanned = await scanPaths(flags.scan, { signal: context.signal, trusted: await readTrusted(flags) });
   const { incomplete } = scanned.counts;
   if (incomplete > 0) context.note(`${incomplete} files could not be scanned whole; lightfoot scan says why`);
   return evidenceOfScan(scanned);
 }
 
-async function readCase(file: string, pack: Pack): Promise<Case> {
+async function readCase(context: ActionContext, file: string, pack: Pack): Promise<Case> {
   const { fileError } = await import("../../io/file-range.ts");
   const text = await readFile(file, "utf8").catch((thrown: unknown) => {
     throw fileError(thrown, file);
   });
   if (/^\s*\{/.test(text)) {
-    const { asDossier, evidenceOfDossier } = await import("../../pipeline/dossier-evidence.ts");
+    const { asDossier, changedModels, evidenceOfDossier } = await import("../../pipeline/dossier-evidence.ts");
     const document = JSON.parse(text) as { schema?: unknown };
     const dossier = asDossier(document);
-    if (dossier !== undefined) return { roles: [], evidence: evidenceOfDossier(dossier) };
+    if (dossier !== undefined) {
+      const evidence = evidenceOfDossier(dossier);
+      const changed = await changedModels(dossier, dirname(file));
+      if (changed.length > 0) {
+        context.note(`changed since the dossier was written: ${changed.join(", ")}`);
+        const source = `digests of ${changed.join(", ")}`;
+        evidence.set("artifact.lineageComplete", { value: false, method: "measured", source });
+      }
+      return { roles: [], evidence };
+    }
     if (document.schema === "lightfoot.audit/1") {
       const { auditSchema } = await import("../../runtime/audit/audit-schema.ts");
       const { evidenceOfAudit } = await import("../../policy/rules/audit-evidence.ts");

@@ -1,4 +1,4 @@
-// `lightfoot scan`: code in checkpoints and identifiers in data, found without running anything; may depend on this room, policy and errors.
+// `lightfoot scan`: code in checkpoints, identifiers in data, signatures and licenses, found without running anything; may depend on this room, policy, io and errors.
 import type { Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import type { CheckpointReport, DataReport, ScanDocument } from "../../policy/scan/scan-schema.ts";
@@ -9,6 +9,8 @@ import { wrapText } from "../wrap-text.ts";
 
 interface ScanFlags {
   readonly allow: readonly string[];
+  readonly publicKey?: string;
+  readonly trustRoot?: string;
   readonly all: boolean;
 }
 
@@ -16,7 +18,9 @@ interface ScanFlags {
 export function registerScan(program: Command): void {
   const command = program
     .command("scan")
-    .description("find code in checkpoints and identifiers of persons in data, without running anything")
+    .description(
+      "find code in checkpoints, identifiers of persons in data, signatures that do not hold and licenses of weights, without running anything",
+    )
     .argument("<paths...>", "files and folders: pickles, PyTorch and NumPy files; CSV, JSON Lines, text")
     .option(
       "--allow <module.name>",
@@ -24,11 +28,14 @@ export function registerScan(program: Command): void {
       (text: string, before: string[]) => [...before, text],
       [],
     )
+    .option("--public-key <pem>", "the key that must have signed the model (model.sig, OpenSSF)")
+    .option("--trust-root <pem>", "root certificates to which the signer's must lead")
     .option("--all", "list files in which nothing was found, and files that were skipped, too", false)
     .action(runAction(scan));
   withExamples(command, [
     ["lightfoot scan pytorch_model.bin", "what loading this checkpoint would import and call"],
     ["lightfoot scan model/ calibration.csv", "a folder and a file; exit 1 when something is found"],
+    ["lightfoot scan model/ --public-key signer.pub.pem", "is model.sig of these files, and by this key?"],
     ["lightfoot scan model.joblib --allow sklearn.linear_model._base.LinearRegression", "vouch for an import"],
   ]);
 }
@@ -37,18 +44,20 @@ async function scan(context: ActionContext, paths: readonly string[], flags: Sca
   const { scanPaths } = await import("../../policy/scan/scan.ts");
   const document = await scanPaths(paths, {
     allow: flags.allow,
+    trusted: await readTrusted(flags),
     signal: context.signal,
     onFile: (file) => {
       context.progress.phase(`Scanning ${file}`);
     },
   });
   context.result(document, () => describe(document, flags.all, context.columns));
-  const { unsafeOpcodes, directIdentifiers, incomplete } = document.counts;
-  if (unsafeOpcodes + directIdentifiers + incomplete === 0) return;
+  const { unsafeOpcodes, directIdentifiers, incomplete, invalidSignatures } = document.counts;
+  if (unsafeOpcodes + directIdentifiers + incomplete + invalidSignatures === 0) return;
   const what = [
     [unsafeOpcodes, "unsafe opcode"],
     [directIdentifiers, "direct identifier"],
     [incomplete, "incomplete scan"],
+    [invalidSignatures, "invalid signature"],
   ] as const;
   const parts = what
     .filter(([count]) => count > 0)
@@ -61,6 +70,28 @@ async function scan(context: ActionContext, paths: readonly string[], flags: Sca
   });
 }
 
+/** PEM files of whom the user trusts, named by `scan` and `check` alike. */
+export async function readTrusted({ publicKey, trustRoot }: Pick<ScanFlags, "publicKey" | "trustRoot">) {
+  const { createPublicKey } = await import("node:crypto");
+  const { readText } = await import("../../io/read-text.ts");
+  const pem = async (file: string, label: string): Promise<string> => {
+    const text = await readText(file);
+    if (text?.includes(`-----BEGIN ${label}-----`) === true) return text;
+    throw new LightfootError("E_USAGE", `'${file}' holds no ${label.toLowerCase()} in PEM`, { where: { file } });
+  };
+  const key = publicKey === undefined ? undefined : await pem(publicKey, "PUBLIC KEY");
+  if (key !== undefined && createPublicKey(key).asymmetricKeyType !== "ec") {
+    throw new LightfootError(
+      "E_USAGE",
+      `'${publicKey}' is no elliptic-curve key, which model signatures are made with`,
+    );
+  }
+  return {
+    ...(key === undefined ? {} : { publicKey: key }),
+    ...(trustRoot === undefined ? {} : { trustRoot: await pem(trustRoot, "CERTIFICATE") }),
+  };
+}
+
 const MAX_LISTED = 20;
 
 function describe(document: ScanDocument, all: boolean, columns: number): string {
@@ -69,6 +100,8 @@ function describe(document: ScanDocument, all: boolean, columns: number): string
   const lines = [
     ...checkpoints.filter(isListed).flatMap((report) => [...describeCheckpoint(report, columns), ""]),
     ...data.filter(isListed).flatMap((report) => [...describeData(report, columns), ""]),
+    ...document.signatures.flatMap((report) => [...describeSignature(report), ""]),
+    ...describeLicense(document.license, columns),
     ...(all ? skipped.map(({ file, reason }) => `·  ${file}  skipped: ${reason}`) : []),
     ...(all && skipped.length > 0 ? [""] : []),
     `${formatCount(counts.checkpoints)} checkpoints: ${formatCount(counts.unsafeOpcodes)} unsafe opcodes.  ` +
@@ -78,6 +111,31 @@ function describe(document: ScanDocument, all: boolean, columns: number): string
     ...limits.flatMap((text) => wrapText(text, columns)),
   ];
   return lines.join("\n");
+}
+
+const SIGNATURE_MARK = { valid: "✓", invalid: "✗", unknown: "?" } as const;
+
+function describeSignature({
+  file,
+  outcome,
+  signer,
+  identity,
+  reasons,
+  files,
+}: ScanDocument["signatures"][number]): string[] {
+  const of = files === null ? "" : `, ${files.matching} files as signed`;
+  const by = identity === null ? signer : `${signer} ${identity.split("\n").join(", ")}`;
+  return [`${SIGNATURE_MARK[outcome]}  ${file}  ${outcome} (${by}${of})`, ...reasons.map((reason) => `    ${reason}`)];
+}
+
+function describeLicense({ allowsChange, reason, statements }: ScanDocument["license"], columns: number): string[] {
+  if (statements.length === 0) return [];
+  const mark = allowsChange === null ? "?" : allowsChange ? "✓" : "✗";
+  return [
+    ...wrapText(`${mark}  license: ${reason}`, columns),
+    ...statements.map(({ file, place, license }) => `    ${license ?? "not recognized"}  ${place}: ${file}`),
+    "",
+  ];
 }
 
 const MARK = { found: "✗", incomplete: "?", "nothing found": "✓" } as const;

@@ -4,6 +4,7 @@ import { LightfootError, type Finding } from "../../errors/lightfoot-error.ts";
 import { checkAgainst, inReadingOrder, locateYaml } from "../../io/yaml-findings.ts";
 import { METHODS } from "../../quantity/figure.ts";
 import type { Case, Evidence } from "./judge.ts";
+import { computeSchema, evidenceOfCompute } from "./compute-ledger.ts";
 import { ROLES } from "./roles.ts";
 import { evidenceValueSchema, type Vocabulary } from "./rule-schema.ts";
 import { evidenceMistake } from "./vocabulary.ts";
@@ -20,7 +21,9 @@ const entrySchema = z.union([
 const fileSchema = z.strictObject({
   schema: z.literal("lightfoot.evidence/1").optional(),
   roles: z.array(z.enum(ROLES)).min(1).optional(),
-  evidence: z.record(z.string(), entrySchema),
+  evidence: z.record(z.string(), entrySchema).default({}),
+  /** Training compute, run by run. */
+  compute: computeSchema.optional(),
 });
 
 /**
@@ -40,6 +43,12 @@ export function parseEvidence(text: string, vocabulary: Vocabulary, file = "evid
     if (mistake !== undefined) more.push(located.find(["evidence", path], mistake.message, mistake.hint));
     evidence.set(path, { ...given, method: given.method ?? "declared" });
   }
+  for (const [field, entry] of computed(value?.compute, (message, hint) =>
+    more.push(located.find(["compute"], message, hint)),
+  )) {
+    if (evidence.has(field)) more.push(located.find(["evidence", field], `${field} is given here and by 'compute'`));
+    evidence.set(field, entry);
+  }
   const all = inReadingOrder([...findings, ...more]);
   if (all.length > 0) {
     throw new LightfootError(
@@ -52,4 +61,17 @@ export function parseEvidence(text: string, vocabulary: Vocabulary, file = "evid
     );
   }
   return { roles: value?.roles ?? [], evidence };
+}
+
+function computed(
+  ledger: z.output<typeof computeSchema> | undefined,
+  onMistake: (message: string, hint: string | undefined) => void,
+): ReadonlyMap<string, Evidence> {
+  try {
+    return ledger === undefined ? new Map() : evidenceOfCompute(ledger);
+  } catch (thrown) {
+    if (!(thrown instanceof LightfootError)) throw thrown;
+    onMistake(thrown.message, thrown.hint);
+    return new Map();
+  }
 }

@@ -1,6 +1,7 @@
-// `lightfoot.scan/1`: what files hold that runs code when loaded, or identifies a person, as plain JSON; may depend on zod and its room.
+// `lightfoot.scan/1`: what files hold that runs code when loaded or identifies a person, who signed them and under which license they come, as plain JSON; may depend on zod and its room.
 import { z } from "zod";
 import { IDENTIFIER_KINDS } from "./identifiers.ts";
+import { LICENSE_PLACES } from "./license.ts";
 
 const fileFields = {
   file: z.string(),
@@ -50,6 +51,36 @@ const dataSchema = z.object({
   ),
 });
 
+const paths = z.array(z.string());
+const signatureSchema = z.object({
+  file: z.string(),
+  outcome: z.enum(["valid", "invalid", "unknown"]),
+  signer: z.enum(["key", "certificate", "sigstore", "not known"]),
+  /** Subject of the certificate, or digest of the key. */
+  identity: z.string().nullable(),
+  /** Why it is not valid. */
+  reasons: z.array(z.string()),
+  /** Files against the signed digests; null where the signature cannot be read. */
+  files: z
+    .object({ matching: z.int().nonnegative(), changed: paths, missing: paths, unsigned: paths, unread: paths })
+    .nullable(),
+});
+
+const licenseSchema = z.object({
+  /** Null where a person has to read, or there are no weights. */
+  allowsChange: z.boolean().nullable(),
+  reason: z.string(),
+  statements: z.array(
+    z.object({
+      file: z.string(),
+      place: z.enum(LICENSE_PLACES),
+      /** Null for a text that is not recognized. */
+      license: z.string().nullable(),
+      terms: z.enum(["yes", "conditions", "no", "not known"]),
+    }),
+  ),
+});
+
 export const scanSchema = z.object({
   schema: z.literal("lightfoot.scan/1"),
   /** Of everything below: what evidence refers to. */
@@ -63,14 +94,20 @@ export const scanSchema = z.object({
     unsafeOpcodes: z.int().nonnegative(),
     directIdentifiers: z.int().nonnegative(),
     incomplete: z.int().nonnegative(),
+    invalidSignatures: z.int().nonnegative(),
   }),
   /** Fields for `lightfoot check`; absent where the scan proves nothing. */
   evidence: z.object({
     "artifact.unsafeOpcodes": z.int().nonnegative().optional(),
     "privacy.directIdentifiers": z.int().nonnegative().optional(),
+    "artifact.signatureValid": z.boolean().optional(),
+    "artifact.licenseAllowsChange": z.boolean().optional(),
   }),
   checkpoints: z.array(checkpointSchema),
   data: z.array(dataSchema),
+  /** OpenSSF model signatures (`model.sig`) of the folders they lie in. */
+  signatures: z.array(signatureSchema),
+  license: licenseSchema,
   skipped: z.array(z.object({ file: z.string(), reason: z.string() })),
 });
 

@@ -1,11 +1,13 @@
-// Scans files and folders for code in checkpoints and identifiers in data, and says what that proves; may depend on errors, io and
+// Scans files and folders for code in checkpoints, identifiers in data, signatures and licenses, and says what that proves; may depend on errors, io, signature and
 // its room.
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { sha256, sha256File } from "../../io/digest.ts";
 import { fileError, openFileRange, type FileRange } from "../../io/file-range.ts";
+import { verifyModelSignature, type TrustedKeys } from "../signature/verify-signature.ts";
 import { fileBytes } from "./byte-window.ts";
+import { judgeLicense, licenseIn, type LicenseStatement } from "./license.ts";
 import { shown } from "./pickle-scan.ts";
 import { containerOf, scanCheckpoint } from "./scan-checkpoint.ts";
 import type { CheckpointReport, DataReport, ScanDocument } from "./scan-schema.ts";
@@ -14,6 +16,8 @@ import { scanData } from "./scan-text.ts";
 export interface ScanOptions {
   /** Imports `module.name` the user vouches for. */
   readonly allow?: readonly string[];
+  /** Whose signatures are trusted. */
+  readonly trusted?: TrustedKeys;
   readonly signal?: AbortSignal;
   readonly onFile?: (file: string) => void;
 }
@@ -27,6 +31,8 @@ const MODEL_PART =
 const UNREAD_DATA =
   /\.(parquet|arrow|feather|avro|orc|xlsx?|ods|pdf|docx?|gz|bz2|xz|zst|lz4|zip|7z|rar|tar|tgz|sqlite|db|h5|hdf5)$/i;
 const PLAIN_MODEL_NAME = /\.(safetensors|onnx|gguf|tflite)$/i;
+/** Where the standard puts a model's signature. */
+const SIGNATURE_NAME = "model.sig";
 const MAX_FILES = 100_000;
 
 /** Said with every result, found or not. */
@@ -45,11 +51,20 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
   const data: DataReport[] = [];
   const skipped: { file: string; reason: string }[] = [];
   const allow = new Set(options.allow ?? []);
+  const signatures: ScanDocument["signatures"] = [];
+  const statements: LicenseStatement[] = [];
   let plainModels = 0;
   let unreadData = false;
   for (const { file, isNamed } of await filesOf(paths)) {
     if (options.signal?.aborted === true) throw new LightfootError("E_INTERRUPTED", "stopped on request");
     options.onFile?.(file);
+    if (basename(file) === SIGNATURE_NAME) {
+      const report = await verifyModelSignature(file, dirname(file), options.trusted);
+      signatures.push({ file: shown(file), ...report } as ScanDocument["signatures"][number]);
+      continue;
+    }
+    const statement = await licenseIn(file);
+    if (statement !== undefined) statements.push({ ...statement, file: shown(file) });
     const range = await openFileRange(file);
     try {
       const what = contentOf(range, isNamed);
@@ -91,6 +106,14 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
   if (directIdentifiers > 0 || (data.length > 0 && !unreadData && data.every(isWhole))) {
     evidence["privacy.directIdentifiers"] = directIdentifiers;
   }
+  // One that is unknown beside others that hold leaves it open; one that does not hold settles it.
+  if (signatures.some(({ outcome }) => outcome === "invalid")) evidence["artifact.signatureValid"] = false;
+  else if (signatures.length > 0 && signatures.every(({ outcome }) => outcome === "valid")) {
+    evidence["artifact.signatureValid"] = true;
+  }
+  const hasWeights = checkpoints.length + plainModels > 0;
+  const license = hasWeights ? judgeLicense(statements) : { allowsChange: null, reason: "there are no weights" };
+  if (license.allowsChange !== null) evidence["artifact.licenseAllowsChange"] = license.allowsChange;
   const content = {
     limits: [...SCAN_LIMITS],
     allowed: [...allow].toSorted(),
@@ -100,10 +123,13 @@ export async function scanPaths(paths: readonly string[], options: ScanOptions =
       unsafeOpcodes,
       directIdentifiers,
       incomplete: [...checkpoints, ...data].filter((report) => !isWhole(report)).length,
+      invalidSignatures: signatures.filter(({ outcome }) => outcome === "invalid").length,
     },
     evidence,
     checkpoints,
     data,
+    signatures,
+    license: { ...license, statements },
     skipped,
   };
   return { schema: "lightfoot.scan/1", digest: sha256(JSON.stringify(content)), ...content };
