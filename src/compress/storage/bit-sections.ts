@@ -18,7 +18,7 @@ export class BitSections {
 
   /**
    * Writes the blob and the operators that expand it.
-   * @returns the name of each section: float32 zeros and ones `[bits]`
+   * @returns the name of each section: int64 zeros and ones `[bits]`
    */
   emit(decoder: Decoder): string[] {
     const sizes = this.#sections.map(({ length }) => length);
@@ -41,7 +41,7 @@ export class BitSections {
             decoder.apply("BitShift", [blob, places(HIGHEST_BIT_FIRST)], { direction: string("RIGHT") }),
             decoder.constant({ dtype: "uint8", shape: [], data: Uint8Array.of(2) }),
           ]);
-    const flat = decoder.apply("Reshape", [decoder.cast(zeroOrOne, "float32"), decoder.sizes(-1)]);
+    const flat = decoder.apply("Reshape", [decoder.cast(zeroOrOne, "int64"), decoder.sizes(-1)]);
     const rest = bytes.length * 8 - total;
     return decoder.split(flat, rest === 0 ? sizes : [...sizes, rest], 0).slice(0, sizes.length);
   }

@@ -29,7 +29,10 @@ export class Decoder {
     const known = key === "" ? undefined : this.#known.get(key);
     if (known !== undefined) return known;
     const name = this.#fresh("c");
-    this.constants.set(name, memoryTensor(name, value));
+    const tensor = memoryTensor(name, value);
+    // A size takes one or two bytes as a varint of a typed list, and eight as raw data.
+    const isSizes = dtype === "int64" && tensor.data.kind === "memory";
+    this.constants.set(name, isSizes ? { ...tensor, data: { ...tensor.data, typed: true } } : tensor);
     if (key !== "") this.#known.set(key, name);
     return name;
   }
@@ -58,6 +61,13 @@ export class Decoder {
   /** `data` `[1, n]` with `updates` put at `indices` along its row. */
   scatter(data: string, indices: string, updates: string): string {
     return this.apply("ScatterElements", [data, indices, updates], { axis: int(1) });
+  }
+
+  /** The `count` largest of `input` `[n]`, and where they stand: among equals the first come first. */
+  topK(input: string, count: string): [values: string, places: string] {
+    const outputs: [string, string] = [this.#fresh("d"), this.#fresh("d")];
+    this.nodes.push(node("TopK", [input, count], outputs));
+    return outputs;
   }
 
   /** Cuts `input` `[…]` along `axis` into pieces of the given sizes; a single piece is the input itself. */

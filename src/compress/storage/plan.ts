@@ -12,13 +12,13 @@ export interface Weighed extends WeightStatistics {
 }
 
 // Bytes that operators and headers take beside the elements, counted on written files.
-const TENSOR_OVERHEAD = { raw: 0, half: 24, indexed: 62, sparse: 60, shared: 60 } as const;
-const BLOB_OVERHEAD = 170;
-const SPARSE_OVERHEAD = 330;
-const SHARED_OVERHEAD = 130;
+const TENSOR_OVERHEAD = { raw: 0, half: 24, indexed: 62, sparse: 42, shared: 42 } as const;
+const BLOB_OVERHEAD = 130;
+const SPARSE_OVERHEAD = 290;
+const SHARED_OVERHEAD = 90;
 
-/** Expanding the blob takes a float a bit while the model loads: 128 MiB, and as much again for steps on the way. */
-const BLOB_LIMIT_BITS = 2 ** 25;
+/** Expanding the blob takes eight bytes a bit while the model loads: 128 MiB. */
+const BLOB_LIMIT_BITS = 2 ** 24;
 
 const FORMS_ALONE = ["raw", "half", "indexed"] as const;
 
@@ -50,7 +50,7 @@ export function plannedBytes(tensors: readonly Weighed[], forms: readonly Form[]
   tensors.forEach((tensor, at) => {
     const form = forms[at];
     if (form === "raw" || form === "half" || form === "indexed") bytes += aloneBytes(tensor, form, opset);
-    else bytes += tensor.patterns === undefined ? Infinity : TENSOR_OVERHEAD[form] + 8 * (tensor.rank + 1);
+    else bytes += tensor.patterns === undefined ? Infinity : TENSOR_OVERHEAD[form] + 2 * (tensor.rank + 1);
   });
   if (!Number.isFinite(bytes)) return Infinity;
   for (const [form, overhead] of [
@@ -82,7 +82,7 @@ export function planForms(tensors: readonly Weighed[], opset: number): Form[] {
   );
   const inRow = (form: Form) =>
     tensors.map((tensor, at) =>
-      tensor.patterns !== undefined && tensor.count <= BLOB_LIMIT_BITS / 32 && tensor.survivors > 0 ? form : alone[at],
+      tensor.patterns !== undefined && tensor.count <= BLOB_LIMIT_BITS / 8 && tensor.survivors > 0 ? form : alone[at],
     );
   const starts = [alone, inRow("sparse"), inRow("shared")];
   const found = starts.map((start) => improve(tensors, start, opset));

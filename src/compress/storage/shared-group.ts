@@ -3,7 +3,7 @@
 import type { BitSections } from "./bit-sections.ts";
 import type { Decoder } from "./decoder.ts";
 import { packSubByte } from "../../model/sub-byte.ts";
-import { bitsFor } from "./sparse-group.ts";
+import { bitsFor, readPlanes } from "./sparse-group.ts";
 
 /** A row of bit patterns as indices into its distinct patterns. */
 export interface SharedRow {
@@ -40,10 +40,8 @@ export function addSharedSection(row: SharedRow, blob: BitSections): number {
 /** @returns the name of float32 `[1, elements]` */
 export function emitShared(row: SharedRow, section: string, decoder: Decoder): string {
   const width = bitsFor(row.codebook.length);
-  const weights = Float32Array.from({ length: width }, (_, bit) => 2 ** bit);
-  const planes = decoder.apply("Reshape", [section, decoder.sizes(width, -1)]);
-  const powers = decoder.constant({ dtype: "float32", shape: [1, width], data: weights });
-  const indices = decoder.cast(decoder.apply("MatMul", [powers, planes]), "int32");
+  const weights = Array.from({ length: width }, (_, bit) => 2 ** bit);
+  const indices = readPlanes(section, [1, width], weights, decoder);
   return decoder.apply("Gather", [bookOf(row, decoder), indices]);
 }
 

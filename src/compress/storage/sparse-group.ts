@@ -1,6 +1,7 @@
 // Tensors that share a handful of values and are mostly zero: positions in Elias-Fano form beside indices into one codebook,
-// rebuilt by twelve standard operators; may depend on this folder.
+// rebuilt by a dozen standard operators; may depend on this folder.
 import type { BitSections } from "./bit-sections.ts";
+import { int64Tensor } from "../../model/tensor-value.ts";
 import type { Decoder } from "./decoder.ts";
 
 /** Positions and values of what is not zero in a row of bit patterns. */
@@ -53,12 +54,24 @@ export function eliasFanoSize(survivors: number, length: number, valueBits: numb
   return best;
 }
 
+/**
+ * The numbers that bit planes `section` hold: `weights` `[rows, width]` times planes `[width, n]`.
+ * @returns the name of int64 `[rows, n]`
+ */
+export function readPlanes(
+  section: string,
+  shape: readonly [rows: number, width: number],
+  weights: readonly number[],
+  decoder: Decoder,
+): string {
+  const planes = decoder.apply("Reshape", [section, decoder.sizes(shape[1], -1)]);
+  return decoder.apply("MatMul", [decoder.constant(int64Tensor(shape, weights)), planes]);
+}
+
 export interface SparseSections {
   readonly row: SparseRow;
   readonly lowBits: number;
   readonly valueBits: number;
-  /** Elements put before the row because the first one in the bitmap must not stand at 0. */
-  readonly lead: number;
   readonly bitmap: number;
   readonly fields: number;
 }
@@ -69,8 +82,7 @@ export function addSparseSections(row: SparseRow, blob: BitSections): SparseSect
   const valueBits = bitsFor(codebook.length);
   const { lowBits } = eliasFanoSize(positions.length, length, valueBits);
   const step = 2 ** lowBits;
-  const lead = positions[0] < step ? step : 0;
-  const place = (i: number): number => Math.floor((positions[i] + lead) / step) + i;
+  const place = (i: number): number => Math.floor(positions[i] / step) + i;
   const bitmap = new Uint8Array(place(positions.length - 1) + 1);
   const survivors = positions.length;
   const fields = new Uint8Array(survivors * (valueBits + lowBits));
@@ -78,38 +90,37 @@ export function addSparseSections(row: SparseRow, blob: BitSections): SparseSect
     bitmap[place(i)] = 1;
     for (let bit = 0; bit < valueBits; bit++) fields[bit * survivors + i] = (indices[i] >> bit) & 1;
     for (let bit = 0; bit < lowBits; bit++) {
-      fields[(valueBits + bit) * survivors + i] = Math.floor((positions[i] + lead) / 2 ** bit) & 1;
+      fields[(valueBits + bit) * survivors + i] = Math.floor(positions[i] / 2 ** bit) & 1;
     }
   }
-  return { row, lowBits, valueBits, lead, bitmap: blob.add(bitmap), fields: blob.add(fields) };
+  return { row, lowBits, valueBits, bitmap: blob.add(bitmap), fields: blob.add(fields) };
 }
 
 /**
  * The operators that rebuild the row from its sections.
  *
- * With z the places of the ones and i their numbers, position = (z − i)·2^l + low. `NonZero(z)` is a row of zeros over a row
- * of i, so `z − NonZero(z)` times (0, 2^l) plus (value index, low bits) holds both results without an arange or a slice.
- * @returns the name of float32 `[1, lead + length]`
+ * With z the places of the ones and i their numbers, position = (z − i)·2^l + low. TopK gives equal values in the order of
+ * their places, so of the bits it gives z, and of the ones among them i. (NonZero would do too, but ONNX Runtime does not fold it
+ * when it loads a model.)
+ * @returns the name of float32 `[1, length]`
  */
 export function emitSparse(sections: SparseSections, names: readonly string[], decoder: Decoder): string {
-  const { row, lowBits, valueBits, lead } = sections;
+  const { row, lowBits, valueBits } = sections;
   const width = valueBits + lowBits;
-  const weights = new Float32Array(2 * width);
+  const weights = Array.from({ length: 2 * width }, () => 0);
   for (let bit = 0; bit < valueBits; bit++) weights[bit] = 2 ** bit;
   for (let bit = 0; bit < lowBits; bit++) weights[width + valueBits + bit] = 2 ** bit;
-  const places = decoder.apply("NonZero", [names[sections.bitmap]]);
-  const steps = decoder.apply("Sub", [places, decoder.apply("NonZero", [places])]);
-  const scale = decoder.constant({ dtype: "int64", shape: [2, 1], data: BigInt64Array.of(0n, BigInt(2 ** lowBits)) });
-  const planes = decoder.apply("Reshape", [names[sections.fields], decoder.sizes(width, -1)]);
-  const read = decoder.apply("MatMul", [
-    decoder.constant({ dtype: "float32", shape: [2, width], data: weights }),
-    planes,
-  ]);
-  const both = decoder.apply("Add", [decoder.apply("Mul", [steps, scale]), decoder.cast(read, "int64")]);
+  const count = decoder.sizes(row.positions.length);
+  const [ones, places] = decoder.topK(names[sections.bitmap], count);
+  const [, numbers] = decoder.topK(ones, count);
+  const steps = decoder.apply("Sub", [places, numbers]);
+  const scale = decoder.constant(int64Tensor([2, 1], [0, 2 ** lowBits]));
+  const read = readPlanes(names[sections.fields], [2, width], weights, decoder);
+  const both = decoder.apply("Add", [decoder.apply("Mul", [steps, scale]), read]);
   const [indices, positions] = decoder.split(both, [1, 1], 0);
   const { codebook } = row;
   const book = { dtype: "float32", shape: [codebook.length], data: new Float32Array(codebook.buffer) } as const;
   const values = decoder.apply("Gather", [decoder.constant(book), indices]);
-  const zeros = decoder.apply("ConstantOfShape", [decoder.sizes(1, lead + row.length)]);
+  const zeros = decoder.apply("ConstantOfShape", [decoder.sizes(1, row.length)]);
   return decoder.scatter(zeros, positions, values);
 }

@@ -44,15 +44,9 @@ async function rowFrom(tensors: readonly TensorRef[]): Promise<{ bits: Uint32Arr
   return { bits, sizes: parts.map(({ length }) => length) };
 }
 
-/** Cuts a rebuilt row `[1, n]` into the tensors that lie in it, after `lead` elements that belong to none. */
-function distribute(
-  row: string,
-  tensors: readonly TensorRef[],
-  sizes: readonly number[],
-  lead: number,
-  decoder: Decoder,
-) {
-  const pieces = decoder.split(row, lead === 0 ? sizes : [lead, ...sizes], 1).slice(lead === 0 ? 0 : 1);
+/** Cuts a rebuilt row `[1, n]` into the tensors that lie in it. */
+function distribute(row: string, tensors: readonly TensorRef[], sizes: readonly number[], decoder: Decoder): void {
+  const pieces = decoder.split(row, sizes, 1);
   tensors.forEach(({ name, shape }, at) => {
     decoder.finish(name, "Reshape", [pieces[at], decoder.sizes(...shape)]);
   });
@@ -76,13 +70,11 @@ async function store(draft: GraphDraft, tensors: readonly TensorRef[], weighed: 
     const { bits, sizes } = await rowFrom(members);
     if (form === "sparse") {
       const sections = addSparseSections(sparseRow(bits), blob);
-      emitters.push((names) =>
-        distribute(emitSparse(sections, names, decoder), members, sizes, sections.lead, decoder),
-      );
+      emitters.push((names) => distribute(emitSparse(sections, names, decoder), members, sizes, decoder));
     } else {
       const row = sharedRow(bits);
       const section = addSharedSection(row, blob);
-      emitters.push((names) => distribute(emitShared(row, names[section], decoder), members, sizes, 0, decoder));
+      emitters.push((names) => distribute(emitShared(row, names[section], decoder), members, sizes, decoder));
     }
   }
   if (emitters.length > 0) {
