@@ -68,6 +68,33 @@ const CLEAN: Recipe = {
   steps: [{ technique: "clean", options: {} }],
 };
 
+const DEAD: Recipe = {
+  id: "dead-inputs",
+  title: "without inputs and units that never change",
+  steps: [{ technique: "dead-inputs", options: {} }],
+};
+
+const fitted = (id: string, title: string, technique: string, options: Step["options"]): Recipe => ({
+  id,
+  title,
+  steps: [{ technique, options: { ...options, retrain: false } }],
+});
+
+const LOW_RANK = fitted("low-rank-99", "low-rank weights, 99 % of the variance", "low-rank", { energy: 0.99 });
+
+/** What takes structure out and needs no training; what a model does not have is refused in milliseconds. */
+const STRUCTURED: readonly Recipe[] = [
+  DEAD,
+  LOW_RANK,
+  {
+    id: "low-rank-99+weight-int8",
+    title: `${LOW_RANK.title}; ${COLUMNS.title}`,
+    steps: [...LOW_RANK.steps, ...COLUMNS.steps],
+  },
+  fitted("heads-75", "75 % of the attention heads", "heads", { ratio: 0.75 }),
+  fitted("drop-layers-90", "90 % of the residual blocks", "drop-layers", { ratio: 0.9 }),
+];
+
 /** What needs no training, on the original itself. */
 export const POST_TRAINING: readonly Recipe[] = [
   CLEAN,
@@ -81,6 +108,7 @@ export const POST_TRAINING: readonly Recipe[] = [
   blocks(4, 32),
   blocks(4, 128),
   GPTQ,
+  ...STRUCTURED,
 ];
 
 /** What is worth trying on a model that was made narrower before. */
@@ -93,7 +121,7 @@ export function narrowRecipe(ratio: number): Recipe {
   const percent = `${ratio * 100}`;
   return {
     id: `narrow-${percent}`,
-    title: `${percent} % of the hidden neurons, distilled from the original`,
+    title: `${percent} % of the neurons and channels`,
     steps: [{ technique: "narrow", options: { ratio } }],
   };
 }

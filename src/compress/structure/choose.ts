@@ -6,6 +6,7 @@ import { elementCount } from "../../model/tensor-value.ts";
 import { variablesKey } from "../axis-rows.ts";
 import { type Moments } from "../second-moments.ts";
 import type { Coupling } from "./coupling.ts";
+import type { Contraction } from "./coupling-call.ts";
 import type { Row } from "./rows.ts";
 
 /** Rows this wide stay multiples of eight, which is what vector kernels work in. */
@@ -30,7 +31,7 @@ async function readingNorms(weight: TensorRef, axis: number): Promise<Float64Arr
 }
 
 /**
- * How much of each position the positions taken so far leave unexplained, in the least-squares sense: E[x²] at first, then the
+ * How much of each position the positions taken so far leave unexplained, in the least-squares sense: E[x²] or the variance at first, then the
  * diagonal of the Schur complement, kept up to date by a pivoted Cholesky factorisation. With squares alone nothing explains
  * anything else.
  */
@@ -40,19 +41,21 @@ class Unexplained {
   readonly #floor: Float64Array;
   readonly #columns: Float64Array[] = [];
 
-  constructor(moments: Moments) {
+  /** @param mean what a bias takes care of: the variables' means, or zeros */
+  constructor(moments: Moments, mean: Float64Array) {
     const { width, second } = moments;
-    this.#moments = moments;
+    this.#moments = { ...moments, mean };
     const step = second.length === width ? 1 : width + 1;
-    this.left = Float64Array.from({ length: width }, (_, at) => second[at * step]);
+    this.left = Float64Array.from({ length: width }, (_, at) => Math.max(0, second[at * step] - mean[at] ** 2));
     this.#floor = this.left.map((value) => value * NOTHING_LEFT);
   }
 
   take(position: number): void {
-    const { width, second } = this.#moments;
+    const { width, second, mean } = this.#moments;
     const pivot = this.left[position];
     if (second.length > width && pivot > this.#floor[position]) {
       const column = second.slice(position * width, (position + 1) * width);
+      for (let at = 0; at < width; at++) column[at] -= mean[position] * mean[at];
       for (const earlier of this.#columns) {
         const factor = earlier[position];
         for (let at = 0; at < width; at++) column[at] -= factor * earlier[at];
@@ -68,6 +71,35 @@ class Unexplained {
   }
 }
 
+/** Means that a bias makes up for; without one they count as much as anything else. */
+const meansToSpare = ({ width, mean }: Moments, hasBias: boolean): Float64Array =>
+  hasBias ? mean : new Float64Array(width);
+
+/**
+ * The `count` positions of a weight's axis that say most to its outputs, each beyond what the ones before it say; ascending.
+ *
+ * @param moments of kind `products`
+ */
+export async function mostTelling(
+  { weight, weightAxis, bias }: { readonly weight: TensorRef; readonly weightAxis: number; readonly bias: unknown },
+  moments: Moments,
+  count: number,
+): Promise<number[]> {
+  const norms = await readingNorms(weight, weightAxis);
+  const unexplained = new Unexplained(moments, meansToSpare(moments, bias !== undefined));
+  const chosen = new Set<number>();
+  while (chosen.size < count) {
+    let [best, most] = [-1, -1];
+    norms.forEach((norm, position) => {
+      const telling = chosen.has(position) ? -1 : norm * unexplained.left[position];
+      if (telling > most) [best, most] = [position, telling];
+    });
+    chosen.add(best);
+    unexplained.take(best);
+  }
+  return [...chosen].sort((left, right) => left - right);
+}
+
 interface Reader {
   readonly norms: Float64Array;
   readonly unexplained: Unexplained;
@@ -75,7 +107,12 @@ interface Reader {
   readonly positions: readonly (readonly number[])[];
 }
 
-async function readersOf(coupling: Coupling, row: Row, moments: ReadonlyMap<string, Moments>): Promise<Reader[]> {
+async function readersOf(
+  coupling: Coupling,
+  row: Row,
+  moments: ReadonlyMap<string, Moments>,
+  hasBias: (contraction: Contraction) => boolean,
+): Promise<Reader[]> {
   const { atoms, model } = coupling;
   const place = new Map(row.units.map((unit, at) => [unit, at]));
   const readers: Reader[] = [];
@@ -83,6 +120,7 @@ async function readersOf(coupling: Coupling, row: Row, moments: ReadonlyMap<stri
     const width = contraction.atoms.length;
     // Without data every position counts alike.
     const even = { width, mean: new Float64Array(width), second: new Float64Array(width).fill(1) };
+    const found = moments.get(variablesKey(contraction)) ?? even;
     const positions: number[][] = row.units.map(() => []);
     contraction.atoms.forEach((atom, position) => {
       const unit = place.get(atoms.find(atom));
@@ -90,7 +128,7 @@ async function readersOf(coupling: Coupling, row: Row, moments: ReadonlyMap<stri
     });
     readers.push({
       norms: await readingNorms(model.graph.initializers.get(contraction.weight)!, contraction.weightAxis),
-      unexplained: new Unexplained(moments.get(variablesKey(contraction)) ?? even),
+      unexplained: new Unexplained(found, meansToSpare(found, hasBias(contraction))),
       positions,
     });
   }
@@ -112,6 +150,7 @@ function weightOf(readers: readonly Reader[], unit: number): number {
  * The units of a row, most wanted first, up to `count`: each one is the unit that says most to the next layers that the ones before
  * it do not say already (greedy column subset selection). Ties go to the earlier unit, so that equal input gives equal bytes.
  *
+ * @param hasBias whether a bias can take the mean of what a product reads: then only the variance counts
  * @param moments by `variablesKey`; where only squares are known the order is that of root mean square times weight norm
  * @returns places in `row.units`
  */
@@ -119,9 +158,10 @@ export async function mostWanted(
   coupling: Coupling,
   row: Row,
   moments: ReadonlyMap<string, Moments>,
+  hasBias: (contraction: Contraction) => boolean,
   count: number,
 ): Promise<number[]> {
-  const readers = await readersOf(coupling, row, moments);
+  const readers = await readersOf(coupling, row, moments, hasBias);
   const waiting = new Set(row.units.keys());
   const chosen: number[] = [];
   while (chosen.length < count) {
@@ -143,11 +183,12 @@ export async function unitsToCut(
   coupling: Coupling,
   row: Row,
   moments: ReadonlyMap<string, Moments>,
+  hasBias: (contraction: Contraction) => boolean,
   count: number,
 ): Promise<number[]> {
   const { atoms } = coupling;
   const place = new Map(row.units.map((unit, at) => [unit, at]));
-  const kept = new Set(await mostWanted(coupling, row, moments, count));
+  const kept = new Set(await mostWanted(coupling, row, moments, hasBias, count));
   for (const axis of row.axes) {
     const here = [...axis].map((atom) => place.get(atoms.find(atom)));
     // A position that is no unit of the row never goes.

@@ -57,8 +57,10 @@ export interface CouplingCall {
   /** Elements of an input that is known in advance. */
   numbers(input: number): readonly number[] | undefined;
   isConstant(input: number): boolean;
-  /** Operators that read output 0, with what is known of their own inputs. */
-  readers(): readonly { readonly node: Node; numbers(input: number): readonly number[] | undefined }[];
+  /** Operators that read a value, with what is known of their own inputs; undefined when the world outside reads it too. */
+  readers(
+    value: string,
+  ): readonly { readonly node: Node; numbers(input: number): readonly number[] | undefined }[] | undefined;
   /** Which axis of a split the atoms follow, counted from the outermost. */
   choice(): number;
   repair(repair: Repair): void;

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { analyze } from "../../cost/analyze.ts";
+import { int, ints } from "../../model/attributes.ts";
 import { node, tensorInfo } from "../../model/build.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
@@ -22,7 +23,7 @@ import {
 import { findCoupling, type Coupling } from "./coupling.ts";
 import { cutUnits } from "./cut.ts";
 import { findRows, type Row } from "./rows.ts";
-import { randomConvNet, transformerBlock, type BlockOptions } from "./test-nets.ts";
+import { NetBuilder, randomConvNet, transformerBlock, type BlockOptions } from "./test-nets.ts";
 
 /** Every third unit of each row, the first row's first unit included; one stays on each axis. */
 function someUnits(coupling: Coupling, rows: readonly Row[], seed: number): number[] {
@@ -57,7 +58,7 @@ async function checkCut(graph: ModelGraph, seed: number): Promise<{ cut: ModelGr
   const coupling = await findCoupling(graph);
   const { rows } = findRows(coupling);
   const gone = someUnits(coupling, rows, seed);
-  const cut = await cutUnits(coupling, gone);
+  const cut = cutUnits(coupling, gone);
   const data = samplesFor(graph, 4);
   const [wanted, found] = [await outputsOf(await silenced(coupling, gone), data), await outputsOf(cut, data)];
   expect(found.length).toBe(wanted.length);
@@ -86,10 +87,29 @@ describe("cutUnits", () => {
     await fc.assert(property, { seed: 11, numRuns: 25 });
   });
 
+  it("does so at operator set 9, where sizes stand in attributes and are read through casts", async () => {
+    const b = new NetBuilder(3);
+    const wide = b.conv("x", [3, 16]);
+    const halves = [0, 8].map((start) =>
+      b.op("Slice", [wide], { starts: ints([start]), ends: ints([start + 8]), axes: ints([1]) }),
+    );
+    const gated = b.op("Mul", [halves[0], b.op("Sigmoid", [halves[1]])]);
+    const samples = b.op("Slice", [b.op("Cast", [b.op("Shape", [gated])], { to: int(7) })], {
+      starts: ints([0]),
+      ends: ints([1]),
+    });
+    const mixed = b.op("Reshape", [b.op("MaxPool", [gated], { kernel_shape: ints([6, 6]) }), b.integers([-1, 8])]);
+    const read = b.op("Mul", [mixed, b.op("Cast", [samples], { to: int(1) })]);
+    const graph = b.done(b.op("Gemm", [read, b.weight([8, 4], 0.3), b.weight([4])]), ["batch", 3, 6, 6], 9);
+    const { rows } = await checkCut(graph, 3);
+    // The halves meet channel by channel, so that each unit is two channels.
+    expect(rows.map(({ kind, units }) => [kind, units.length])).toEqual([["channels", 8]]);
+  });
+
   it("changes nothing when all units stay", async () => {
     const graph = randomConvNet(5);
     const coupling = await findCoupling(graph);
-    const same = await cutUnits(coupling, []);
+    const same = cutUnits(coupling, []);
     const data = samplesFor(graph, 4);
     expect(await outputsOf(same, data)).toEqual(await outputsOf(graph, data));
     expect(same.graph.initializers.size).toBe(coupling.model.graph.initializers.size);

@@ -25,6 +25,12 @@ export interface Coupling {
   readonly heads: readonly number[];
 }
 
+/** Every name that a node reads, through its subgraphs too. */
+export const readsOf = (node: Node): string[] => [
+  ...node.inputs,
+  ...subgraphsOf(node).flatMap(({ graph }) => [...outerNames(graph)]),
+];
+
 export const nodeTitle = (node: Node): string => node.name || `${node.opType} → ${node.outputs[0]}`;
 
 class Walk {
@@ -47,7 +53,7 @@ class Walk {
     this.#shapes = shapes;
     this.#choices = choices;
     for (const node of model.graph.nodes) {
-      for (const input of node.inputs) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node]);
+      for (const name of readsOf(node)) this.#readers.set(name, [...(this.#readers.get(name) ?? []), node]);
     }
     for (const node of model.graph.nodes) this.#visit(node);
     for (const { name } of model.graph.outputs) this.#pin(name, "it is an output of the model");
@@ -57,8 +63,7 @@ class Walk {
     const rule = subgraphsOf(node).length > 0 ? undefined : couplingRule(node);
     const outputs = rule?.(this.#call(node));
     if (outputs === undefined) {
-      const reads = subgraphsOf(node).flatMap(({ graph }) => [...outerNames(graph)]);
-      for (const name of [...node.inputs, ...reads]) this.#pin(name, `${nodeTitle(node)} (${node.opType}) reads it`);
+      for (const name of readsOf(node)) this.#pin(name, `${nodeTitle(node)} (${node.opType}) reads it`);
       return;
     }
     node.outputs.forEach((name, at) => {
@@ -117,10 +122,12 @@ class Walk {
       axes: (input) => (node.inputs[input] ? this.#axes(node.inputs[input]) : undefined),
       numbers: (input) => this.#numbers(node.inputs[input]),
       isConstant: (input) => graph.initializers.has(node.inputs[input] ?? ""),
-      readers: () =>
-        (this.#readers.get(node.outputs[0]) ?? []).map((reader) => {
+      readers: (value) => {
+        if (graph.outputs.some(({ name }) => name === value)) return undefined;
+        return (this.#readers.get(value) ?? []).map((reader) => {
           return { node: reader, numbers: (input) => this.#numbers(reader.inputs[input]) };
-        }),
+        });
+      },
       choice: () => this.#choices.get(node) ?? 0,
       repair: (repair) => this.repairs.set(node, repair),
       contraction: (found) => this.contractions.push({ ...found, node }),

@@ -8,22 +8,25 @@ import { GraphDraft } from "../rewrite/draft.ts";
 import type { Coupling } from "./coupling.ts";
 import type { Kept } from "./coupling-call.ts";
 
-/** A tensor with some positions of one axis only, of any type that takes whole bytes. */
-export async function take(tensor: TensorRef, axis: number, kept: readonly number[]): Promise<TensorRef> {
-  const bytes = await readTensorBytes(tensor);
+/** A tensor with some positions of one axis only, of any type that takes whole bytes; made when the writer asks for it. */
+export function take(tensor: TensorRef, axis: number, kept: readonly number[]): TensorRef {
   const shape = tensor.shape.map((size, at) => (at === axis ? kept.length : size));
   const block = byteLengthOf(tensor.dtype, elementCount(tensor.shape.slice(axis + 1)));
   const outer = elementCount(tensor.shape.slice(0, axis));
-  const result = new Uint8Array(outer * kept.length * block);
-  let position = 0;
-  for (let row = 0; row < outer; row++) {
-    for (const index of kept) {
-      const start = (row * tensor.shape[axis] + index) * block;
-      result.set(bytes.subarray(start, start + block), position);
-      position += block;
+  const make = async (): Promise<Uint8Array> => {
+    const bytes = await readTensorBytes(tensor);
+    const result = new Uint8Array(outer * kept.length * block);
+    let position = 0;
+    for (let row = 0; row < outer; row++) {
+      for (const index of kept) {
+        const start = (row * tensor.shape[axis] + index) * block;
+        result.set(bytes.subarray(start, start + block), position);
+        position += block;
+      }
     }
-  }
-  return { ...tensor, shape, data: { kind: "memory", bytes: result } };
+    return result;
+  };
+  return { ...tensor, shape, data: { kind: "computed", make } };
 }
 
 /** Positions of an axis whose units are not among `gone` (atoms of any member of a unit). */
@@ -37,11 +40,11 @@ export function keptPositions(coupling: Coupling, gone: Iterable<number>): Kept 
  *
  * @param weights tensors to use instead of the model's own before they are cut, by name
  */
-export async function cutUnits(
+export function cutUnits(
   coupling: Coupling,
   gone: Iterable<number>,
   weights: ReadonlyMap<string, TensorRef> = new Map(),
-): Promise<ModelGraph> {
+): ModelGraph {
   const kept = keptPositions(coupling, gone);
   const draft = new GraphDraft(coupling.model);
   for (const tensor of weights.values()) draft.setInitializer(tensor);
@@ -49,7 +52,7 @@ export async function cutUnits(
     for (const [axis, atoms] of axes.entries()) {
       if (atoms === undefined) continue;
       const stays = kept(atoms);
-      if (stays.length < atoms.length) draft.setInitializer(await take(draft.initializer(name)!, axis, stays));
+      if (stays.length < atoms.length) draft.setInitializer(take(draft.initializer(name)!, axis, stays));
     }
   }
   draft.nodes = draft.nodes.map((node) => coupling.repairs.get(node)?.(kept, draft, node) ?? node);

@@ -108,7 +108,7 @@ export async function shiftedBias(
  * @param bias where offsets go; without one none are made
  */
 export async function mergedWeights(
-  contraction: Contraction,
+  contraction: Pick<Contraction, "weightAxis" | "padded">,
   weight: TensorRef,
   bias: BiasPlace | undefined,
   moments: Moments,

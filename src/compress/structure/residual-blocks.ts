@@ -1,12 +1,11 @@
 // Residual blocks of a graph, x + f(x): found, and taken out; may depend on model and rewrite.
-import { subgraphsOf } from "../../model/attributes.ts";
 import { node } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import { inferShapes } from "../../model/shapes/infer.ts";
 import { typeIn } from "../../model/shapes/inference.ts";
-import { GraphDraft, outerNames } from "../rewrite/draft.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers } from "../rewrite/linear.ts";
-import { nodeTitle } from "./coupling.ts";
+import { nodeTitle, readsOf } from "./coupling.ts";
 
 export interface ResidualBlock {
   /** x, the tensor that stands for the sum when the block is dropped. */
@@ -16,11 +15,6 @@ export interface ResidualBlock {
   readonly shape: readonly (number | string | null)[];
   readonly title: string;
 }
-
-const readsOf = (each: Node): string[] => [
-  ...each.inputs,
-  ...subgraphsOf(each).flatMap(({ graph }) => [...outerNames(graph)]),
-];
 
 /** Nodes that lead from `from` to `to`; undefined when `to` does not depend on `from`. */
 function nodesBetween(makers: ReadonlyMap<string, Node>, from: string, to: string): Set<Node> | undefined {

@@ -24,7 +24,7 @@ async function thinned(graph: ModelGraph, ratio: number, withData: boolean, kind
   const rows = findRows(coupling).rows.filter(({ kind }) => kinds.includes(kind));
   const data = withData ? samplesFor(graph, 256, 3) : undefined;
   const { gone, weights, notes } = await thin(coupling, rows, ratio, data, { threads: 1 });
-  return { fitted: await cutUnits(coupling, gone, weights), plain: await cutUnits(coupling, gone), notes };
+  return { fitted: cutUnits(coupling, gone, weights), plain: cutUnits(coupling, gone), notes };
 }
 
 /** The model with positions of a weight's axis overwritten by a function of its other positions. */
@@ -181,7 +181,7 @@ describe("the order of units", () => {
     const [{ value, axis }] = row.contractions;
     const second = new Float64Array(32).fill(1).fill(0, 4, 8);
     const squares = new Map([[variablesKey({ value, axis }), { width: 32, mean: second, second }]]);
-    const order = await mostWanted(coupling, row, squares, 32);
+    const order = await mostWanted(coupling, row, squares, () => false, 32);
     expect(order.slice(28)).toEqual([4, 5, 6, 7]);
     const weight = await readFloats(coupling.model.graph.initializers.get("w2")!);
     const norms = order.slice(0, 28).map((unit) => Math.hypot(...weight.subarray(unit * 6, unit * 6 + 6)));

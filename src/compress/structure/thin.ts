@@ -1,6 +1,6 @@
 // Thins rows of units out: the least wanted ones go, and the weights that read them are fitted to what is left; may depend on
 // model, runtime, rewrite, second-moments and this folder.
-import type { TensorRef } from "../../model/graph.ts";
+import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
 import type { WatchOptions } from "../calibrate.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
@@ -11,7 +11,7 @@ import { countAt, unitsToCut } from "./choose.ts";
 import type { Coupling } from "./coupling.ts";
 import type { Contraction } from "./coupling-call.ts";
 import { keptPositions } from "./cut.ts";
-import { biasPlace, mergedWeights } from "./reconstruct.ts";
+import { biasPlace, mergedWeights, type BiasPlace } from "./reconstruct.ts";
 import type { Row } from "./rows.ts";
 
 /** Fitting costs the cube of the width: of wider rows only the size of their units is looked at. */
@@ -44,17 +44,28 @@ async function momentsOf(
   return new Map([...products, ...squares]);
 }
 
+interface Biases {
+  readonly uses: ReadonlyMap<string, number>;
+  /** Where a product takes up the means of what it no longer reads. */
+  readonly biasOf: (contraction: Contraction) => BiasPlace | undefined;
+}
+
+function biasesOf(model: ModelGraph): Biases {
+  const draft = new GraphDraft(model);
+  const layers = new Map(findLinearLayers(draft).map((layer) => [layer.nodes[0], layer]));
+  const uses = draft.useCounts();
+  return { uses, biasOf: ({ node, padded }) => (padded ? undefined : biasPlace(layers.get(node), uses)) };
+}
+
 /** Least-squares weights for every product that loses inputs, pass by pass over the data. */
 async function fittedWeights(
   coupling: Coupling,
   rows: readonly Row[],
   gone: readonly number[],
+  { uses, biasOf }: Biases,
   known: (pass: readonly Contraction[]) => Promise<MomentMap>,
 ): Promise<Map<string, TensorRef>> {
   const { model } = coupling;
-  const draft = new GraphDraft(model);
-  const layers = new Map(findLinearLayers(draft).map((layer) => [layer.nodes[0], layer]));
-  const uses = draft.useCounts();
   const kept = keptPositions(coupling, gone);
   // A product that reads several rows is fitted once; what two operators share cannot be fitted to one of them.
   const losing = [...new Set(rows.flatMap(({ contractions }) => contractions))].filter((each) => {
@@ -67,8 +78,13 @@ async function fittedWeights(
       const found = moments.get(variablesKey(contraction));
       if (found === undefined) continue;
       const weight = model.graph.initializers.get(contraction.weight)!;
-      const bias = biasPlace(layers.get(contraction.node), uses);
-      for (const tensor of await mergedWeights(contraction, weight, bias, found, kept(contraction.atoms))) {
+      for (const tensor of await mergedWeights(
+        contraction,
+        weight,
+        biasOf(contraction),
+        found,
+        kept(contraction.atoms),
+      )) {
         weights.set(tensor.name, tensor);
       }
     }
@@ -92,6 +108,8 @@ export async function thin(
   options: WatchOptions,
 ): Promise<Thinned> {
   const none: MomentMap = new Map();
+  const biases = biasesOf(coupling.model);
+  const hasBias = (contraction: Contraction) => data !== undefined && biases.biasOf(contraction) !== undefined;
   const gone: number[] = [];
   const notes: string[] = [];
   const passes = inPasses(rows, ({ contractions }) => contractions.map(widthOf).filter((width) => width <= WIDEST_FIT));
@@ -100,7 +118,7 @@ export async function thin(
     const reading = pass.flatMap(({ contractions }) => contractions);
     last = data === undefined ? none : await momentsOf(coupling, reading, data, options);
     for (const row of pass) {
-      const cut = await unitsToCut(coupling, row, last, countAt(ratio, row.units.length));
+      const cut = await unitsToCut(coupling, row, last, hasBias, countAt(ratio, row.units.length));
       gone.push(...cut);
       notes.push(`${row.title}: ${row.kind} ${row.units.length} → ${row.units.length - cut.length}`);
     }
@@ -109,5 +127,5 @@ export async function thin(
   // What one pass saw of all rows need not be seen again.
   const known = async (pass: readonly Contraction[]) =>
     passes.length === 1 ? last : momentsOf(coupling, pass, data, options);
-  return { gone, weights: await fittedWeights(coupling, rows, gone, known), notes };
+  return { gone, weights: await fittedWeights(coupling, rows, gone, biases, known), notes };
 }

@@ -1,9 +1,6 @@
 // Dead inputs and units: what never changes on the data is taken out, its constant share folded into biases; may depend on model,
 // runtime, rewrite, extremes and structure.
-import { intAttribute } from "../../model/attributes.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
-import { inferShapes } from "../../model/shapes/infer.ts";
-import { typeIn } from "../../model/shapes/inference.ts";
 import { readFloats } from "../../model/tensor-data.ts";
 import { elementCount } from "../../model/tensor-value.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
@@ -11,24 +8,17 @@ import { variablesKey } from "../axis-rows.ts";
 import type { WatchOptions } from "../calibrate.ts";
 import { axisExtremes, type Extremes } from "../extremes.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { chosenLayers, findLinearLayers, layerName, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
+import { findLinearLayers, layerName, type LayerChoice } from "../rewrite/linear.ts";
 import { findCoupling } from "../structure/coupling.ts";
-import { cutUnits, take } from "../structure/cut.ts";
-import { picking } from "../structure/pick-positions.ts";
-import { biasPlace, shiftedBias, type BiasPlace } from "../structure/reconstruct.ts";
+import { cutUnits } from "../structure/cut.ts";
+import { ColumnPicker, findReadings, type Reading } from "../structure/input-columns.ts";
+import { biasPlace, shiftedBias } from "../structure/reconstruct.ts";
 import { findRows } from "../structure/rows.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
-interface Reading {
-  readonly weight: TensorRef;
-  readonly weightAxis: number;
-  readonly padded: boolean;
-  readonly bias: BiasPlace | undefined;
-}
-
 /** Positions that can go without a change, with the constant that each holds. */
 async function constantsOf(
-  { weight, weightAxis, padded, bias }: Reading,
+  { weight, weightAxis, padded, bias }: Pick<Reading, "weight" | "weightAxis" | "padded" | "bias">,
   extremes: Extremes | undefined,
 ): Promise<Map<number, number>> {
   const values = await readFloats(weight);
@@ -99,24 +89,7 @@ async function withoutDeadUnits(
     gone.push(...dead);
     notes.push(`${row.title}: ${dead.size} of ${row.units.length} ${row.kind} never change`);
   }
-  return { model: gone.length === 0 ? model : await cutUnits(coupling, gone, weights), notes };
-}
-
-/** How a layer reads its input. */
-function readingOf(layer: LinearLayer, rank: number | undefined, uses: ReadonlyMap<string, number>) {
-  const [node] = layer.nodes;
-  const { weight } = layer;
-  if (rank === undefined || uses.get(weight.name) !== 1) return undefined;
-  const bias = biasPlace(layer, uses);
-  const common = { layer, value: layer.input, weight, bias };
-  if (layer.kind === "dense") {
-    const axis = layer.transposedInput ? 0 : rank - 1;
-    return { ...common, axis, weightAxis: layer.transposedWeight ? 1 : 0, padded: false };
-  }
-  if (intAttribute(node, "group", 1) !== 1) return undefined;
-  const pads = node.attributes.get("pads");
-  const padded = node.attributes.has("auto_pad") || (pads?.type === "ints" && pads.value.some((pad) => pad !== 0n));
-  return { ...common, axis: 1, weightAxis: 1, padded };
+  return { model: gone.length === 0 ? model : cutUnits(coupling, gone, weights), notes };
 }
 
 /** Lets each layer read only the positions of its input that ever change, where that makes the file smaller. */
@@ -127,36 +100,19 @@ async function withoutDeadColumns(
   options: WatchOptions,
 ): Promise<{ readonly model: ModelGraph; readonly notes: readonly string[] }> {
   const draft = new GraphDraft(model);
-  const uses = draft.useCounts();
-  const { root } = await inferShapes(model);
-  const rankOf = (name: string) => {
-    const type = typeIn(root, name);
-    return type?.kind === "tensor" ? type.shape?.length : undefined;
-  };
-  const layers = chosenLayers(findLinearLayers(draft), choice);
-  const readings = layers.flatMap((layer) => readingOf(layer, rankOf(layer.input), uses) ?? []);
+  const picker = new ColumnPicker(draft);
+  const readings = await findReadings(model, draft, choice);
   const extremes = await axisExtremes(model, readings, data, options);
-  const picked = new Map<string, string>();
   const notes: string[] = [];
   for (const reading of readings) {
-    const { layer, value, axis, weight, weightAxis, bias } = reading;
+    const { layer, weight, weightAxis, width, bias } = reading;
     const constants = await constantsOf(reading, extremes.get(variablesKey(reading)));
-    const width = weight.shape[weightAxis];
     if (constants.size === width) constants.delete(0);
-    if (constants.size === 0) continue;
     const kept = Array.from({ length: width }, (_, at) => at).filter((at) => !constants.has(at));
-    const key = `${variablesKey(reading)} ${kept.join()}`;
-    const form = picking(draft, value, axis, kept);
-    const saved = 4 * constants.size * (elementCount(weight.shape) / width);
-    if (!picked.has(key) && saved <= form.bytes) continue;
+    if (constants.size === 0 || !picker.saves(reading, kept)) continue;
     const shifts = new Map([...constants].filter(([, constant]) => constant !== 0));
     if (shifts.size > 0) draft.setInitializer(await shiftedBias(weight, weightAxis, shifts, bias!));
-    draft.setInitializer(await take(weight, weightAxis, kept));
-    const [first] = layer.nodes;
-    const { nodes, output } = picked.has(key) ? { nodes: [], output: picked.get(key)! } : form.write();
-    picked.set(key, output);
-    const rewired = { ...first, inputs: first.inputs.map((name, at) => (at === 0 ? output : name)) };
-    draft.nodes = draft.nodes.flatMap((each) => (each === first ? [...nodes, rewired] : [each]));
+    picker.keepOnly(reading, kept, weight);
     notes.push(`${layerName(layer)}: ${constants.size} of ${width} inputs never change`);
   }
   return { model: notes.length === 0 ? model : draft.finish(), notes };

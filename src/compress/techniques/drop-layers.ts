@@ -5,10 +5,10 @@ import { GraphDraft } from "../rewrite/draft.ts";
 import { findResidualBlocks, withoutBlocks } from "../structure/residual-blocks.ts";
 import { cosines } from "../structure/cosines.ts";
 import type { RecoveryContext } from "./recovery.ts";
-import { retrained } from "./retrain.ts";
+import { retrained, type RetrainChoice } from "./retrain.ts";
 import { refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
-export interface DropLayersOptions {
+export interface DropLayersOptions extends RetrainChoice {
   /** Share of the residual blocks that stays, 0 … 1. */
   readonly ratio: number;
 }
@@ -19,9 +19,10 @@ export interface DropLayersOptions {
  */
 export async function dropLayers(
   model: ModelGraph,
-  { ratio }: DropLayersOptions,
+  options: DropLayersOptions,
   context: RecoveryContext & Pick<TechniqueContext, "calibration">,
 ): Promise<TechniqueResult> {
+  const { ratio } = options;
   const { calibration, train, threads, signal } = context;
   const data = calibration ?? train;
   if (data === undefined) return refused("what a block changes is seen on data, and none was given");
@@ -36,5 +37,5 @@ export async function dropLayers(
   const draft = new GraphDraft(model);
   withoutBlocks(draft, gone);
   const notes = gone.map(({ title, output }) => `${title} dropped, cosine ${likeness.get(output)!.toFixed(4)}`);
-  return retrained(draft.finish(), notes, context);
+  return retrained(draft.finish(), notes, context, options);
 }

@@ -23,10 +23,10 @@ import { type Variables, variablesKey } from "../axis-rows.ts";
 import { inPasses, secondMoments, type Moments } from "../second-moments.ts";
 import { basisFromInputs, basisOfOutputs, projected, shiftedBias, type Basis } from "../structure/output-basis.ts";
 import type { RecoveryContext } from "./recovery.ts";
-import { retrained } from "./retrain.ts";
+import { retrained, type RetrainChoice } from "./retrain.ts";
 import { refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
-export interface LowRankOptions extends LayerChoice {
+export interface LowRankOptions extends LayerChoice, RetrainChoice {
   /** Share of the variance of each layer's outputs on the calibration data that must stay, 0 … 1. */
   readonly energy: number;
 }
@@ -185,9 +185,10 @@ async function factorized(
  */
 export async function lowRank(
   model: ModelGraph,
-  { energy, ...choice }: LowRankOptions,
+  options: LowRankOptions,
   context: RecoveryContext & Pick<TechniqueContext, "calibration">,
 ): Promise<TechniqueResult> {
+  const { energy } = options;
   const { calibration, train, threads, signal } = context;
   const data = calibration ?? train;
   if (data === undefined) return refused("low-rank factors follow the layers' outputs on data, and none was given");
@@ -198,7 +199,7 @@ export async function lowRank(
     return type?.kind === "tensor" ? type.shape?.length : undefined;
   };
   const uses = draft.useCounts();
-  const matrices = chosenLayers(findLinearLayers(draft), choice).flatMap((layer) => {
+  const matrices = chosenLayers(findLinearLayers(draft), options).flatMap((layer) => {
     const matrix = matrixOf(layer, rankOf(layer.output));
     // A weight that others read too would stay in the file beside its factors.
     const usable = matrix !== undefined && uses.get(layer.weight.name) === 1 && worthwhileRank(matrix) > 0;
@@ -219,5 +220,5 @@ export async function lowRank(
   if (notes.length === 0) {
     return refused(`no layer has factors that are smaller than its weight and keep ${energy * 100} % of its variance`);
   }
-  return retrained(draft.finish(), notes, context);
+  return retrained(draft.finish(), notes, context, options);
 }

@@ -7,10 +7,10 @@ import { cutUnits } from "../structure/cut.ts";
 import { findRows, type Row, type RowKind } from "../structure/rows.ts";
 import { thin } from "../structure/thin.ts";
 import type { RecoveryContext } from "./recovery.ts";
-import { retrained } from "./retrain.ts";
+import { retrained, type RetrainChoice } from "./retrain.ts";
 import { refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
-export interface NarrowOptions {
+export interface NarrowOptions extends RetrainChoice {
   /** Share of each row's units that stays, 0 … 1. */
   readonly ratio: number;
   /** Output tensors of the layers to cut; left out, all. */
@@ -25,9 +25,10 @@ const MOST_REASONS = 3;
 async function withoutUnits(
   model: ModelGraph,
   kinds: readonly RowKind[],
-  { ratio, layers }: NarrowOptions,
+  options: NarrowOptions,
   context: NarrowContext,
 ): Promise<TechniqueResult> {
+  const { ratio, layers } = options;
   const coupling = await findCoupling(model);
   const found = findRows(coupling);
   const chosen = (row: Row) => layers === undefined || row.layers.some((layer) => layers.includes(layer));
@@ -40,12 +41,12 @@ async function withoutUnits(
   }
   const { calibration, train, threads, signal } = context;
   const { gone, weights, notes } = await thin(coupling, rows, ratio, train ?? calibration, { threads, signal });
-  return retrained(await cutUnits(coupling, gone, weights), notes, context);
+  return retrained(cutUnits(coupling, gone, weights), notes, context, options);
 }
 
 /**
- * Keeps the given share of the hidden neurons and convolution channels of every row, the most important ones (root mean square of
- * the activation times the norm of the weights that read it). The weights that read the rest get their least-squares values for
+ * Keeps the given share of the hidden neurons and convolution channels of every row, those that say most to what follows beyond
+ * what the others say (see `mostWanted`). The weights that read the rest get their least-squares values for
  * it; with training data the model is then distilled from the original.
  */
 export function narrow(model: ModelGraph, options: NarrowOptions, context: NarrowContext): Promise<TechniqueResult> {

@@ -10,6 +10,7 @@ import { deadInputs } from "./dead-inputs.ts";
 import { dropLayers } from "./drop-layers.ts";
 import { activationAware } from "./activation-aware.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
+import { fewerInputs } from "./fewer-inputs.ts";
 import { fineTune, tuneSmall } from "./fine-tune.ts";
 import { lowRank } from "./low-rank.ts";
 import { narrow, pruneHeads } from "./narrow.ts";
@@ -62,6 +63,11 @@ function layersIn(options: Options): LayerChoice {
   }
   return { layers };
 }
+
+const retrainIn = (options: Options) => optional(options, "retrain", () => oneOf(options, "retrain", [true, false]));
+
+/** The share of something that stays, and whether what is left is trained. */
+const sizeIn = (options: Options) => ({ ratio: between(options, "ratio", 0, 1), ...retrainIn(options) });
 
 function rangeMethod(options: Options): RangeMethod {
   const kind = oneOf(options, "range", RANGE_KINDS);
@@ -164,11 +170,11 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     ),
   packed: (model) => packed(model),
   "dead-inputs": (model, options, context) => deadInputs(model, layersIn(options), context),
-  narrow: (model, options, context) =>
-    narrow(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
-  heads: (model, options, context) =>
-    pruneHeads(model, { ratio: between(options, "ratio", 0, 1), ...layersIn(options) }, context),
+  narrow: (model, options, context) => narrow(model, { ...sizeIn(options), ...layersIn(options) }, context),
+  heads: (model, options, context) => pruneHeads(model, { ...sizeIn(options), ...layersIn(options) }, context),
+  "fewer-inputs": (model, options, context) =>
+    fewerInputs(model, { ...sizeIn(options), ...layersIn(options) }, context),
   "low-rank": (model, options, context) =>
-    lowRank(model, { energy: between(options, "energy", 0, 1), ...layersIn(options) }, context),
-  "drop-layers": (model, options, context) => dropLayers(model, { ratio: between(options, "ratio", 0, 1) }, context),
+    lowRank(model, { energy: between(options, "energy", 0, 1), ...retrainIn(options), ...layersIn(options) }, context),
+  "drop-layers": (model, options, context) => dropLayers(model, sizeIn(options), context),
 };

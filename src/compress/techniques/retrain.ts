@@ -4,6 +4,12 @@ import type { ModelGraph } from "../../model/graph.ts";
 import { recover, type RecoveryContext } from "./recovery.ts";
 import { made, type TechniqueResult } from "./technique.ts";
 
+/** The option that every technique which takes structure out takes. */
+export interface RetrainChoice {
+  /** False: fitting is all, also where there is training data. Left out, true. */
+  readonly retrain?: boolean;
+}
+
 /**
  * Recovers `smaller` with the original as teacher. Without training data, and where an operator has no gradient, it stays as it is
  * and the notes say so.
@@ -14,7 +20,9 @@ export async function retrained(
   smaller: ModelGraph,
   notes: readonly string[],
   context: RecoveryContext,
+  { retrain = true }: RetrainChoice,
 ): Promise<TechniqueResult> {
+  if (!retrain) return made(smaller, notes);
   if (context.train === undefined) return made(smaller, [...notes, "not retrained: no training data was given"]);
   try {
     const { model, note } = await recover(smaller, context.train, {}, context);

@@ -66,26 +66,44 @@ const split: CouplingRule = (call) => {
   return parts.map((part) => axes.with(along, part));
 };
 
-/** Start and end of each sliced axis in positions, when all are constant and step by 1. */
+interface SliceParts {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly axes: readonly number[];
+}
+
+/** What a Slice says, in attributes before opset 10 and in operands since; undefined unless constant and in steps of 1. */
+function slicePartsOf(
+  { node, opset }: Pick<CouplingCall, "node" | "opset">,
+  numbers: (input: number) => readonly number[] | undefined,
+): SliceParts | undefined {
+  const inAttributes = opset < 10;
+  const isGiven = (input: number) => (node.inputs[input] ?? "") !== "";
+  const part = (name: string, input: number) => (inAttributes ? intsAttribute(node, name) : numbers(input));
+  const [starts, ends] = [part("starts", 1), part("ends", 2)];
+  const namesAxes = inAttributes ? node.attributes.has("axes") : isGiven(3);
+  const axes = namesAxes ? part("axes", 3) : starts?.map((_, axis) => axis);
+  const inSteps = inAttributes || !isGiven(4) || numbers(4)?.every((step) => step === 1);
+  return starts && ends && axes && inSteps ? { starts, ends, axes } : undefined;
+}
+
+/** Start and end of each sliced axis in positions. */
 function slicedRanges(call: CouplingCall, axes: readonly Axis[]): Map<number, readonly [number, number]> | undefined {
-  const [starts, ends] = [call.numbers(1), call.numbers(2)];
-  const named = (input: number) => (call.node.inputs[input] ?? "") !== "";
-  const places = named(3) ? call.numbers(3) : starts?.map((_, axis) => axis);
-  const steps = named(4) ? call.numbers(4) : starts?.map(() => 1);
-  if (!starts || !ends || !places || !steps?.every((step) => step === 1)) return undefined;
+  const parts = slicePartsOf(call, (input) => call.numbers(input));
+  if (parts === undefined) return undefined;
   return new Map(
-    places.map((place, at) => {
+    parts.axes.map((place, at) => {
       const axis = axisFrom(place, axes.length);
       const size = axes[axis]?.length ?? 0;
       const position = (value: number) => Math.max(0, Math.min(size, value < 0 ? value + size : value));
-      return [axis, [position(starts[at]), position(ends[at])] as const];
+      return [axis, [position(parts.starts[at]), position(parts.ends[at])] as const];
     }),
   );
 }
 
 const slice: CouplingRule = (call) => {
   const axes = call.axes(0);
-  if (axes === undefined || call.opset < 10) return undefined;
+  if (axes === undefined) return undefined;
   const ranges = slicedRanges(call, axes);
   if (ranges === undefined) return undefined;
   const result = axes.map((axis, at) => {
@@ -105,9 +123,15 @@ const slice: CouplingRule = (call) => {
     if (!isCut(kept, axes)) return node;
     const starts = cuttable.map(({ before }) => kept(before).length);
     const ends = cuttable.map(({ part }, at) => starts[at] + kept(part).length);
+    const places = cuttable.map(({ at }) => at);
+    if (call.opset < 10) {
+      const sizes = Object.entries({ starts, ends, axes: places }).map(
+        ([name, values]) => [name, ints(values)] as const,
+      );
+      return { ...node, attributes: new Map(sizes) };
+    }
     const constant = (what: string, values: readonly number[]) =>
       draft.constant(`${node.outputs[0]}_${what}`, int64Tensor([values.length], values));
-    const places = cuttable.map(({ at }) => at);
     const inputs = [node.inputs[0], constant("starts", starts), constant("ends", ends), constant("axes", places)];
     return { ...node, inputs };
   });
@@ -152,14 +176,25 @@ const tile: CouplingRule = (call) => {
 /** Which sizes the readers of a Shape pick out; undefined when one of them takes all. */
 function sizesRead(call: CouplingCall, rank: number): ReadonlySet<number> | undefined {
   const picked = new Set<number>();
-  for (const reader of call.readers()) {
-    const { node } = reader;
-    const [first, second] = [reader.numbers(1), reader.numbers(2)];
-    if (node.opType === "Gather" && first !== undefined) for (const at of first) picked.add(axisFrom(at, rank));
-    else if (node.opType === "Slice" && first?.length === 1 && second?.length === 1 && node.inputs.length <= 4) {
-      const end = axisFrom(Math.min(second[0], rank), rank);
-      for (let at = axisFrom(first[0], rank); at < end; at++) picked.add(at);
-    } else return undefined;
+  const values = [call.node.outputs[0]];
+  for (const value of values) {
+    const readers = call.readers(value);
+    if (readers === undefined) return undefined;
+    for (const reader of readers) {
+      const { node } = reader;
+      if (node.opType === "Cast" || node.opType === "Identity") {
+        values.push(node.outputs[0]);
+        continue;
+      }
+      const numbers = (input: number) => reader.numbers(input);
+      const gathered = node.opType === "Gather" ? numbers(1) : undefined;
+      const sliced = node.opType === "Slice" ? slicePartsOf({ node, opset: call.opset }, numbers) : undefined;
+      if (gathered !== undefined) for (const at of gathered) picked.add(axisFrom(at, rank));
+      else if (sliced?.starts.length === 1) {
+        const end = axisFrom(Math.min(sliced.ends[0], rank), rank);
+        for (let at = axisFrom(sliced.starts[0], rank); at < end; at++) picked.add(at);
+      } else return undefined;
+    }
   }
   return picked;
 }
