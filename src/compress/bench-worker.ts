@@ -1,11 +1,14 @@
 // The bench's side in a worker thread: makes, runs and scores candidates there, so that the main thread can draw, listen and stop;
 // may depend on model, io, runtime and this room.
 import { describeThisMachine } from "../io/machine.ts";
+import { readOnnx } from "../model/onnx/read.ts";
+import type { Dataset } from "../runtime/dataset.ts";
 import { abortSignalOf } from "../runtime/stop-signal.ts";
-import type { TaskContext } from "../runtime/task-runner.ts";
+import { createThreadPool, type TaskContext } from "../runtime/task-runner.ts";
 import type { BenchSettings } from "./bench-settings.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import { Judge } from "./judge.ts";
+import { sensitivities } from "./mixed/sensitivity.ts";
 import type { Recipe } from "./recipe.ts";
 import type { BenchStage } from "./search-options.ts";
 import type { TechniqueContext } from "./techniques/technique.ts";
@@ -43,8 +46,17 @@ export interface MeasureTask extends BenchTask {
   readonly original: Candidate;
 }
 
+export interface SensitivityTask extends BenchTask {
+  /** Path of the model whose layers are measured. */
+  readonly path: string;
+  readonly techniques: readonly string[] | undefined;
+  readonly timedBatch: number | undefined;
+  readonly useDiskCache: boolean;
+}
+
 /** What a task tells while it works. */
 export type BenchProgress =
+  | { readonly kind: "layers"; readonly done: number; readonly layers: number }
   | { readonly kind: "stage"; readonly stage: BenchStage }
   | { readonly kind: "epoch"; readonly epoch: number; readonly epochs: number; readonly loss: number };
 
@@ -71,23 +83,37 @@ async function stoppable<Result>(
 export const original = (task: OriginalTask, context: TaskContext): Promise<Candidate> =>
   stoppable(context, (signal) => benchOf(task).original(signal));
 
+/** Threads for work on whole tensors; they start when a technique asks for them. */
+const helpers = createThreadPool(describeThisMachine().logicalCpuCount);
+
+function techniqueContext(
+  { data, model, seed, threads, retrain }: BenchSettings,
+  signal: AbortSignal,
+  tell: (progress: BenchProgress) => void,
+): TechniqueContext {
+  return {
+    calibration: calibrationOf(data),
+    train: data.train,
+    original: model,
+    seed,
+    threads,
+    retrain,
+    weightGrid: weightGridFor(describeThisMachine()).grid,
+    runner: helpers,
+    signal,
+    onEpoch: (epoch, epochs, loss) => tell({ kind: "epoch", epoch, epochs, loss }),
+  };
+}
+
+const calibrationOf = ({ calibration, train, validation }: BenchSettings["data"]): Dataset =>
+  calibration ?? train ?? validation;
+
 /** A candidate made, measured and scored on validation data. */
 export function attempt(task: AttemptTask, context: TaskContext): Promise<Attempt> {
   const { settings, recipe, base, stepsDone, original: before } = task;
-  const { data, model, seed, threads, retrain } = settings;
   const tell = (progress: BenchProgress): void => context.progress(progress);
   return stoppable(context, (signal) => {
-    const technique: TechniqueContext = {
-      calibration: data.calibration ?? data.train ?? data.validation,
-      train: data.train,
-      original: model,
-      seed,
-      threads,
-      retrain,
-      weightGrid: weightGridFor(describeThisMachine()).grid,
-      signal,
-      onEpoch: (epoch, epochs, loss) => tell({ kind: "epoch", epoch, epochs, loss }),
-    };
+    const technique = techniqueContext(settings, signal, tell);
     const onStage = (stage: BenchStage): void => tell({ kind: "stage", stage });
     return benchOf(task).attempt({ recipe, base, stepsDone, original: before }, technique, onStage);
   });
@@ -96,6 +122,22 @@ export function attempt(task: AttemptTask, context: TaskContext): Promise<Attemp
 /** The last word on a candidate. */
 export const finish = (task: FinishTask, context: TaskContext): Promise<Candidate> =>
   stoppable(context, (signal) => benchOf(task).finish(task.attempt, task.original, task.selected, task.rule, signal));
+
+/** The table of the model's layers under every scheme. */
+export function sensitivity(task: SensitivityTask, context: TaskContext): Promise<SensitivityRow[]> {
+  const { settings, path, techniques, timedBatch, useDiskCache } = task;
+  const tell = (progress: BenchProgress): void => context.progress(progress);
+  return stoppable(context, async (signal) =>
+    sensitivities(await readOnnx(path), {
+      techniques,
+      timedBatch,
+      useDiskCache,
+      data: calibrationOf(settings.data),
+      context: techniqueContext(settings, signal, tell),
+      onLayer: (done, layers) => tell({ kind: "layers", done, layers }),
+    }),
+  );
+}
 
 /** A model that no recipe made, as a line of its own. */
 export const measure = (task: MeasureTask, context: TaskContext): Promise<Candidate> =>

@@ -18,7 +18,7 @@ const MOST_SAMPLES_A_RUN = 64;
 const RUN_BYTES = 16 * 2 ** 20;
 
 /** The same model that also gives out `names`, so that ONNX Runtime keeps them through its optimisations. */
-function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
+export function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
   const { graph } = model;
   const known = new Set(graph.outputs.map(({ name }) => name));
   const added = names

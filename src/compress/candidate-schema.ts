@@ -75,6 +75,30 @@ export const candidateSchema = z.object({
   reasons: z.array(z.string()).min(SMALLEST_REASON),
 });
 
+/** One layer of the table that assigns schemes: each scheme run on the layer alone, with real inputs. */
+export const sensitivityRowSchema = z.object({
+  /** The layer's output, its name in recipes. */
+  layer: z.string(),
+  title: z.string(),
+  kind: z.enum(["dense", "conv"]),
+  weightShape: z.array(z.int().nonnegative()),
+  /** Relative error at the model's first output for each unit of the layer's own; null when too dear to find out (then 1 is assumed). */
+  gain: z.number().nonnegative().nullable(),
+  schemes: z.array(
+    z.object({
+      id: z.string(),
+      /** Of the layer as a file of its own. */
+      storedBytes: z.int().nonnegative().nullable(),
+      /** Median of one run of the layer alone; null where the goal asks for no times. */
+      seconds: z.number().positive().nullable(),
+      /** Σ (y − ŷ)² / Σ y² on the layer's own output. */
+      error: z.number().nonnegative().nullable(),
+      /** Why the layer cannot have this scheme; null when it can. */
+      reason: z.string().nullable(),
+    }),
+  ),
+});
+
 export const searchResultSchema = z.object({
   schema: z.literal("lightfoot.compression/1"),
   goal: z.enum(["size", "latency", "energy", "memory"]),
@@ -97,6 +121,8 @@ export const searchResultSchema = z.object({
   planned: z.int().nonnegative(),
   /** Id of the first recipe that a limit or an interruption kept from being tried; null when all were. */
   stoppedBefore: z.string().nullable(),
+  /** The tables by which layers got different schemes, for each model that was mixed from: `original` or a candidate's id. */
+  sensitivity: z.array(z.object({ of: z.string(), layers: z.array(sensitivityRowSchema) })),
   original: candidateSchema,
   candidates: z.array(candidateSchema),
   /** Ids of those that no other beats in both the goal's cost and the loss on validation data, cheapest first. */
@@ -108,4 +134,5 @@ export const searchResultSchema = z.object({
 export type Loss = z.infer<typeof lossSchema>;
 export type Execution = z.infer<typeof executionSchema>;
 export type Candidate = z.infer<typeof candidateSchema>;
+export type SensitivityRow = z.infer<typeof sensitivityRowSchema>;
 export type SearchResult = z.infer<typeof searchResultSchema>;

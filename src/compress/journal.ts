@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { sha256, sha256File } from "../io/digest.ts";
 import { readText } from "../io/read-text.ts";
 import type { BenchSettings } from "./bench-settings.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Ending } from "./deadline.ts";
 import type { Recipe } from "./recipe.ts";
 import type { Attempt } from "./verdict.ts";
@@ -14,6 +14,7 @@ type Line =
   | { readonly kind: "search"; readonly key: string }
   | { readonly kind: "original"; readonly candidate: Candidate }
   | { readonly kind: "attempt"; readonly recipe: string; readonly attempt: Attempt; readonly file: string | null }
+  | { readonly kind: "layers"; readonly of: string; readonly rows: readonly SensitivityRow[] }
   | { readonly kind: "ended"; readonly reason: Ending };
 
 /** The lines that are whole; a kill may have torn the last one. */
@@ -33,12 +34,12 @@ const recipeKey = (recipe: Recipe): string => sha256(JSON.stringify([recipe.id, 
 /**
  * Everything that decides what a recipe's candidate is and how it is judged.
  *
- * @param version of the program: another one may make other bytes by the same recipe
+ * @param circumstances what else decides: the version of the program, which may make other bytes by the same recipe; the goal
  */
-export async function journalKey(settings: BenchSettings, version: string): Promise<string> {
+export async function journalKey(settings: BenchSettings, circumstances: unknown): Promise<string> {
   const { model, data, budget, batches, threads, seed, retrain } = settings;
   const digests = Object.entries(data).map(([role, set]) => [role, (set as { digest: string }).digest]);
-  const parts = { version, model: await sha256File(model), digests, budget, batches, threads, seed, retrain };
+  const parts = { circumstances, model: await sha256File(model), digests, budget, batches, threads, seed, retrain };
   return sha256(JSON.stringify(parts));
 }
 
@@ -47,6 +48,7 @@ export class Journal {
   readonly #file: string;
   readonly #key: string;
   readonly #known = new Map<string, Attempt>();
+  readonly #layers = new Map<string, readonly SensitivityRow[]>();
   #original: Candidate | undefined;
   #begun = false;
 
@@ -66,6 +68,7 @@ export class Journal {
       !lines.some((line) => line.kind === "ended" && line.reason === "complete");
     for (const line of lines) {
       if (resumes && line.kind === "original") journal.#original = line.candidate;
+      if (resumes && line.kind === "layers") journal.#layers.set(line.of, line.rows);
       if (line.kind !== "attempt") continue;
       if (!resumes && line.file !== null) await rm(join(folder, line.file), { force: true });
       if (resumes && (await isIntact(line.attempt))) journal.#known.set(line.recipe, line.attempt);
@@ -95,6 +98,14 @@ export class Journal {
   async remember(recipe: Recipe, attempt: Attempt): Promise<void> {
     const file = attempt.path === undefined ? null : `${recipe.id}.onnx`;
     await this.#append({ kind: "attempt", recipe: recipeKey(recipe), attempt, file });
+  }
+
+  layers(of: string): readonly SensitivityRow[] | undefined {
+    return this.#layers.get(of);
+  }
+
+  async rememberLayers(of: string, rows: readonly SensitivityRow[]): Promise<void> {
+    await this.#append({ kind: "layers", of, rows });
   }
 
   async end(reason: Ending): Promise<void> {

@@ -2,8 +2,15 @@
 import { compiledModule } from "../runtime/compiled-module.ts";
 import { createThreadPool, type TaskRunner } from "../runtime/task-runner.ts";
 import type { BenchSettings } from "./bench-settings.ts";
-import type { AttemptTask, BenchProgress, FinishTask, MeasureTask, OriginalTask } from "./bench-worker.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type {
+  AttemptTask,
+  BenchProgress,
+  FinishTask,
+  MeasureTask,
+  OriginalTask,
+  SensitivityTask,
+} from "./bench-worker.ts";
+import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Attempt } from "./verdict.ts";
 
 let searches = 0;
@@ -41,6 +48,14 @@ export class RemoteBench {
 
   measure(task: Omit<MeasureTask, "searchId" | "settings">, signal: AbortSignal | undefined): Promise<Candidate> {
     return this.#run<MeasureTask, Candidate>("measure", task, signal);
+  }
+
+  sensitivity(
+    task: Omit<SensitivityTask, "searchId" | "settings">,
+    signal: AbortSignal,
+    onProgress: (progress: BenchProgress) => void,
+  ): Promise<SensitivityRow[]> {
+    return this.#run<SensitivityTask, SensitivityRow[]>("sensitivity", task, signal, onProgress);
   }
 
   close(): Promise<void> {

@@ -43,6 +43,8 @@ export interface SearchOptions {
   readonly maxCandidates?: number;
   /** Candidates of an unfinished search are taken over only when the same version made them. */
   readonly toolVersion?: string;
+  /** False: layers are timed anew, and no times are kept in the user's cache folder. */
+  readonly useCache?: boolean;
   readonly signal?: AbortSignal;
   /** Seconds from any fixed origin, never running backwards. A port, so that tests can hold time still. */
   readonly clock: () => number;
@@ -60,6 +62,7 @@ export type SearchEvent =
       readonly done: number;
       readonly planned: number;
     }
+  | { readonly kind: "layers"; readonly done: number; readonly layers: number }
   | { readonly kind: "resumed"; readonly candidates: number }
   | { readonly kind: "working"; readonly id: string; readonly stage: BenchStage }
   | {

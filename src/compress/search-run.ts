@@ -2,7 +2,7 @@
 // depend on runtime and this room.
 import { streaming } from "./event-stream.ts";
 import type { BenchProgress } from "./bench-worker.ts";
-import type { Candidate } from "./candidate-schema.ts";
+import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Journal } from "./journal.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
@@ -20,6 +20,8 @@ export interface Base {
 export class SearchRun {
   readonly options: SearchOptions;
   readonly attempts: Attempt[] = [];
+  /** Tables of layers by which schemes were assigned. */
+  readonly tables: { of: string; layers: SensitivityRow[] }[] = [];
   readonly #bench: RemoteBench;
   readonly #journal: Journal;
   readonly #deadline: Deadline;
@@ -84,6 +86,37 @@ export class SearchRun {
     return attempt;
   }
 
+  /**
+   * The table of a model's layers under every scheme; undefined when a limit or a signal ended the search.
+   *
+   * @param of `original`, or the id of the candidate whose file is at `path`
+   */
+  async *sensitivity(of: string, path: string): AsyncGenerator<SearchEvent, readonly SensitivityRow[] | undefined> {
+    if (this.#deadline.check()) return undefined;
+    const known = this.#journal.layers(of);
+    const rows = known ?? (yield* this.#measureLayers(path));
+    if (rows === undefined) return undefined;
+    if (known === undefined) await this.#journal.rememberLayers(of, rows);
+    this.tables.push({ of, layers: [...rows] });
+    return rows;
+  }
+
+  async *#measureLayers(path: string): AsyncGenerator<SearchEvent, SensitivityRow[] | undefined> {
+    const { goal, batches, techniques, useCache = true } = this.options;
+    const timedBatch = { size: undefined, memory: undefined, latency: batches[0], energy: Math.max(...batches) }[goal];
+    return yield* streaming<SearchEvent, SensitivityRow[] | undefined>(async (emit) => {
+      const task = { path, techniques, timedBatch, useDiskCache: useCache };
+      try {
+        return await this.#bench.sensitivity(task, this.#deadline.signal, (progress) => {
+          if (progress.kind === "layers") emit(progress);
+        });
+      } catch (thrown) {
+        if (!this.#deadline.check()) throw thrown;
+        return undefined;
+      }
+    });
+  }
+
   async *#make(recipe: Recipe, base: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
     const { id } = recipe;
     return yield* streaming<SearchEvent, Attempt | undefined>(async (emit) => {
@@ -101,6 +134,7 @@ export class SearchRun {
 }
 
 function eventOf(id: string, progress: BenchProgress): SearchEvent {
+  if (progress.kind === "layers") return progress;
   if (progress.kind === "stage") return { kind: "working", id, stage: progress.stage };
   const { epoch, epochs, loss } = progress;
   return { kind: "training", id, epoch, epochs, loss };

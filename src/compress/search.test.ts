@@ -76,7 +76,9 @@ async function finish(wanted: SearchOptions): Promise<{ events: SearchEvent[]; r
 }
 
 const bytesOf = async (seed: number, outDir: string) => {
-  const { result } = await finish(options({ techniques: ["narrow"], seed, outDir: join(folder, outDir) }));
+  const { result } = await finish(
+    options({ techniques: ["narrow", "weight-int8"], seed, maxCandidates: 4, outDir: join(folder, outDir) }),
+  );
   return result.candidates.map(({ id, digest }) => `${id} ${digest}`);
 };
 
@@ -95,14 +97,25 @@ describe("search", () => {
       expect(sha256(await readFile(join(folder, "out", file!)))).toBe(digest);
     }
     const kinds = new Set(events.map(({ kind }) => kind));
-    expect([...kinds].sort()).toEqual(["candidate", "ended", "selected", "started", "training", "trying", "working"]);
+    expect([...kinds].sort()).toEqual([
+      "candidate",
+      "ended",
+      "layers",
+      "selected",
+      "started",
+      "training",
+      "trying",
+      "working",
+    ]);
     expect(result.candidates.map(({ techniques }) => techniques.join("+"))).toContain("narrow+static-int8");
   });
 
   it("gives the same bytes for the same seed, and others for another", async () => {
     const [first, again, other] = [await bytesOf(1, "a"), await bytesOf(1, "b"), await bytesOf(2, "c")];
     expect(again).toEqual(first);
-    expect(other[0]).not.toBe(first[0]);
+    expect(first).toHaveLength(4);
+    expect(first.join()).toContain("mixed-size");
+    expect(other).not.toEqual(first);
   });
 
   it("narrows without training data too, says that nothing was retrained, and judges by validation alone", async () => {

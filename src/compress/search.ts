@@ -4,6 +4,7 @@ import { benchSettings } from "./bench-settings.ts";
 import type { Candidate, SearchResult } from "./candidate-schema.ts";
 import { Deadline } from "./deadline.ts";
 import { Journal, journalKey } from "./journal.ts";
+import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
 import { narrowings, plannedNarrowings } from "./narrowing.ts";
 import { nameIsWrong } from "./reasons.ts";
 import { POST_TRAINING, techniquesOf } from "./recipe.ts";
@@ -31,13 +32,16 @@ function plannedAtFirst({ techniques, data, maxCandidates = Infinity }: SearchOp
   const wanted: SearchRun["wanted"] = (recipes) => recipes.filter((recipe) => techniquesOf(recipe).every(wants));
   return Math.min(
     maxCandidates,
-    wanted(POST_TRAINING).length + plannedNarrowings({ wants, wanted }, data.train !== undefined),
+    wanted(POST_TRAINING).length +
+      plannedMixed({ wants }) +
+      plannedNarrowings({ wants, wanted }, data.train !== undefined),
   );
 }
 
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   for (const recipe of run.wanted(POST_TRAINING)) yield* run.attempt(recipe);
+  yield* mixedCandidates(run);
   yield* narrowings(run);
 }
 
@@ -69,7 +73,8 @@ export async function* search(options: SearchOptions): AsyncGenerator<SearchEven
   try {
     const planned = plannedAtFirst(options);
     yield { kind: "started", planned };
-    const key = await journalKey(settings, options.toolVersion ?? "");
+    const { goal, techniques, toolVersion = "" } = options;
+    const key = await journalKey(settings, [toolVersion, goal, techniques ?? []]);
     const journal = await Journal.open(options.outDir, key);
     if (journal.size > 0) yield { kind: "resumed", candidates: journal.size };
     const original = journal.original ?? (await bench.original(options.signal));
@@ -121,6 +126,7 @@ async function* conclusion(
     tried: run.attempts.length,
     planned: Math.max(run.planned, run.attempts.length),
     stoppedBefore: run.stoppedBefore,
+    sensitivity: run.tables,
     original,
     candidates,
     front: paretoFront(honest, original, goal),

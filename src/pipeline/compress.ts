@@ -23,6 +23,7 @@ export interface CompressOptions extends Pick<
   | "retrain"
   | "timeLimitSeconds"
   | "maxCandidates"
+  | "useCache"
   | "signal"
   | "clock"
 > {

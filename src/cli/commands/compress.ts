@@ -23,6 +23,7 @@ interface CompressFlags {
   readonly seed: number;
   readonly threads?: number;
   readonly epochs?: number;
+  readonly cache: boolean;
   readonly out: string;
   readonly language: "en" | "zh";
 }
@@ -60,6 +61,7 @@ export function registerCompress(program: Command): void {
     .option("--epochs <n>", "epochs of each retraining", whole(1))
     .option("--seed <n>", "decides training and intervals", whole(0), 0)
     .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
+    .option("--no-cache", "time layers anew, and keep no times in the user's cache folder")
     .option("--out <folder>", "where the models, compression.json and compression.html go", "out")
     .addOption(new Option("--language <code>", "language of the report").choices(["en", "zh"]).default("en"))
     .action(runAction(compressAction));
@@ -118,6 +120,7 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
     timeLimitSeconds: limit === undefined ? undefined : parseQuantity(limit, "duration", "--time-limit"),
     maxCandidates: flags.maxCandidates,
     retrain: epochs === undefined ? {} : { epochs },
+    useCache: flags.cache,
     seed: flags.seed,
     threads: flags.threads,
     version: toolVersion(),
@@ -155,7 +158,7 @@ const STAGES = { making: "making", measuring: "measuring", scoring: "scoring" } 
 /** Events as the progress line: candidates are counted, the detail says which one and what is done with it. */
 function narrate(context: ActionContext): (event: SearchEvent) => void {
   const { progress, signal } = context;
-  let [done, title] = [0, ""];
+  let [done, title, inLayers] = [0, "", false];
   signal.addEventListener(
     "abort",
     () => progress.phase("Stopping: the run of the engine that is going on has to end"),
@@ -171,8 +174,14 @@ function narrate(context: ActionContext): (event: SearchEvent) => void {
       case "resumed":
         context.note(`Going on: ${event.candidates} candidates of the search that was stopped are taken over.`);
         break;
+      case "layers":
+        if (event.done === 0) progress.phase("Measuring layer by layer", event.layers, "layers");
+        progress.advance(event.done);
+        inLayers = true;
+        break;
       case "trying":
-        if (title === "") progress.phase("Compressing", event.planned, "candidates");
+        if (title === "" || inLayers) progress.phase("Compressing", event.planned, "candidates");
+        inLayers = false;
         ({ done, title } = event);
         progress.advance(done, title, event.planned);
         break;

@@ -1,0 +1,47 @@
+// The schemes that a layer may get when layers differ, and how an assignment becomes a recipe; may depend on this room's recipes.
+import type { Recipe } from "../recipe.ts";
+import type { Step } from "../techniques/technique.ts";
+import type { Assignment } from "./assignment.ts";
+
+/** What `float` stands for: the layer as it was. */
+export const FLOAT = "float";
+
+const blocks = (bits: 2 | 4 | 8, blockSize: number, rounding: "nearest" | "gptq" = "nearest"): Step => ({
+  technique: "weight-blocks",
+  options: { bits, blockSize, symmetric: true, accuracyLevel: 4, rounding },
+});
+
+/**
+ * In the order in which their steps are applied. Static int8 comes last: it puts quantise and dequantise around the tensors between
+ * layers, and a layer whose output was renamed by that could no longer be found.
+ */
+export const SCHEMES: ReadonlyMap<string, Step> = new Map([
+  ["weight-int2-b32", blocks(2, 32, "gptq")],
+  ["weight-int4-b128", blocks(4, 128)],
+  ["weight-int4-b32", blocks(4, 32)],
+  ["weight-int8-b128", blocks(8, 128)],
+  ["weight-int8", { technique: "weight-int8", options: {} }],
+  ["dynamic-int8", { technique: "dynamic-int8", options: { activations: "tensor" } }],
+  [
+    "static-int8",
+    {
+      technique: "static-int8",
+      options: { range: "minmax", form: "qdq", biasCorrection: true, samples: 512 },
+    },
+  ],
+]);
+
+/** One step for each scheme that some layer has. */
+export function recipeOf(id: string, assignment: Assignment): Recipe {
+  const parts: string[] = [];
+  const steps: Step[] = [];
+  for (const [scheme, { technique, options }] of SCHEMES) {
+    const layers = [...assignment].filter(([, chosen]) => chosen === scheme).map(([layer]) => layer);
+    if (layers.length === 0) continue;
+    parts.push(`${layers.length} × ${scheme}`);
+    steps.push({ technique, options: { ...options, layers } });
+  }
+  const kept = [...assignment.values()].filter((scheme) => scheme === FLOAT).length;
+  if (kept > 0) parts.push(`${kept} × float`);
+  return { id, title: `layer by layer: ${parts.join(", ")}`, steps };
+}

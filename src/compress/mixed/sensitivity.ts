@@ -1,0 +1,157 @@
+// How sensitive each layer is to each scheme, and what each saves: one calibration run, then every layer alone; may depend on model, runtime
+// and this room.
+import { analyze } from "../../cost/analyze.ts";
+import type { ModelGraph } from "../../model/graph.ts";
+import { serializeOnnx } from "../../model/onnx/write.ts";
+import type { TensorValue } from "../../model/tensor-value.ts";
+import { bindDataset } from "../../runtime/bind-dataset.ts";
+import { sliceDataset, type Dataset } from "../../runtime/dataset.ts";
+import { openSession } from "../../runtime/session.ts";
+import { throwIfStopped } from "../../runtime/stop-signal.ts";
+import type { SensitivityRow } from "../candidate-schema.ts";
+import { sampleShapes } from "../profile.ts";
+import { GraphDraft } from "../rewrite/draft.ts";
+import { findLinearLayers, layerName, type LinearLayer } from "../rewrite/linear.ts";
+import { TECHNIQUES } from "../techniques/registry.ts";
+import type { TechniqueContext } from "../techniques/technique.ts";
+import { asDataset, captureInputs } from "./layer-inputs.ts";
+import { layerCosts, relativeError, type LayerCost, type Specimen, TimeTable } from "./layer-costs.ts";
+import { layerModel } from "./layer-model.ts";
+import { FLOAT, SCHEMES } from "./scheme-catalogue.ts";
+
+/** Samples that the errors are found on. */
+const COMPARED_SAMPLES = 64;
+/** Multiply-adds that the runs of the whole model may take together; beyond, a layer's own error stands for its effect at the end. */
+const MOST_END_MACS = 2e11;
+
+export interface SensitivityOptions {
+  /** Techniques that may be used; undefined: all. */
+  readonly techniques: readonly string[] | undefined;
+  /** Batch size at which layers are timed; undefined: they are not. */
+  readonly timedBatch: number | undefined;
+  readonly useDiskCache: boolean;
+  readonly data: Dataset;
+  readonly context: TechniqueContext;
+  readonly onLayer: (done: number, layers: number) => void;
+}
+
+/** The table of all layers. @throws LightfootError E_RUNTIME, E_DATA, E_INTERRUPTED */
+export async function sensitivities(whole: ModelGraph, options: SensitivityOptions): Promise<SensitivityRow[]> {
+  const { data, context, techniques, timedBatch } = options;
+  const draft = new GraphDraft(whole);
+  const model = draft.finish();
+  const layers = findLinearLayers(draft);
+  const names = layers.map(({ input }) => input);
+  const compared = await captureInputs(model, names, data, COMPARED_SAMPLES, context.threads);
+  const timed =
+    timedBatch === undefined ? undefined : await captureInputs(model, names, data, timedBatch, context.threads);
+  const times = new TimeTable(context.threads, options.useDiskCache);
+  const schemes = new Map([
+    [FLOAT, undefined],
+    ...[...SCHEMES].filter(([, { technique }]) => techniques?.includes(technique) ?? true),
+  ]);
+  const end = await EndErrors.open(model, data, layers.length, context);
+  const rows: SensitivityRow[] = [];
+  for (const [done, layer] of layers.entries()) {
+    throwIfStopped(context.signal, "the measurement of layers");
+    options.onLayer(done, layers.length);
+    const input = compared.get(layer.input);
+    if (input === undefined) continue;
+    const specimen: Specimen = {
+      model: layerModel(model, layer, input.shape, (name) => draft.initializer(name)),
+      output: layer.output,
+      shapeKey: shapeKey(layer, timed?.get(layer.input)),
+      compared: asDataset(layer.input, input),
+      timed: timed === undefined ? undefined : asDataset(layer.input, timed.get(layer.input) ?? input),
+    };
+    const costs = await layerCosts(specimen, schemes, context, times);
+    rows.push(await rowOf(layer, costs, end));
+  }
+  return rows;
+}
+
+const isCost = (cost: LayerCost | { reason: string }): cost is LayerCost => "error" in cost;
+
+async function rowOf(
+  layer: LinearLayer,
+  costs: ReadonlyMap<string, LayerCost | { reason: string }>,
+  end: EndErrors | undefined,
+): Promise<SensitivityRow> {
+  const measured = [...costs].flatMap(([id, cost]) => (isCost(cost) ? [{ id, ...cost }] : []));
+  // The loudest error stands out most clearly from rounding at the end.
+  const loudest = measured.filter(({ error }) => error > 0 && error < 1).toSorted((a, b) => b.error - a.error)[0];
+  const atEnd = loudest === undefined ? undefined : await end?.errorOf(layer.output, loudest.id);
+  const gain = atEnd === undefined || loudest === undefined ? null : atEnd / loudest.error;
+  return {
+    layer: layer.output,
+    title: layerName(layer),
+    kind: layer.kind,
+    weightShape: [...layer.weight.shape],
+    gain,
+    schemes: [...costs].map(([id, cost]) =>
+      isCost(cost)
+        ? { id, storedBytes: cost.storedBytes, seconds: cost.seconds, error: cost.error, reason: null }
+        : { id, storedBytes: null, seconds: null, error: null, reason: cost.reason },
+    ),
+  };
+}
+
+const shapeKey = (layer: LinearLayer, input: TensorValue | undefined): string =>
+  JSON.stringify([
+    layer.nodes.map(({ opType, attributes }) => [
+      opType,
+      [...attributes].map(([name, attribute]) => `${name} ${Object.values(attribute).join()}`),
+    ]),
+    layer.weight.shape,
+    input?.shape ?? [],
+  ]);
+
+/** Runs the whole model with one layer changed and compares its first output with the original's. */
+class EndErrors {
+  readonly #model: ModelGraph;
+  readonly #samples: Dataset;
+  readonly #context: TechniqueContext;
+  readonly #wanted: Float32Array;
+
+  private constructor(model: ModelGraph, samples: Dataset, context: TechniqueContext, wanted: Float32Array) {
+    this.#model = model;
+    this.#samples = samples;
+    this.#context = context;
+    this.#wanted = wanted;
+  }
+
+  /** Undefined when so many runs would take too long, or the output is no float tensor. */
+  static async open(
+    model: ModelGraph,
+    data: Dataset,
+    layers: number,
+    context: TechniqueContext,
+  ): Promise<EndErrors | undefined> {
+    const { macs } = await analyze(model, { inputs: sampleShapes(model, data) });
+    const count = Math.min(COMPARED_SAMPLES, data.sampleCount);
+    if (macs * count * layers > MOST_END_MACS) return undefined;
+    const samples = sliceDataset(data, 0, count);
+    const wanted = await endOf(model, samples, context.threads);
+    return wanted instanceof Float32Array ? new EndErrors(model, samples, context, wanted) : undefined;
+  }
+
+  async errorOf(layer: string, scheme: string): Promise<number | undefined> {
+    const { technique, options } = SCHEMES.get(scheme)!;
+    const result = await TECHNIQUES[technique](this.#model, { ...options, layers: [layer] }, this.#context);
+    if (result.kind === "refused") return undefined;
+    const found = await endOf(result.model, this.#samples, this.#context.threads);
+    return found instanceof Float32Array ? relativeError(this.#wanted, found) : undefined;
+  }
+}
+
+async function endOf(model: ModelGraph, samples: Dataset, threads: number | undefined) {
+  const session = await openSession(await serializeOnnx(model), { threads, name: "sensitivity" });
+  try {
+    const bound = bindDataset(samples, session.inputs);
+    const { feeds } = bound.feeds(0, Math.min(bound.fixedBatch ?? samples.sampleCount, samples.sampleCount));
+    const { name } = session.outputs[0];
+    return (await session.run(feeds, [name]))[name].data;
+  } finally {
+    await session.close();
+  }
+}
