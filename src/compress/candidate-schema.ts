@@ -13,11 +13,19 @@ export const lossSchema = z.object({
   candidate: figureSchema,
   /** Paired difference with its 95 % interval. */
   loss: figureSchema,
+  /** Far end of the two-sided interval at the confidence that the budget asks for; null when it asks for none. */
+  bound: z.object({ confidence: z.number(), loss: z.number() }).nullable().default(null),
   /** What the budget allows to be lost, in the same unit. */
   allowedLoss: z.number().nonnegative(),
   /** Exact McNemar p-value that both models err equally often; null when the metric is not right-or-wrong per sample. */
   mcnemarP: z.number().min(0).max(1).nullable(),
 });
+
+/** The largest loss accepted: percentage points, percent of the original's score, or an amount in the metric's own unit. */
+export const maxDropSchema = z.union([
+  z.object({ kind: z.enum(["points", "relative"]), value: z.number().nonnegative() }),
+  z.object({ kind: z.literal("absolute"), value: z.number().nonnegative(), unit: z.string().min(1) }),
+]);
 
 /** OriginalSize / CompressedSize; the key is the basis of the size. Null when one of the two was not measured. */
 export const compressionRateSchema = z.object({
@@ -103,7 +111,9 @@ export const searchResultSchema = z.object({
   schema: z.literal("lightfoot.compression/1"),
   goal: z.enum(["size", "latency", "energy", "memory"]),
   metric: z.string(),
-  budget: z.object({ kind: z.enum(["points", "relative"]), value: z.number().nonnegative() }),
+  budget: maxDropSchema,
+  /** At which the loss's far end must hold the budget; null: the estimate holds it, and the far end at 95 % twice the budget. */
+  confidence: z.number().nullable(),
   /** The rule by which the winner was chosen, and on what data. */
   selectionRule: z.string(),
   seed: z.int(),

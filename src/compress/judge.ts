@@ -37,8 +37,7 @@ export class Judge {
   async verdict(path: string, split: Loss["split"], signal?: AbortSignal): Promise<Verdict> {
     const original = await this.original(split, signal);
     const { own, fidelity } = await this.#score(path, split, signal);
-    const { maxDrop } = this.#options.budget;
-    const loss = lossBetween(original, own, maxDrop, split, this.#data(split).sampleCount);
+    const loss = lossBetween(original, own, this.#options.budget, split, this.#data(split).sampleCount);
     return { loss, agreement: fidelity.figure };
   }
 

@@ -4,7 +4,7 @@ import { figure } from "../quantity/index.ts";
 import type { MetricResult } from "../runtime/metric.ts";
 import { lossBetween, surelyBeyond, surelyWithin, within } from "./loss.ts";
 
-const POINTS = { kind: "points", value: 0.5 } as const;
+const POINTS = { maxDrop: { kind: "points", value: 0.5 } } as const;
 
 function correctness(right: number, total: number, flips = 0): MetricResult {
   const perSample = Uint8Array.from({ length: total }, (_, at) => Number(at < right) ^ Number(at >= total - flips));
@@ -61,7 +61,7 @@ describe("lossBetween", () => {
   it("counts a rise as a loss where less is better, pairing sample by sample", () => {
     const original = errors([1, 2, 3, 4]);
     const candidate = errors([1.1, 2.1, 3.1, 4.1]);
-    const { loss } = lossBetween(original, candidate, { kind: "relative", value: 5 }, "test", 4);
+    const { loss } = lossBetween(original, candidate, { maxDrop: { kind: "relative", value: 5 } }, "test", 4);
     expect(loss.value).toBeCloseTo(0.1, 12);
     // Unpaired, the spread of 1…4 would swamp this.
     expect(loss.high - loss.low).toBeLessThan(1e-9);
@@ -71,6 +71,39 @@ describe("lossBetween", () => {
   it("takes the intervals end to end for a metric of the whole set", () => {
     const { loss } = lossBetween(f1(0.9), f1(0.89), POINTS, "test", 100);
     expect([loss.value, loss.low, loss.high].map((x) => Number(x.toFixed(6)))).toEqual([0.01, -0.01, 0.03]);
+  });
+
+  it("sums the differences of a metric that counts, in the metric's own unit", () => {
+    const matches = (values: readonly number[]): MetricResult => ({
+      ...errors(values),
+      aggregate: "sum",
+      higherIsBetter: true,
+      figure: figure({ value: values.reduce((sum, one) => sum + one, 0), unit: "matches", method: "measured" }),
+    });
+    const before = matches([1, 1, 1, 1, 0, 1, 1, 1, 1, 1]);
+    const after = matches([1, 0, 1, 1, 0, 1, 1, 1, 1, 1]);
+    const budget = { maxDrop: { kind: "absolute", value: 2, unit: "matches" } } as const;
+    const { loss, allowedLoss } = lossBetween(before, after, budget, "test", 10);
+    expect(loss).toMatchObject({ value: 1, unit: "matches" });
+    // Student's t of nine degrees of freedom, times √10 · the deviation of one 1 among nine 0.
+    expect(loss.high).toBeCloseTo(1 + 2.2622 * Math.sqrt(0.1 * 10), 3);
+    expect(allowedLoss).toBe(2);
+    const inPixels = { maxDrop: { kind: "absolute", value: 2, unit: "px" } } as const;
+    expect(() => lossBetween(before, after, inPixels, "test", 10)).toThrowError(/px.*matches/);
+  });
+
+  it("holds the bound at the confidence that was asked for, and knows where there is none", () => {
+    const original = correctness(980, 1000);
+    const candidate = correctness(978, 1000);
+    const judge = (confidence?: number) => lossBetween(original, candidate, { ...POINTS, confidence }, "test", 1000);
+    expect(judge().bound).toBeNull();
+    const [half, most] = [judge(0.5), judge(0.999)];
+    expect(half.bound!.loss).toBeLessThan(half.loss.high);
+    expect(most.bound!.loss).toBeGreaterThan(most.loss.high);
+    expect(half.loss).toEqual(most.loss);
+    expect([within(half), within(most)]).toEqual([true, false]);
+    expect(judge(0.95).bound!.loss).toBe(judge().loss.high);
+    expect(() => lossBetween(f1(0.9), f1(0.9), { ...POINTS, confidence: 0.9 }, "test", 10)).toThrowError(/95 %/);
   });
 
   it("refuses a budget in points on a metric without a scale of points", () => {

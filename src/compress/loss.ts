@@ -4,9 +4,10 @@ import { figure, subtract, type Figure } from "../quantity/index.ts";
 import type { MetricResult } from "../runtime/metric.ts";
 import { mcnemar, pairedProportionDifference } from "../statistics/index.ts";
 import { studentQuantile } from "../statistics/special-functions.ts";
-import { allowedLoss, type MaxDrop } from "./budget.ts";
+import { allowedLoss, type AccuracyBudget, type MaxDrop } from "./budget.ts";
 import type { Loss } from "./candidate-schema.ts";
 
+/** Of every figure's interval. */
 const CONFIDENCE = 0.95;
 
 interface Paired {
@@ -14,22 +15,33 @@ interface Paired {
   readonly mcnemarP: number | null;
 }
 
-/** Mean of the per-sample differences with Student's interval; samples are paired, so what both find hard cancels. */
-function pairedMeans(original: Float64Array, candidate: Float64Array, sign: number, unit: string): Paired {
+/** Mean (or sum) of the per-sample differences with Student's interval; samples are paired, so what both find hard cancels. */
+function pairedDifferences(
+  { perSample, figure: { unit }, aggregate = "mean" }: MetricResult,
+  candidate: Float64Array,
+  sign: number,
+  confidence: number,
+): Paired {
+  const original = perSample as Float64Array;
   const n = original.length;
+  const times = aggregate === "sum" ? n : 1;
   const mean = original.reduce((total, value, at) => total + sign * (value - candidate[at]), 0) / n;
   const squares = original.reduce((total, value, at) => total + (sign * (value - candidate[at]) - mean) ** 2, 0);
-  const half = n < 2 ? 0 : studentQuantile((1 + CONFIDENCE) / 2, n - 1) * Math.sqrt(squares / (n - 1) / n);
+  const half = n < 2 ? 0 : studentQuantile((1 + confidence) / 2, n - 1) * Math.sqrt(squares / (n - 1) / n);
   const sources = [`paired difference over ${n} samples, Student's interval`];
-  return {
-    loss: figure({ value: mean, low: mean - half, high: mean + half, unit, method: "measured", sources }),
-    mcnemarP: null,
-  };
+  const [value, low, high] = [mean, mean - half, mean + half].map((one) => one * times);
+  return { loss: figure({ value, low, high, unit, method: "measured", sources }), mcnemarP: null };
 }
 
-function pairedCorrectness(original: Uint8Array, candidate: Uint8Array, sign: number, unit: string): Paired {
+function pairedCorrectness(
+  original: Uint8Array,
+  candidate: Uint8Array,
+  sign: number,
+  unit: string,
+  confidence: number,
+): Paired {
   const [first, second] = sign > 0 ? [original, candidate] : [candidate, original];
-  const { difference, low, high, counts } = pairedProportionDifference(first, second, CONFIDENCE);
+  const { difference, low, high, counts } = pairedProportionDifference(first, second, confidence);
   const sources = [`paired difference over ${original.length} samples, Newcombe's interval (method 10)`];
   return {
     loss: figure({ value: difference, low, high, unit, method: "measured", sources }),
@@ -37,13 +49,23 @@ function pairedCorrectness(original: Uint8Array, candidate: Uint8Array, sign: nu
   };
 }
 
-function pair(original: MetricResult, candidate: MetricResult): Paired {
+/** @throws LightfootError E_METRIC at another confidence than 95 % for a metric that is neither mean nor sum over samples */
+function pair(original: MetricResult, candidate: MetricResult, confidence: number): Paired {
   const sign = original.higherIsBetter ? 1 : -1;
   const [before, after] = [original.perSample, candidate.perSample];
-  const { unit } = original.figure;
-  if (before instanceof Uint8Array && after instanceof Uint8Array) return pairedCorrectness(before, after, sign, unit);
+  if (before instanceof Uint8Array && after instanceof Uint8Array)
+    return pairedCorrectness(before, after, sign, original.figure.unit, confidence);
   if (before instanceof Float64Array && after instanceof Float64Array && before.length === after.length) {
-    return pairedMeans(before, after, sign, unit);
+    return pairedDifferences(original, after, sign, confidence);
+  }
+  if (confidence !== CONFIDENCE) {
+    throw new LightfootError(
+      "E_METRIC",
+      `${original.name} has intervals at 95 % only, asked was ${confidence * 100} %`,
+      {
+        hint: "Its samples cannot be paired: leave --confidence out, or choose a metric that is a mean over samples.",
+      },
+    );
   }
   // A metric of the whole set (F1): the two intervals end to end, wider than a paired one would be.
   const [left, right] = sign > 0 ? [original.figure, candidate.figure] : [candidate.figure, original.figure];
@@ -52,6 +74,13 @@ function pair(original: MetricResult, candidate: MetricResult): Paired {
 
 /** @throws LightfootError E_METRIC for a budget whose unit the metric does not have */
 export function requireFittingBudget({ name, figure: { unit } }: MetricResult, maxDrop: MaxDrop): void {
+  if (maxDrop.kind === "absolute" && maxDrop.unit !== unit) {
+    const own = unit === "" ? "has no unit" : unit === "1" ? "is a share" : `is in ${unit}`;
+    throw new LightfootError("E_METRIC", `the budget is in ${maxDrop.unit}, ${name} ${own}`, {
+      hint:
+        unit === "1" ? "Write the budget in points: 0.5pt." : `Write the budget in ${unit || "percent, such as 0.5%"}.`,
+    });
+  }
   if (maxDrop.kind !== "points" || unit === "1") return;
   throw new LightfootError("E_METRIC", `${name} is no share of 1, so a drop in points has no meaning for it`, {
     hint: `Write the budget in percent of the original's score, for example ${maxDrop.value}%.`,
@@ -66,7 +95,7 @@ export function requireFittingBudget({ name, figure: { unit } }: MetricResult, m
 export function lossBetween(
   original: MetricResult,
   candidate: MetricResult,
-  maxDrop: MaxDrop,
+  { maxDrop, confidence }: Omit<AccuracyBudget, "metric">,
   split: Loss["split"],
   sampleCount: number,
 ): Loss {
@@ -76,17 +105,22 @@ export function lossBetween(
     sampleCount,
     original: original.figure,
     candidate: candidate.figure,
-    ...pair(original, candidate),
+    ...pair(original, candidate, CONFIDENCE),
+    bound: confidence === undefined ? null : { confidence, loss: pair(original, candidate, confidence).loss.high },
     allowedLoss: allowedLoss(maxDrop, original.figure.value),
   };
 }
 
-/** Strict: even the far end of the interval stays within the budget. */
-export const surelyWithin = (loss: Loss): boolean => loss.loss.high <= loss.allowedLoss;
+/** Strict: even the far end of the interval, at the confidence that was asked for, stays within the budget. */
+export const surelyWithin = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
+  (bound === null ? loss.high : bound.loss) <= allowed;
 
-/** The verdict's rule: the estimate is within the budget and the far end of its interval within twice the budget. */
-export const within = (loss: Loss): boolean =>
-  loss.loss.value <= loss.allowedLoss && loss.loss.high <= 2 * loss.allowedLoss;
+/**
+ * The verdict's rule: the far end at the confidence that was asked for is within the budget; where none was, the estimate is, and the
+ * far end at 95 % is within twice the budget.
+ */
+export const within = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
+  bound === null ? loss.value <= allowed && loss.high <= 2 * allowed : bound.loss <= allowed;
 
 /** Worse than the budget even at the near end of its interval. */
 export const surelyBeyond = (loss: Loss): boolean => loss.loss.low > loss.allowedLoss;

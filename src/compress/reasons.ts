@@ -13,11 +13,15 @@ function amount(loss: Loss, value: number): string {
 /** Estimate, interval and budget on one split: the three numbers that decide. */
 export function lossReason(metric: string, loss: Loss): string {
   const unit = isShare(loss) ? " points" : loss.loss.unit === "" ? "" : ` ${loss.loss.unit}`;
+  const bound =
+    loss.bound === null
+      ? ""
+      : `far end at ${loss.bound.confidence * 100} % confidence ${amount(loss, loss.bound.loss)}, `;
   const verdict = within(loss) ? "within the budget" : "beyond the budget";
   return (
     `${metric} lost ${amount(loss, loss.loss.value)}${unit} (95 % interval ${amount(loss, loss.loss.low)}…` +
     `${amount(loss, loss.loss.high)}) on ${formatCount(loss.sampleCount)} ${loss.split} samples, ` +
-    `budget ${amount(loss, loss.allowedLoss)}: ${verdict}`
+    `${bound}budget ${amount(loss, loss.allowedLoss)}: ${verdict}`
   );
 }
 

@@ -100,7 +100,7 @@ async function* conclusion(
   const { goal, budget, seed, data } = options;
   const { reason } = deadline;
   const ended = reason === "complete" && run.stoppedBefore !== null ? "candidate-limit" : reason;
-  const rule = selectionRule(goal);
+  const rule = selectionRule(goal, budget.confidence);
   const honest = run.attempts
     .map(({ candidate }) => candidate)
     .filter(({ techniques, execution }) => nameIsWrong(techniques, execution) === undefined);
@@ -119,6 +119,7 @@ async function* conclusion(
     goal,
     metric: budget.metric,
     budget: { ...budget.maxDrop },
+    confidence: budget.confidence ?? null,
     selectionRule: rule,
     seed,
     data: describeData(data),

@@ -16,6 +16,7 @@ function loss(split: Loss["split"], value: number, half = 0.001): Loss {
     original: share(0.98),
     candidate: share(0.98 - value),
     loss: figure({ ...interval, unit: "1", method: "measured" }),
+    bound: null,
     allowedLoss: 0.005,
     mcnemarP: 0.5,
   };

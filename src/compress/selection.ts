@@ -9,16 +9,20 @@ import type { Goal } from "./search-options.ts";
  * Choosing the extreme one of many candidates favours those that were lucky on the validation samples. That is why the far end
  * of the interval must hold there, not only the estimate.
  */
-export function selectionRule(goal: Goal): string {
+export function selectionRule(goal: Goal, confidence?: number): string {
   const least = {
     size: "smallest file",
     latency: "lowest latency",
     energy: "least energy",
     memory: "lowest peak memory",
   }[goal];
+  const sure = `On validation data: ${least} among the candidates whose loss stays within the budget at the far end of its`;
+  const chooses =
+    confidence === undefined
+      ? `${sure} 95 % interval; if there is none, among those whose estimate is within the budget and whose far end is within twice the budget. `
+      : `${sure} ${confidence * 100} % interval. `;
   return (
-    `On validation data: ${least} among the candidates whose loss stays within the budget at the far end of its 95 % interval; ` +
-    "if there is none, among those whose estimate is within the budget and whose far end is within twice the budget. " +
+    chooses +
     "What lies within 5 % of the best counts as equal: then more multiply-adds in integers decide, then the smaller loss. " +
     "Test data judges afterwards and never chooses."
   );

@@ -38,6 +38,7 @@ export interface CompressOptions extends Pick<
   readonly metric?: string;
   /** Left out: 0.5 points of accuracy, 0.5 % of any other metric. */
   readonly maxDrop?: MaxDrop;
+  readonly confidence?: number;
   readonly goal: Goal;
   readonly version: string;
   readonly onEvent: (event: SearchEvent) => void;
@@ -80,12 +81,16 @@ function metricFor(data: RunData, wanted: string | undefined): { metric: string;
  * @throws LightfootError what `loadDataset` and `search` throw; E_DATA when two roles share a data set that must be apart
  */
 export async function compress(options: CompressOptions): Promise<Compression> {
-  const { outDir, maxDrop, version, onEvent, metric: wanted, ...rest } = options;
+  const { outDir, maxDrop, confidence, version, onEvent, metric: wanted, ...rest } = options;
   await mkdir(outDir, { recursive: true });
   const data = await loadData(options);
   const { metric, assumptions } = metricFor(data, wanted);
   const kind = metric === "accuracy" ? "points" : "relative";
-  const budget: AccuracyBudget = { metric, maxDrop: maxDrop ?? { kind, value: DEFAULT_DROP } };
+  const budget: AccuracyBudget = {
+    metric,
+    maxDrop: maxDrop ?? { kind, value: DEFAULT_DROP },
+    ...(confidence === undefined ? {} : { confidence }),
+  };
   const run = search({ ...rest, outDir, data, budget, toolVersion: version });
   let next = await run.next();
   for (; next.done !== true; next = await run.next()) onEvent(next.value);

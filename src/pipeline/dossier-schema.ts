@@ -1,6 +1,6 @@
 // `lightfoot.dossier/1`: everything one run of a manifest found out, as plain JSON; may depend on quantity, runtime, footprint, compress and policy.
 import { z } from "zod";
-import { candidateSchema, latencySchema, searchResultSchema } from "../compress/candidate-schema.ts";
+import { candidateSchema, latencySchema, maxDropSchema, searchResultSchema } from "../compress/candidate-schema.ts";
 import { footprintSchema } from "../footprint/footprint-schema.ts";
 import { checkSchema } from "../policy/rules/check-schema.ts";
 import { figureSchema } from "../quantity/figure-schema.ts";
@@ -113,7 +113,7 @@ export const dossierSchema = z.object({
   task: z.object({
     metric: z.string(),
     goal: z.enum(["size", "latency", "energy", "memory"]),
-    budget: z.object({ kind: z.enum(["points", "relative"]), value: z.number().nonnegative() }),
+    budget: maxDropSchema,
     batches: z.array(z.int().positive()),
   }),
   models: z.array(modelSchema),

@@ -72,7 +72,12 @@ export const manifestSchema = z.strictObject({
       learningRate: z.number().positive().optional(),
     })
     .optional(),
-  budget: z.strictObject({ metric: z.string().min(1), maxDrop: maxDropSchema }),
+  budget: z.strictObject({
+    metric: z.string().min(1),
+    maxDrop: maxDropSchema,
+    /** At which the loss's far end must hold the budget; left out, the estimate does, and the far end at 95 % twice the budget. */
+    confidence: z.number().gt(0).lt(1).optional(),
+  }),
   /** What is to become small within the budget. */
   goal: z.enum(["size", "latency", "energy", "memory"]),
   /** Batch sizes at which latency is measured; energy per inference is taken at the largest. */

@@ -82,7 +82,7 @@ batch: [1, 0]
       "7:74 train.epochs found 1.5, expected a whole number",
       "7:90 train.momentum 'momentum' has a meaning with optimizer: sgd only",
       "8:1 budget.metric 'metric' is missing, expected text",
-      "9:12 budget.maxDrop the budget '0.5' has no meaning, expected a number with 'pt' or '%' | Write 0.5pt for half a percentage point, or 0.5% for half a percent of the original's score.",
+      "9:12 budget.maxDrop the budget '0.5' has no meaning, expected a number with 'pt' or '%' | Write 0.5pt for half a percentage point, 0.5% for half a percent of the original's score, or the unit that your metric module exports: 2matches.",
       "10:1 gaol unknown key 'gaol' | Did you mean 'goal'?",
       "11:12 batch[1] found 0, expected at least 1",
     ]);

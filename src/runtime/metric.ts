@@ -35,9 +35,11 @@ export interface MetricResult {
   readonly higherIsBetter: boolean;
   /**
    * The metric of each sample, for paired tests against another model: 0 or 1 in a Uint8Array where it is right or
-   * wrong, else a Float64Array. Absent when the metric is no mean over samples.
+   * wrong, else a Float64Array. Absent when the metric is neither mean nor sum over samples.
    */
   readonly perSample?: Uint8Array | Float64Array;
+  /** How the metric comes from `perSample`; `mean` if left out. */
+  readonly aggregate?: "mean" | "sum";
 }
 
 /** Takes the batches in order, then gives the result once. */

@@ -5,7 +5,7 @@ import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LightfootError } from "../errors/index.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
-import { figure, type Figure } from "../quantity/index.ts";
+import { figure, scale } from "../quantity/index.ts";
 import { joinSamples } from "./join-samples.ts";
 import { meanFigure } from "./mean-figure.ts";
 import type { Metric, MetricBatch, MetricResult } from "./metric.ts";
@@ -38,10 +38,12 @@ interface UserModule {
   readonly higherIsBetter?: boolean;
   /** "" if left out; "1" for a share, which is shown in percent and may be budgeted in points. */
   readonly unit?: string;
+  /** `sum` counts: the metric is the sum of `perSample`, such as the number of exact matches; `mean` if left out. */
+  readonly aggregate?: "mean" | "sum";
 }
 
 /**
- * Loads `./metric.mjs`: its default export is the function, `higherIsBetter` and `unit` are optional exports.
+ * Loads `./metric.mjs`: its default export is the function; `higherIsBetter`, `unit` and `aggregate` are optional exports.
  *
  * The whole outputs are kept in memory for it.
  * @throws LightfootError E_FILE_NOT_FOUND, E_METRIC when the module does not load or exports no function
@@ -80,6 +82,11 @@ function userMetric(name: string, loaded: UserModule, file: string): Metric {
       return {
         add: (batch) => void batches.push(batch),
         async finish(): Promise<MetricResult> {
+          if (!["mean", "sum", undefined].includes(loaded.aggregate)) {
+            throw new LightfootError("E_METRIC", `aggregate is '${loaded.aggregate}', expected mean or sum`, {
+              where: { file },
+            });
+          }
           let given: UserMetricOutput;
           try {
             given = await loaded.default(join(batches));
@@ -89,7 +96,7 @@ function userMetric(name: string, loaded: UserModule, file: string): Metric {
           return {
             name,
             higherIsBetter: loaded.higherIsBetter ?? true,
-            ...resultOf(given, name, loaded.unit ?? "", file),
+            ...resultOf(given, name, loaded, file),
           };
         },
       };
@@ -115,23 +122,28 @@ function join(batches: readonly MetricBatch[]): UserMetricInput {
 function resultOf(
   given: UserMetricOutput,
   name: string,
-  unit: string,
+  { unit = "", aggregate = "mean" }: UserModule,
   file: string,
-): { readonly figure: Figure; readonly perSample?: Float64Array } {
+): Pick<MetricResult, "figure" | "perSample" | "aggregate"> {
   if (typeof given === "object" && given !== null && "perSample" in given) {
     const perSample = Float64Array.from(given.perSample);
     if (perSample.length === 0 || !perSample.every(Number.isFinite)) {
       throw new LightfootError("E_METRIC", `${name} gave perSample that is empty or not finite`, { where: { file } });
     }
-    const mean = meanFigure(perSample, { unit, source: `${name}, mean over samples` });
-    const value = given.value ?? mean.value;
-    if (!(Math.abs(value - mean.value) <= 1e-6 * Math.max(1, Math.abs(mean.value)))) {
-      throw new LightfootError("E_METRIC", `${name} gave ${value}, the mean of its perSample is ${mean.value}`, {
-        where: { file },
-        hint: "Leave perSample out when the metric is not its mean.",
-      });
+    const mean = meanFigure(perSample, { unit, source: `${name}, ${aggregate} over samples` });
+    const whole = aggregate === "sum" ? scale(mean, perSample.length, unit) : mean;
+    const value = given.value ?? whole.value;
+    if (!(Math.abs(value - whole.value) <= 1e-6 * Math.max(1, Math.abs(whole.value)))) {
+      throw new LightfootError(
+        "E_METRIC",
+        `${name} gave ${value}, the ${aggregate} of its perSample is ${whole.value}`,
+        {
+          where: { file },
+          hint: 'Leave perSample out when the metric is not its mean; export const aggregate = "sum" makes it a sum.',
+        },
+      );
     }
-    return { figure: mean, perSample };
+    return { figure: whole, perSample, aggregate };
   }
   const { value, low, high } = typeof given === "object" && given !== null ? given : { value: given };
   if (typeof value !== "number" || !Number.isFinite(value)) {

@@ -15,6 +15,7 @@ interface CompressFlags {
   readonly calibrate?: string;
   readonly metric?: string;
   readonly maxDrop?: string;
+  readonly confidence?: number;
   readonly goal: "size" | "latency" | "energy" | "memory";
   readonly batch: readonly number[];
   readonly technique?: readonly string[];
@@ -48,6 +49,11 @@ export function registerCompress(program: Command): void {
     .option(
       "--max-drop <budget>",
       "the accuracy budget: 0.5pt (points of a share) or 0.5% (of the original's score); left out, 0.5pt of accuracy, 0.5% of another metric",
+    )
+    .option(
+      "--confidence <level>",
+      "the loss must hold the budget even at the far end of its interval at this level, such as 95%; left out, the estimate must, and the far end at 95 % twice the budget",
+      level,
     )
     .addOption(
       new Option("--goal <what>", "what is to become small")
@@ -92,6 +98,12 @@ function whole(low: number): (text: string) => number {
   };
 }
 
+function level(text: string): number {
+  const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
+  if (text.trim() !== "" && value > 0 && value < 1) return value;
+  throw new InvalidArgumentError("Expected a level such as 95% or 0.95.");
+}
+
 const batches = (text: string): number[] => [...new Set(text.split(",").map(whole(1)))];
 
 async function compressAction(context: ActionContext, file: string, flags: CompressFlags): Promise<void> {
@@ -114,6 +126,7 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
     data: { validation: flags.data, test: flags.test, train: flags.train, calibration: flags.calibrate },
     metric: flags.metric,
     maxDrop: flags.maxDrop === undefined ? undefined : parseMaxDrop(flags.maxDrop),
+    confidence: flags.confidence,
     goal: flags.goal,
     batches: flags.batch,
     techniques: flags.technique,
