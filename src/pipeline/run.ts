@@ -10,13 +10,10 @@ import { writeFileAtomic } from "../io/atomic-write.ts";
 import { describeThisMachine } from "../io/machine.ts";
 import { processUsage } from "../io/process-usage.ts";
 import { energyOfCpuSeconds } from "../meter/cpu-energy.ts";
-import { checkCase } from "../policy/rules/check.ts";
-import { readPack } from "../policy/rules/pack.ts";
 import { engineName } from "../runtime/session.ts";
 import { createThreadPool } from "../runtime/task-runner.ts";
 import type { TrainEvent } from "../runtime/train-options.ts";
 import { modelRow, type ModelRow } from "./dossier-models.ts";
-import { evidenceOfDossier } from "./dossier-evidence.ts";
 import { footprintContext, runFootprint } from "./dossier-footprint.ts";
 import { dossierSchema, type Dossier, type DossierStage } from "./dossier-schema.ts";
 import { knownNames } from "./known-names.ts";
@@ -26,6 +23,7 @@ import { readManifest } from "./manifest.ts";
 import { placeModel, type PlacedModel } from "./model-source.ts";
 import { placeWinner, WINNER_FILE } from "./place-winner.ts";
 import { auditRun } from "./run-audit.ts";
+import { checkRun } from "./run-check.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
 
 export type RunEvent =
@@ -180,26 +178,12 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
       audit: audited?.audit ?? null,
       check: null,
     };
-    return { ...document, check: ruleCheck(document, manifest.check) };
+    const { check, assumptions } = checkRun(document, manifest);
+    return { ...document, check, assumptions: [...document.assumptions, ...assumptions] };
   });
   const document = dossierSchema.parse({ ...dossier, stages });
   await writeFileAtomic(join(outDir, "dossier.json"), `${JSON.stringify(document, undefined, 2)}\n`);
   return document;
-}
-
-/** The chosen model against the rule pack, with what the dossier proves as evidence. */
-function ruleCheck(dossier: Dossier, wanted: ManifestOf["check"]): Dossier["check"] {
-  if (wanted === undefined) return null;
-  const evidence = evidenceOfDossier(dossier);
-  for (const [field, value] of Object.entries(wanted.evidence)) {
-    // What the run measured stands against what anybody declares.
-    if (!evidence.has(field)) evidence.set(field, { value, method: "declared", source: dossier.manifest.file });
-  }
-  const subject = { roles: wanted.roles, evidence };
-  return checkCase(readPack(), subject, {
-    asOf: wanted.asOf ?? dossier.createdAt.slice(0, 10),
-    proposals: wanted.proposals ?? [],
-  });
 }
 
 type Timed = <T>(stage: DossierStage["stage"], title: string, work: () => Promise<T>) => Promise<T>;

@@ -17,6 +17,7 @@ interface CheckFlags {
   readonly asOf?: string;
   readonly pack: readonly string[];
   readonly scan: readonly string[];
+  readonly where?: string;
   readonly publicKey?: string;
   readonly trustRoot?: string;
   readonly withProposals: boolean | readonly string[];
@@ -36,6 +37,7 @@ export function registerCheck(program: Command): void {
       "dossier.json of lightfoot run, audit.json of lightfoot audit, evidence.yaml, together if need be; left out, only what is asked for is listed",
     )
     .option("--role <role>", `what you are to the law: ${ROLES.join(", ")}; repeatable`, role, [])
+    .option("--where <place>", "country, grid zone or cloud region: answers every country field that nothing else says")
     .option("--as-of <date>", "the day to judge by, e.g. 2027-07-01; left out, today", parseDay)
     .option(
       "--pack <folder>",
@@ -59,6 +61,7 @@ export function registerCheck(program: Command): void {
     .action(runAction(check));
   withExamples(command, [
     ["lightfoot check out/mnist/dossier.json --role downstream-modifier", "what a run has proved, and what is missing"],
+    ["lightfoot check --role data-center-operator --where FR", "what a data center in France is asked for"],
     ["lightfoot check declared.yaml audit.json --role deployer", "what you declare, and what an audit measured"],
     ["lightfoot check --scan model/ --scan calibration.csv --role downstream-modifier", "scan, then judge"],
     ["lightfoot check site.yaml --role data-center-operator --as-of 2027-07-01", "a data center on a day to come"],
@@ -74,12 +77,16 @@ function role(text: string, before: readonly Role[]): Role[] {
 
 async function check(context: ActionContext, files: readonly string[], flags: CheckFlags): Promise<void> {
   const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
+  const { evidenceOfPlace } = await import("../../policy/rules/place-evidence.ts");
   const { checkCase } = await import("../../policy/rules/check.ts");
   const pack = readPack([OWN_PACK, ...flags.pack]);
   const read = merge(await Promise.all(files.map((file) => readCase(context, file, pack))));
   const scanned = flags.scan.length === 0 ? [] : await scanFor(context, flags);
+  const found = new Map([...read.evidence, ...scanned]);
+  const where = flags.where ?? read.where;
+  const place = where === undefined ? undefined : evidenceOfPlace(where, found);
   const subject = {
-    evidence: new Map([...read.evidence, ...scanned]),
+    evidence: new Map([...found, ...(place?.evidence ?? [])]),
     roles: flags.role.length > 0 ? flags.role : read.roles,
   };
   const proposals = flags.withProposals;
@@ -94,7 +101,7 @@ async function check(context: ActionContext, files: readonly string[], flags: Ch
     context.result(document, () =>
       JSON.stringify(sarifOf(document, files[0] ?? "evidence", toolVersion(), flags.lang), undefined, 2),
     );
-  } else context.result(document, () => describe(document, flags, context.columns));
+  } else context.result(document, () => describe(document, flags, context.columns), place?.assumptions);
   const { unknown } = document.counts;
   // A label not reached or a credit not earned is told, and is no breach.
   const fail = document.rules.filter(
@@ -106,15 +113,23 @@ async function check(context: ActionContext, files: readonly string[], flags: Ch
   }
 }
 
+/** A case, and the place that its file names for all of it. */
+type PlacedCase = Case & { readonly where?: string };
+
 /** Later files replace earlier ones, but what is declared never replaces what was found out. */
-function merge(cases: readonly Case[]): Case {
+function merge(cases: readonly PlacedCase[]): PlacedCase {
   const evidence = new Map<string, Evidence>();
   for (const [field, entry] of cases.flatMap((each) => [...each.evidence])) {
     if (entry.method !== "declared" || (evidence.get(field)?.method ?? "declared") === "declared") {
       evidence.set(field, entry);
     }
   }
-  return { roles: [...new Set(cases.flatMap(({ roles }) => roles))], evidence };
+  const where = cases.findLast((each) => each.where !== undefined)?.where;
+  return {
+    roles: [...new Set(cases.flatMap(({ roles }) => roles))],
+    evidence,
+    ...(where === undefined ? {} : { where }),
+  };
 }
 
 /** What was scanned is measured, and so replaces what a file declares. */
@@ -128,7 +143,7 @@ async function scanFor(context: ActionContext, flags: CheckFlags): Promise<Reado
   return evidenceOfScan(scanned);
 }
 
-async function readCase(context: ActionContext, file: string, pack: Pack): Promise<Case> {
+async function readCase(context: ActionContext, file: string, pack: Pack): Promise<PlacedCase> {
   const { fileError } = await import("../../io/file-range.ts");
   const text = await readFile(file, "utf8").catch((thrown: unknown) => {
     throw fileError(thrown, file);
@@ -176,6 +191,14 @@ const STATUS = {
   expired: "expired",
 } as const;
 
+const MOST_DEADLINES = 8;
+
+/** `in 6 days` */
+function daysBetween(from: string, to: string): string {
+  const days = Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000);
+  return `in ${days} day${days === 1 ? "" : "s"}`;
+}
+
 function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: number): string {
   const { counts, deadlines } = document;
   const shown = document.rules.filter(
@@ -194,7 +217,15 @@ function describe(document: CheckDocument, { lang, all }: CheckFlags, columns: n
     lines.push(
       "",
       "What comes next:",
-      ...deadlines.slice(0, 8).map(({ date, rule: id, what }) => `  ${date}  ${id}: ${what}`),
+      ...deadlines
+        .slice(0, all ? undefined : MOST_DEADLINES)
+        .map(
+          ({ date, rule: id, title, what }) =>
+            `  ${date}  ${daysBetween(document.asOf, date).padStart(10)}  ${id}: ${title[lang]}: ${what}`,
+        ),
+      ...(all || deadlines.length <= MOST_DEADLINES
+        ? []
+        : [`  and ${deadlines.length - MOST_DEADLINES} more with --all`]),
     );
   }
   lines.push("", ...wrapText(document.notice, columns));

@@ -121,7 +121,7 @@ function amountOf({ amount: told }: CompiledRule["rule"], { amount }: Verdict): 
   return { ...told, value, low, high, missing: [...amount.missing], stale: [...amount.stale] };
 }
 
-/** First days of rules and new values of parameters after a day. */
+/** First days of rules, new values of parameters, and the next yearly day of each, after a day. */
 function deadlinesOf(
   rules: readonly CompiledRule[],
   asOf: string,
@@ -141,7 +141,16 @@ function deadlinesOf(
             what: `${name} becomes ${value}${unit === "1" ? "" : ` ${unit}`}`,
           }));
       });
-      return [...begins, ...changes];
+      return [...begins, ...changes, ...dueAfter(rule, asOf)];
     })
     .toSorted((left, right) => left.date.localeCompare(right.date) || left.rule.localeCompare(right.rule));
+}
+
+/** The next day on which something is due, not before the rule begins nor after it ends. */
+function dueAfter({ id, title, dueYearly, from, to }: CompiledRule["rule"], asOf: string): CheckDocument["deadlines"] {
+  if (dueYearly === undefined) return [];
+  const least = asOf > from ? asOf : from;
+  const year = Number(least.slice(0, 4));
+  const date = [year, year + 1].map((each) => `${each}-${dueYearly}`).find((day) => day > asOf && day >= from)!;
+  return to !== undefined && date > to ? [] : [{ date, rule: id, title, what: "is due, as every year" }];
 }

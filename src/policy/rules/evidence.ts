@@ -22,6 +22,8 @@ const fileSchema = z.strictObject({
   schema: z.literal("lightfoot.evidence/1").optional(),
   roles: z.array(z.enum(ROLES)).min(1).optional(),
   evidence: z.record(z.string(), entrySchema).default({}),
+  /** Country, grid zone or cloud region that answers every country field which `evidence` leaves open. */
+  where: z.string().min(1).optional(),
   /** Training compute, run by run. */
   compute: computeSchema.optional(),
 });
@@ -32,7 +34,11 @@ const fileSchema = z.strictObject({
  * @param text YAML or JSON
  * @throws LightfootError E_POLICY with every mistake, each with line, column and path
  */
-export function parseEvidence(text: string, vocabulary: Vocabulary, file = "evidence.yaml"): Case {
+export function parseEvidence(
+  text: string,
+  vocabulary: Vocabulary,
+  file = "evidence.yaml",
+): Case & { readonly where?: string } {
   const located = locateYaml(text, file);
   const { value, findings } = checkAgainst(fileSchema, located);
   const more: Finding[] = [];
@@ -60,7 +66,7 @@ export function parseEvidence(text: string, vocabulary: Vocabulary, file = "evid
       },
     );
   }
-  return { roles: value?.roles ?? [], evidence };
+  return { roles: value?.roles ?? [], evidence, ...(value?.where === undefined ? {} : { where: value.where }) };
 }
 
 function computed(

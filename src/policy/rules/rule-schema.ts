@@ -78,6 +78,11 @@ export const ruleSchema = z.strictObject({
   /** First and last day of application. */
   from: date,
   to: date.optional(),
+  /** Month and day on which something is due each year: `05-15`. */
+  dueYearly: z
+    .string()
+    .regex(/^(0[1-9]|1[0-2])-(0[1-9]|1\d|2\d|3[01])$/, "expected a month and a day such as 05-15")
+    .optional(),
   /** CEL over evidence: whom the rule is for, beyond the role. */
   when: z.string().optional(),
   parameters: z.record(name, parameterSchema).default({}),

@@ -242,4 +242,16 @@ describe("files", () => {
     expect(write({ require: undefined })).toMatch(/needs 'manual'/);
     expect(write({ id: "ENV-DE-PUE-NEW" })).toMatch(/a second rule is called/);
   });
+
+  it("knows the next yearly day: this year's before it, next year's on it and after", () => {
+    const due = (asOf: string): string | undefined =>
+      checkCase(pack, { roles: ["data-center-operator"], evidence: new Map() }, { asOf }).deadlines.find(
+        ({ rule, what }) => rule === "ENV-EU-EED-12" && what.startsWith("is due"),
+      )?.date;
+    expect(due("2026-11-26")).toBe("2027-05-15");
+    expect(due("2027-05-14")).toBe("2027-05-15");
+    expect(due("2027-05-15")).toBe("2028-05-15");
+    // The first report of all was due on the day the rule began.
+    expect(due("2024-01-01")).toBe("2025-05-15");
+  });
 });
