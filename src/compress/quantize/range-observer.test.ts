@@ -110,7 +110,11 @@ describe("RangeObserver", () => {
         least = Math.min(least, squareError(data, { low: (full.low * i) / 16, high: (full.high * j) / 16 }));
       }
     }
-    const found = squareError(data, observer.range({ kind: "mse" })!);
+    const best = observer.range({ kind: "mse" })!;
+    const found = squareError(data, best);
+    expect(observer.squareError(best) / found).toBeCloseTo(1, 1);
+    expect(observer.squareError(full) / squareError(data, full)).toBeCloseTo(1, 1);
+    expect(observer.meanSquare).toBeCloseTo(data.reduce((sum, value) => sum + value ** 2, 0) / data.length, 3);
     expect(found).toBeLessThan(least * 1.03);
     expect(found).toBeLessThanOrEqual(squareError(data, full) * 1.02);
   });

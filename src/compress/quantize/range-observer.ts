@@ -1,6 +1,6 @@
 // Watches a tensor's values go by and proposes the range that eight bits should cover, in constant memory; may depend on its room.
 import { GrowingHistogram } from "./growing-histogram.ts";
-import { entropyRange, squareErrorRange, type Range } from "./range-search.ts";
+import { entropyRange, squareErrorRange, squareErrors, type Range, type SeenValues } from "./range-search.ts";
 
 /** How a range is chosen from what was seen. */
 export type RangeMethod =
@@ -28,10 +28,21 @@ export class RangeObserver {
   #moving: Range | undefined;
   #total = 0;
   #zeros = 0;
+  #squares = 0;
   #notFinite = 0;
 
   get count(): number {
     return this.#total;
+  }
+
+  /** Mean of the squares; NaN before anything was seen. */
+  get meanSquare(): number {
+    return this.#squares / this.#total;
+  }
+
+  /** Mean square of what rounding to 256 levels of `range` takes, clipping included. */
+  squareError(range: Range): number {
+    return squareErrors(this.#seen, range) / this.#total;
   }
 
   /** Values that were NaN or infinite; they are left out of the range. */
@@ -50,12 +61,13 @@ export class RangeObserver {
     const values = given.every(Number.isFinite) ? given : given.filter(Number.isFinite);
     this.#notFinite += given.length - values.length;
     if (values.length === 0) return;
-    let [low, high, zeros] = [Infinity, -Infinity, 0];
+    let [low, high, zeros, squares] = [Infinity, -Infinity, 0, 0];
     for (let at = 0; at < values.length; at++) {
       const value = values[at];
       if (value < low) low = value;
       if (value > high) high = value;
       if (value === 0) zeros++;
+      squares += value * value;
     }
     this.#low = Math.min(this.#low, low);
     this.#high = Math.max(this.#high, high);
@@ -65,6 +77,7 @@ export class RangeObserver {
       high: before.high + MOVING_WEIGHT * (high - before.high),
     };
     this.#zeros += zeros;
+    this.#squares += squares;
     this.#total += values.length;
     this.#histogram.add(values, low, high);
   }
@@ -72,7 +85,6 @@ export class RangeObserver {
   /** `low…high` after `method`; `undefined` when no finite value was seen. */
   range(method: RangeMethod): Range | undefined {
     if (this.#total === 0) return undefined;
-    const seen = { histogram: this.#histogram, low: this.#low, high: this.#high, zeros: this.#zeros };
     switch (method.kind) {
       case "minmax":
         return { low: this.#low, high: this.#high };
@@ -81,10 +93,14 @@ export class RangeObserver {
       case "percentile":
         return this.#percentile(method.percentile);
       case "entropy":
-        return entropyRange(seen);
+        return entropyRange(this.#seen);
       default:
-        return squareErrorRange(seen);
+        return squareErrorRange(this.#seen);
     }
+  }
+
+  get #seen(): SeenValues {
+    return { histogram: this.#histogram, low: this.#low, high: this.#high, zeros: this.#zeros };
   }
 
   /** The outer edges of the bins at which the running counts from below and from above exceed the share to cut. */

@@ -107,6 +107,18 @@ export function entropyRange(seen: SeenValues): Range {
   return best;
 }
 
+/** Σ of the square errors that rounding to `range` and clipping at its ends make: `n_inside · s²/12 + Σ_outside (x − end)²`. */
+export function squareErrors(seen: SeenValues, range: Range): number {
+  const { low, high } = withZero(range);
+  const counts = countsWithoutZeros(seen);
+  const step = (high - low) / (LEVELS - 1);
+  return counts.reduce((sum, count, bin) => {
+    const center = (seen.histogram.edge(bin) + seen.histogram.edge(bin + 1)) / 2;
+    const outside = Math.max(low - center, center - high);
+    return sum + count * (outside > 0 ? outside * outside : (step * step) / 12);
+  }, 0);
+}
+
 /**
  * The range of least mean square error: `n_inside · s²/12 + Σ_outside (x − end)²` with step `s = (high − low)/255`. Each end is
  * searched on its own.

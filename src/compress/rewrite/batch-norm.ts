@@ -9,13 +9,13 @@ import type { GraphDraft } from "./draft.ts";
 import { denseBias, findLinearLayers, isDense, type LinearLayer } from "./linear.ts";
 
 /** `y = factor · x + shift`, one of each for every channel, in double precision. */
-interface ChannelMap {
+export interface ChannelMap {
   readonly factors: Float64Array;
   readonly shifts: Float64Array;
 }
 
 /** The normalization as a linear map; undefined where its statistics are not constant, or are those of the batch. */
-async function channelMap(draft: GraphDraft, node: Node): Promise<ChannelMap | undefined> {
+export async function channelMap(draft: GraphDraft, node: Node): Promise<ChannelMap | undefined> {
   // Before 7 a flag told training from inference; before 9 another could keep statistics for each position.
   if (draft.opset < 7 || intAttribute(node, "spatial", 1) !== 1 || intAttribute(node, "training_mode", 0) !== 0)
     return undefined;

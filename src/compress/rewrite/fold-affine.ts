@@ -1,16 +1,10 @@
 // Folds what scales and shifts a convolution's channels (BatchNormalization, Mul, Add, …) into its weights and bias; may depend on
-// model and draft.
-import { floatAttribute, intAttribute } from "../../model/attributes.ts";
+// model, draft and batch-norm.
 import type { Node, TensorRef } from "../../model/graph.ts";
 import { readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
+import { channelMap, type ChannelMap } from "./batch-norm.ts";
 import type { GraphDraft } from "./draft.ts";
-
-/** `y = gain·x + shift`, one pair a channel. */
-interface Affine {
-  readonly gain: Float64Array;
-  readonly shift: Float64Array;
-}
 
 /** One number for each channel of `[N, C, …]` out of a constant that broadcasts so; undefined for any other constant. */
 async function perChannel(tensor: TensorRef | undefined, channels: number, rank: number) {
@@ -25,22 +19,12 @@ async function perChannel(tensor: TensorRef | undefined, channels: number, rank:
   return fits ? Float64Array.from(values) : undefined;
 }
 
-async function batchNormalization(draft: GraphDraft, node: Node, channels: number): Promise<Affine | undefined> {
-  const isInference =
-    intAttribute(node, "training_mode", 0) === 0 && node.outputs.slice(1).every((name) => name === "");
-  const tensors = node.inputs.slice(1).map((name) => draft.initializer(name));
-  if (!isInference || tensors.some((tensor) => tensor?.dtype !== "float32" || tensor.shape[0] !== channels)) {
-    return undefined;
-  }
-  const [scale, bias, mean, variance] = await Promise.all(tensors.map((tensor) => readFloats(tensor!)));
-  const epsilon = floatAttribute(node, "epsilon", 1e-5);
-  const gain = Float64Array.from(scale, (value, at) => value / Math.sqrt(variance[at] + epsilon));
-  return { gain, shift: gain.map((value, at) => bias[at] - mean[at] * value) };
-}
-
 /** What `node` does to the channels of `name`; undefined when it does anything else. */
 async function affineOf(draft: GraphDraft, node: Node, name: string, channels: number, rank: number) {
-  if (node.opType === "BatchNormalization") return batchNormalization(draft, node, channels);
+  if (node.opType === "BatchNormalization") {
+    const map = await channelMap(draft, node);
+    return map?.factors.length === channels ? map : undefined;
+  }
   if (!["Add", "Div", "Mul", "Sub"].includes(node.opType)) return undefined;
   const isFirst = node.inputs[0] === name;
   const constant = await perChannel(draft.initializer(node.inputs[isFirst ? 1 : 0]), channels, rank);
@@ -48,33 +32,33 @@ async function affineOf(draft: GraphDraft, node: Node, name: string, channels: n
   const [ones, zeros] = [new Float64Array(channels).fill(1), new Float64Array(channels)];
   switch (node.opType) {
     case "Add":
-      return { gain: ones, shift: constant };
+      return { factors: ones, shifts: constant };
     case "Mul":
-      return { gain: constant, shift: zeros };
+      return { factors: constant, shifts: zeros };
     case "Sub":
       return isFirst
-        ? { gain: ones, shift: constant.map((value) => -value) }
-        : { gain: ones.map((one) => -one), shift: constant };
+        ? { factors: ones, shifts: constant.map((value) => -value) }
+        : { factors: ones.map((one) => -one), shifts: constant };
     default:
-      return isFirst ? { gain: constant.map((value) => 1 / value), shift: zeros } : undefined;
+      return isFirst ? { factors: constant.map((value) => 1 / value), shifts: zeros } : undefined;
   }
 }
 
-const compose = (first: Affine, then: Affine): Affine => ({
-  gain: first.gain.map((value, at) => value * then.gain[at]),
-  shift: first.shift.map((value, at) => value * then.gain[at] + then.shift[at]),
+const compose = (first: ChannelMap, then: ChannelMap): ChannelMap => ({
+  factors: first.factors.map((value, at) => value * then.factors[at]),
+  shifts: first.shifts.map((value, at) => value * then.factors[at] + then.shifts[at]),
 });
 
 /** The nodes after `node`, each the only reader of the one before, that together are one affine map of its channels. */
 async function affineAfter(draft: GraphDraft, node: Node, uses: ReadonlyMap<string, number>, weight: TensorRef) {
   const [channels, rank] = [weight.shape[0], weight.shape.length];
   const chain: Node[] = [];
-  let affine: Affine | undefined;
+  let affine: ChannelMap | undefined;
   for (let name = node.outputs[0]; uses.get(name) === 1;) {
     const next = draft.consumersOf(name)[0];
     if (next === undefined || next.domain !== "") break;
     const step = await affineOf(draft, next, name, channels, rank);
-    if (step === undefined || ![...step.gain, ...step.shift].every(Number.isFinite)) break;
+    if (step === undefined || ![...step.factors, ...step.shifts].every(Number.isFinite)) break;
     affine = affine === undefined ? step : compose(affine, step);
     chain.push(next);
     name = next.outputs[0];
@@ -98,14 +82,14 @@ export async function foldAffine(draft: GraphDraft): Promise<ReadonlyMap<string,
     if (biasName !== "" && bias?.dtype !== "float32") continue;
     const found = await affineAfter(draft, node, draft.useCounts(), weight);
     if (found === undefined) continue;
-    const { gain, shift } = found.affine;
-    const perOutput = elementCount(weight.shape) / gain.length;
+    const { factors, shifts } = found.affine;
+    const perOutput = elementCount(weight.shape) / factors.length;
     const scaled = draft.computed(`${weight.name}_f`, weight, async () => {
-      return (await readFloats(weight)).map((value, at) => value * gain[Math.floor(at / perOutput)]);
+      return (await readFloats(weight)).map((value, at) => value * factors[Math.floor(at / perOutput)]);
     });
-    const before = bias === undefined ? new Float32Array(gain.length) : await readFloats(bias);
-    const after = Float32Array.from(shift, (value, at) => before[at] * gain[at] + value);
-    const moved = draft.constant(`${node.outputs[0]}_b`, float32Tensor([gain.length], after));
+    const before = bias === undefined ? new Float32Array(factors.length) : await readFloats(bias);
+    const after = Float32Array.from(shifts, (value, at) => before[at] * factors[at] + value);
+    const moved = draft.constant(`${node.outputs[0]}_b`, float32Tensor([factors.length], after));
     const last = found.chain.at(-1)!;
     const replacement = { ...node, inputs: [node.inputs[0], scaled, moved], outputs: last.outputs.slice(0, 1) };
     draft.replaceAll([node, ...found.chain], [replacement]);

@@ -100,6 +100,26 @@ describe("dynamicInt8", () => {
     }
   });
 
+  it("answers nearer in the mean with corrected biases, and refuses to correct without data", async () => {
+    const graph = scaledTransposedGemmNet();
+    const data = samplesFor(graph, 300, 4);
+    const wanted = await outputsOf(graph, data);
+    const width = wanted.length / 300;
+    const meanError = async (biasCorrection: boolean) => {
+      const options = { activations: "token", biasCorrection } as const;
+      const result = await dynamicInt8(graph, options, { ...context, calibration: data, threads: 1 });
+      if (result.kind === "refused") throw new Error(result.reason);
+      const sums = new Float64Array(width);
+      (await outputsOf(result.model, data)).forEach((value, at) => (sums[at % width] += value - wanted[at]));
+      return sums.reduce((total, sum) => total + (sum / 300) ** 2, 0);
+    };
+    expect(await meanError(true)).toBeLessThan((await meanError(false)) * 0.9);
+    expect(await dynamicInt8(graph, { activations: "token", biasCorrection: true }, context)).toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("calibration data"),
+    });
+  });
+
   it("leaves convolutions float and says so", async () => {
     const { model, notes } = await compressed(convNet(), "tensor");
     expect(model.graph.nodes.filter(({ opType }) => opType === "Conv")).toHaveLength(2);

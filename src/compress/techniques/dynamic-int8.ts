@@ -5,12 +5,16 @@ import type { ModelGraph, Node } from "../../model/graph.ts";
 import { tensorByteLength } from "../../model/tensor-data.ts";
 import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
+import type { WatchOptions } from "../calibrate.ts";
+import { inputStatistics } from "../input-statistics.ts";
 import { gridArray, gridZeroPoint, type WeightGrid } from "../quantize/affine.ts";
+import { denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
 import { LazyColumns } from "../quantize/stored-weight.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
   denseBias,
+  denseWeight,
   findLinearLayers,
   isDense,
   type DenseLayer,
@@ -32,6 +36,8 @@ export interface DynamicInt8Options extends LayerChoice {
    * `token`: one range per row, so that neither an outlier nor the rest of the batch changes a row's answer.
    */
   readonly activations: "tensor" | "token";
+  /** Whether biases make up for the mean of what rounding the weights takes; needs calibration data. Absent: no. */
+  readonly biasCorrection?: boolean;
 }
 
 interface QuantizedDense {
@@ -47,6 +53,7 @@ async function storeDense(
   layer: DenseLayer,
   grid: WeightGrid,
   runner: TaskRunner | undefined,
+  mean: Float64Array | undefined,
 ): Promise<QuantizedDense> {
   const { k, n, weight, transposedWeight: transposed, alpha } = layer;
   const columns = new LazyColumns({ weight, transposed, grid }, runner);
@@ -55,12 +62,23 @@ async function storeDense(
   const stem = weight.name;
   const zeros = gridArray(grid, 1).fill(gridZeroPoint(grid));
   const bias = await denseBias(layer);
+  const corrected = async (values: Float32Array, inputMean: Float64Array) => {
+    const stored = { data: await columns.data(), scales: await scales(), zeroPoint: gridZeroPoint(grid) };
+    const errors = roundingErrors(await denseWeight(layer), stored, [k, n], 1);
+    return shifted(values, denseShift(errors, inputMean, n));
+  };
+  const biasName =
+    bias === undefined
+      ? undefined
+      : mean?.length === k
+        ? draft.computed(`${stem}_b`, { dtype: "float32", shape: [n] }, () => corrected(bias, mean))
+        : draft.constant(`${stem}_b`, float32Tensor([n], bias));
   return {
     layer,
     weight: draft.computed(`${stem}_q`, { dtype: grid.dtype, shape: [k, n] }, () => columns.data()),
     weightZeroPoint: draft.constant(`${stem}_zp`, { dtype: grid.dtype, shape: [], data: zeros }),
     weightScale: draft.computed(`${stem}_s`, { dtype: "float32", shape: [n] }, scales),
-    bias: bias === undefined ? undefined : draft.constant(`${stem}_b`, float32Tensor([n], bias)),
+    bias: biasName,
   };
 }
 
@@ -165,7 +183,9 @@ function perToken(draft: GraphDraft, dense: QuantizedDense, constants: TokenCons
 export async function dynamicInt8(
   model: ModelGraph,
   options: DynamicInt8Options,
-  context: Pick<TechniqueContext, "weightGrid" | "runner">,
+  context: Pick<TechniqueContext, "weightGrid" | "runner"> &
+    Partial<Pick<TechniqueContext, "calibration">> &
+    WatchOptions,
 ): Promise<TechniqueResult> {
   const raised = await raiseOpset(model, NEEDED_OPSET);
   if (raised.kind === "refused") return raised;
@@ -173,11 +193,20 @@ export async function dynamicInt8(
   const layers = chosenLayers(findLinearLayers(draft), options);
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
+  const { calibration } = context;
+  if (options.biasCorrection === true && calibration === undefined) {
+    return refused("bias correction needs calibration data, none was given");
+  }
+  const correctable = dense.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
+  const seen =
+    options.biasCorrection === true && calibration !== undefined
+      ? await inputStatistics(raised.model, correctable, calibration, context)
+      : undefined;
   const weightBytes = dense.reduce((total, { weight }) => total + tensorByteLength(weight), 0);
   const runner = weightBytes < WORTH_THREADS_BYTES ? undefined : context.runner;
   const constants = options.activations === "token" ? tokenConstants(draft) : undefined;
   for (const layer of dense) {
-    const quantized = await storeDense(draft, layer, context.weightGrid, runner);
+    const quantized = await storeDense(draft, layer, context.weightGrid, runner, seen?.get(layer.input)?.mean);
     const replacement = constants === undefined ? perTensor(draft, quantized) : perToken(draft, quantized, constants);
     draft.replaceAll(layer.nodes, replacement);
   }

@@ -99,7 +99,11 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   "dynamic-int8": (model, options, context) =>
     dynamicInt8(
       model,
-      { activations: oneOf(options, "activations", ["tensor", "token"]), ...layersIn(options) },
+      {
+        activations: oneOf(options, "activations", ["tensor", "token"]),
+        ...optional(options, "biasCorrection", () => oneOf(options, "biasCorrection", [true, false])),
+        ...layersIn(options),
+      },
       context,
     ),
   "static-int8": (model, options, context) =>
@@ -110,6 +114,7 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
         samples: between(options, "samples", 0, 1e9),
         form: oneOf(options, "form", ["qdq", "qoperator"]),
         biasCorrection: oneOf(options, "biasCorrection", [true, false]),
+        ...optional(options, "minimumDecibels", () => between(options, "minimumDecibels", 0, 100)),
         ...layersIn(options),
       },
       context,

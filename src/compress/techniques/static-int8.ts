@@ -1,38 +1,19 @@
-// Static int8, in QDQ or QOperator form: weights and activations in 8 bits with ranges found on calibration data; may depend on rewrite, quantize and calibrate.
-import { int } from "../../model/attributes.ts";
-import { node as operator } from "../../model/build.ts";
-import type { ModelGraph, Node } from "../../model/graph.ts";
-import { readFloats } from "../../model/tensor-data.ts";
-import { float32Tensor } from "../../model/tensor-value.ts";
+// Static int8, in QDQ or QOperator form: weights and activations in 8 bits with ranges found on calibration data; may depend on this
+// room and runtime.
+import type { ModelGraph } from "../../model/graph.ts";
 import { sliceDataset } from "../../runtime/dataset.ts";
 import { watchTensors } from "../calibrate.ts";
-import {
-  activationParams,
-  biasScaleFloor,
-  quantizeBias,
-  quantizeChannels,
-  type AffineParams,
-  type WeightGrid,
-} from "../quantize/affine.ts";
-import { ChannelMean, convShift, denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
+import { inputDecibels, resultDecibels } from "../predicted-noise.ts";
+import { activationParams, type AffineParams } from "../quantize/affine.ts";
+import { ChannelMean } from "../quantize/bias-correction.ts";
 import { RangeObserver, type RangeMethod } from "../quantize/range-observer.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { foldAffine } from "../rewrite/fold-affine.ts";
-import {
-  chosenLayers,
-  denseBias,
-  denseWeight,
-  findLinearLayers,
-  layerName,
-  uprightInput,
-  type ConvLayer,
-  type DenseLayer,
-  type LayerChoice,
-  type LinearLayer,
-} from "../rewrite/linear.ts";
-import { toQOperators } from "../rewrite/qoperator.ts";
+import { chosenLayers, findLinearLayers, layerName, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
-import { planQdq, type QdqPlan } from "../rewrite/qdq-plan.ts";
+import { insertPairs, quantizeConv, quantizeDense, StoredIntegers } from "../rewrite/qdq-layers.ts";
+import { planQdq } from "../rewrite/qdq-plan.ts";
+import { toQOperators } from "../rewrite/qoperator.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 /** First operator set whose DequantizeLinear takes a scale per channel. */
@@ -49,6 +30,11 @@ export interface StaticInt8Options extends LayerChoice {
   readonly form: "qdq" | "qoperator";
   /** Whether biases make up for the mean of what rounding the weights takes away. */
   readonly biasCorrection: boolean;
+  /**
+   * A tensor whose rounding alone would leave less predicted signal to noise of a layer's output, in decibels, stays float, and so do the
+   * layers that would need it in integers. Absent: none.
+   */
+  readonly minimumDecibels?: number;
 }
 
 interface Observed {
@@ -91,166 +77,29 @@ async function observeRanges(
   return seen;
 }
 
-interface StoredWeight {
-  readonly node: Node;
-  readonly output: string;
-  readonly scales: Float32Array;
-  readonly errors: () => Float32Array;
-}
-
-/** Adds DequantizeLinear over stored integers; the zero point is written out because Gemm does not fuse without it. */
-class StoredIntegers {
-  readonly #draft: GraphDraft;
-  readonly #grid: WeightGrid;
-
-  constructor(draft: GraphDraft, grid: WeightGrid) {
-    this.#draft = draft;
-    this.#grid = grid;
-  }
-
-  weight(
-    stem: string,
-    values: Float32Array,
-    shape: readonly number[],
-    axis: number,
-    floor: Float64Array | undefined,
-  ): StoredWeight {
-    const stored = quantizeChannels(values, shape, axis, this.#grid, floor);
-    const { data, scales, zeroPoint } = stored;
-    const zeros =
-      data instanceof Uint8Array ? new Uint8Array(scales.length).fill(zeroPoint) : new Int8Array(scales.length);
-    const inputs = [
-      this.#draft.constant(`${stem}_q`, { dtype: this.#grid.dtype, shape, data }),
-      this.#draft.constant(`${stem}_s`, float32Tensor([scales.length], scales)),
-      this.#draft.constant(`${stem}_z`, { dtype: this.#grid.dtype, shape: [scales.length], data: zeros }),
-    ];
-    const output = this.#draft.fresh(`${stem}_d`);
-    const node = operator("DequantizeLinear", inputs, [output], { axis: int(axis) });
-    return { node, output, scales, errors: () => roundingErrors(values, stored, shape, axis) };
-  }
-
-  /** @param corrected preferred to `bias`, unless it does not fit into int32 at the scale that `bias` fits at */
-  bias(
-    stem: string,
-    bias: Float32Array,
-    corrected: Float32Array,
-    inputScale: number,
-    scales: Float32Array,
-  ): { node: Node; output: string } {
-    const integers = quantizeBias(corrected, inputScale, scales) ?? quantizeBias(bias, inputScale, scales)!;
-    const biasScales = scales.map((scale) => scale * inputScale);
-    const inputs = [
-      this.#draft.constant(`${stem}_q`, { dtype: "int32", shape: [integers.length], data: integers }),
-      this.#draft.constant(`${stem}_s`, float32Tensor([integers.length], biasScales)),
-    ];
-    const output = this.#draft.fresh(`${stem}_d`);
-    return { node: operator("DequantizeLinear", inputs, [output], { axis: int(0) }), output };
-  }
-}
-
-/** What a layer's calibrated input is like. */
-interface LayerInput {
-  readonly scale: number;
-  readonly rank: number;
-  /** Present when the bias is to be corrected. */
-  readonly mean: Float64Array | undefined;
-}
-
-/** A dense layer as integers: Gemm where the product has two dimensions, MatMul with a float bias otherwise. */
-async function quantizeDense(
+/** Tensors that eight bits would spoil, and how much of a layer's output would be left at worst, in decibels. */
+async function noisyTensors(
   draft: GraphDraft,
-  layer: DenseLayer,
-  seen: LayerInput,
-  stored: StoredIntegers,
-): Promise<void> {
-  const { k, n } = layer;
-  const bias = await denseBias(layer);
-  const asGemm = layer.isGemm || seen.rank === 2;
-  const floor = bias === undefined || !asGemm ? undefined : biasScaleFloor(bias, seen.scale);
-  const weight = stored.weight(layer.weight.name, await denseWeight(layer), [k, n], 1, floor);
-  const shift = seen.mean?.length === k ? denseShift(weight.errors(), seen.mean, n) : new Float64Array(n);
-  const corrected = shifted(bias, shift);
-  const { input, nodes: before } = uprightInput(draft, layer);
-  const nodes: Node[] = [weight.node, ...before];
-  if (asGemm) {
-    // Without a bias ONNX Runtime leaves a Gemm float; zeros cost four bytes a column and make it an integer one.
-    const stem = layer.bias?.name ?? `${layer.weight.name}_b`;
-    const integers = stored.bias(stem, bias ?? new Float32Array(n), corrected, seen.scale, weight.scales);
-    nodes.push(integers.node, operator("Gemm", [input, weight.output, integers.output], [layer.output]));
-  } else if (bias === undefined) {
-    // An Add only for the correction would cost a pass over the result.
-    nodes.push(operator("MatMul", [input, weight.output], [layer.output]));
-  } else {
-    const product = draft.fresh(`${layer.output}_p`);
-    const name = draft.constant(layer.bias!.name, float32Tensor([n], corrected));
-    nodes.push(operator("MatMul", [input, weight.output], [product]), operator("Add", [product, name], [layer.output]));
-  }
-  draft.replaceAll(layer.nodes, nodes);
-}
-
-async function quantizeConv(
-  draft: GraphDraft,
-  layer: ConvLayer,
-  seen: LayerInput,
-  stored: StoredIntegers,
-): Promise<void> {
-  const { shape } = layer.weight;
-  const bias = layer.bias === undefined ? undefined : await readFloats(layer.bias);
-  const floor = bias === undefined ? undefined : biasScaleFloor(bias, seen.scale);
-  const weight = stored.weight(layer.weight.name, await readFloats(layer.weight), shape, 0, floor);
-  const node = layer.nodes[0];
-  const nodes = [weight.node];
-  const inputs = [node.inputs[0], weight.output];
-  if (bias !== undefined || seen.mean !== undefined) {
-    const plain = bias ?? new Float32Array(shape[0]);
-    const corrected = seen.mean === undefined ? plain : shifted(plain, convShift(weight.errors(), shape, seen.mean));
-    const stem = layer.bias?.name ?? `${layer.weight.name}_b`;
-    const integers = stored.bias(stem, plain, corrected, seen.scale, weight.scales);
-    nodes.push(integers.node);
-    inputs.push(integers.output);
-  }
-  draft.replaceAll(layer.nodes, [...nodes, { ...node, inputs }]);
-}
-
-/** Puts QuantizeLinear and DequantizeLinear on every planned tensor; a computed tensor keeps its name after them. */
-function insertPairs(draft: GraphDraft, plan: QdqPlan, params: ReadonlyMap<string, AffineParams>): void {
-  const constants = new Map<string, readonly [scale: string, zeroPoint: string]>();
-  const constantsOf = (range: string): readonly [string, string] => {
-    const { scale, zeroPoint } = params.get(range)!;
-    const names = constants.get(range) ?? [
-      draft.constant(`${range}_s`, float32Tensor([], new Float32Array([scale]))),
-      draft.constant(`${range}_z`, { dtype: "uint8", shape: [], data: new Uint8Array([zeroPoint]) }),
-    ];
-    constants.set(range, names);
-    return names;
+  layers: readonly LinearLayer[],
+  observed: ReadonlyMap<string, Observed>,
+  { minimumDecibels = -Infinity, range }: StaticInt8Options,
+): Promise<Map<string, number>> {
+  const noisy = new Map<string, number>();
+  const note = (name: string, decibels: number): void => {
+    if (decibels < Math.min(minimumDecibels, noisy.get(name) ?? Infinity)) noisy.set(name, decibels);
   };
-  const pair = (from: string, to: string, range: string): Node[] => {
-    const quantized = draft.fresh(`${to}_q`);
-    const names = constantsOf(range);
-    return [
-      operator("QuantizeLinear", [from, ...names], [quantized]),
-      operator("DequantizeLinear", [quantized, ...names], [to]),
-    ];
-  };
-  const inputs = new Set(draft.inputs.map(({ name }) => name));
-  const renamed = new Map<string, string>();
-  const head: Node[] = [];
-  for (const [name, range] of plan) {
-    if (!inputs.has(name)) continue;
-    const rounded = draft.fresh(`${name}_d`);
-    renamed.set(name, rounded);
-    head.push(...pair(name, rounded, range));
+  for (const layer of minimumDecibels === -Infinity ? [] : layers) {
+    const plan = planQdq(draft, [layer]);
+    const source = plan.get(layer.input) ?? layer.input;
+    const [input, result] = [observed.get(source), observed.get(layer.output)];
+    if (input === undefined || result === undefined) continue;
+    note(source, await inputDecibels(layer, input.observer, result.observer, range));
+    const after = [layer.output, ...draft.consumersOf(layer.output).map(({ outputs }) => outputs[0])];
+    const rounded = after.find((name) => plan.get(name) === name && observed.has(name));
+    if (rounded === undefined) continue;
+    note(rounded, resultDecibels(result.observer, observed.get(rounded)!.observer, range));
   }
-  const body = draft.nodes.flatMap((node): Node[] => {
-    const raw = new Map(
-      node.outputs.filter((name) => plan.has(name)).map((name) => [name, draft.fresh(`${name}_r`)] as const),
-    );
-    const reads = { ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) };
-    if (raw.size === 0) return [reads];
-    const pairs = [...raw].flatMap(([name, from]) => pair(from, name, plan.get(name)!));
-    return [{ ...reads, outputs: node.outputs.map((name) => raw.get(name) ?? name) }, ...pairs];
-  });
-  draft.nodes = [...head, ...body];
+  return noisy;
 }
 
 /**
@@ -274,7 +123,9 @@ export async function staticInt8(
   const found = chosenLayers(findLinearLayers(draft), { layers: chosen.map((name) => renamed.get(name) ?? name) });
   if (found.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to quantise");
   // Ranges of the planned tensors, and the layers' own inputs for their ranks: a reshape between changes that.
-  const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input)])];
+  const { minimumDecibels } = options;
+  const results = minimumDecibels === undefined ? [] : found.map(({ output }) => output);
+  const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input), ...results])];
   const observed = await observeRanges(raised.model, names, found, options, context);
   const params = new Map<string, AffineParams>();
   for (const [name, { observer }] of observed) {
@@ -283,10 +134,20 @@ export async function staticInt8(
   }
   // A layer whose tensors never showed up (wrong type, NaN) stays float; planning again drops what only it needed.
   const usable = (layer: LinearLayer) => [...planQdq(draft, [layer]).values()].every((name) => params.has(name));
-  const layers = found.filter(usable);
-  const notes = found
-    .filter((layer) => !layers.includes(layer))
-    .map((layer) => `${layerName(layer)} stays float: its range is unknown or not finite on the calibration data`);
+  const noisy = await noisyTensors(draft, found, observed, options);
+  const layers: LinearLayer[] = [];
+  const notes: string[] = [];
+  for (const layer of found) {
+    const spoiled = [...planQdq(draft, [layer]).values()].find((name) => noisy.has(name));
+    if (!usable(layer)) {
+      notes.push(`${layerName(layer)} stays float: its range is unknown or not finite on the calibration data`);
+    } else if (spoiled !== undefined) {
+      const left = noisy.get(spoiled)!.toFixed(1);
+      notes.push(`${layerName(layer)} stays float: '${spoiled}' in 8 bits would leave ${left} dB`);
+    } else {
+      layers.push(layer);
+    }
+  }
   if (layers.length === 0) return refused(notes.join("; "));
   const plan = planQdq(draft, layers);
   const stored = new StoredIntegers(draft, context.weightGrid);
