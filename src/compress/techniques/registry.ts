@@ -11,6 +11,7 @@ import { dropLayers } from "./drop-layers.ts";
 import { activationAware } from "./activation-aware.ts";
 import { dynamicInt8 } from "./dynamic-int8.ts";
 import { fewerInputs } from "./fewer-inputs.ts";
+import { embeddingBlocks } from "./embedding-blocks.ts";
 import { fineTune, tuneSmall } from "./fine-tune.ts";
 import { lowRank } from "./low-rank.ts";
 import { narrow, pruneHeads } from "./narrow.ts";
@@ -123,6 +124,8 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     smooth(model, { insert: oneOf(options, "insert", [true, false]), ...layersIn(options) }, context),
   "activation-aware": (model, options, context) =>
     activationAware(model, { ...blocksIn(options), ...layersIn(options) }, context),
+  "embedding-blocks": (model, options) =>
+    embeddingBlocks(model, { ...blocksIn(options), bits: oneOf(options, "bits", [4, 8]) }),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(

@@ -44,8 +44,10 @@ const DEFAULT_TOLERANCE = 0.02;
 const MANY_ROWS = 64;
 /** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
 const GRAM_BYTES = 256 * 2 ** 20;
-/** Float weights below this are quantised sooner than threads start, and their results fit into memory. */
-const WORTH_THREADS_BYTES = 256 * 2 ** 20;
+/** Float weights below this are quantised sooner than threads start. */
+const WORTH_THREADS_BYTES = 32 * 2 ** 20;
+/** Float weights below this leave results that fit into memory. */
+const KEPT_BYTES = 256 * 2 ** 20;
 /** Float weights under way at once, each with its integers beside it. */
 const IN_FLIGHT_BYTES = 200 * 2 ** 20;
 
@@ -200,7 +202,7 @@ export async function weightOnlyBlocks(
     runner: floatBytes < WORTH_THREADS_BYTES ? undefined : runner,
     turnstile: new Turnstile(IN_FLIGHT_BYTES),
     // What GPTQ found rests on matrices that are gone by the time the model is written.
-    keep: withGrams || floatBytes < WORTH_THREADS_BYTES,
+    keep: withGrams || floatBytes < KEPT_BYTES,
   };
   let quantized = 0;
   for (const group of inGroups(dense, withGrams)) {
