@@ -68,6 +68,12 @@ const CLEAN: Recipe = {
   steps: [{ technique: "clean", options: {} }],
 };
 
+const HALF: Recipe = {
+  id: "half-float16",
+  title: "weights stored in 16 bits (float16)",
+  steps: [{ technique: "half", options: { dtype: "float16" } }],
+};
+
 const DEAD: Recipe = {
   id: "dead-inputs",
   title: "without inputs and units that never change",
@@ -98,6 +104,7 @@ const STRUCTURED: readonly Recipe[] = [
 /** What needs no training, on the original itself. */
 export const POST_TRAINING: readonly Recipe[] = [
   CLEAN,
+  HALF,
   DYNAMIC,
   SMOOTH,
   dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),

@@ -155,6 +155,13 @@ export class GraphDraft {
     this.#initializers.set(tensor.name, tensor);
   }
 
+  /** From now on a node makes the value that was this constant, before everything else. */
+  replaceConstant(name: string, maker: Node): void {
+    this.#initializers.delete(name);
+    this.#inputs = this.#inputs.filter((input) => input.name !== name);
+    this.nodes = [maker, ...this.nodes];
+  }
+
   /** Puts `replacement` where the last of `nodes` stood, so that whatever it reads has been computed by then. */
   replaceAll(nodes: readonly Node[], replacement: readonly Node[]): void {
     const last = Math.max(...nodes.map((node) => this.nodes.indexOf(node)));

@@ -13,6 +13,7 @@ import { dynamicInt8 } from "./dynamic-int8.ts";
 import { fewerInputs } from "./fewer-inputs.ts";
 import { embeddingBlocks } from "./embedding-blocks.ts";
 import { fineTune, tuneSmall } from "./fine-tune.ts";
+import { half } from "./half-storage.ts";
 import { lowRank } from "./low-rank.ts";
 import { narrow, pruneHeads } from "./narrow.ts";
 import { packed } from "./packed.ts";
@@ -97,6 +98,7 @@ function blocksIn(options: Options): BlockOptions {
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   clean: (model) => clean(model),
+  half: (model, options) => half(model, { dtype: oneOf(options, "dtype", ["float16", "bfloat16"]) }),
   "dynamic-int8": (model, options, context) =>
     dynamicInt8(
       model,
