@@ -112,9 +112,16 @@ function toFloats(dtype: DType, data: NumericArray, count: number): Float32Array
 
 /**
  * The elements of a float32 tensor in order, for passes over a tensor that need not fit into memory. Pieces of a stored tensor share
- * one buffer: each is void when the next is asked for. @throws LightfootError E_TENSOR for other types
+ * one buffer: each is void when the next is asked for.
+ *
+ * @param buffer what stored pieces are put into, one after another; its length sets theirs
+ * @throws LightfootError E_TENSOR for other types
  */
-export async function* floatPieces(tensor: TensorRef, files: OpenFiles): AsyncGenerator<Float32Array> {
+export async function* floatPieces(
+  tensor: TensorRef,
+  files: OpenFiles,
+  buffer?: Uint8Array,
+): AsyncGenerator<Float32Array> {
   if (tensor.dtype !== "float32") throw wrongType(tensor, "float32");
   const { data } = tensor;
   if (data.kind !== "file" || data.encoding !== "raw") {
@@ -123,9 +130,9 @@ export async function* floatPieces(tensor: TensorRef, files: OpenFiles): AsyncGe
   }
   if (data.byteLength !== tensorByteLength(tensor)) throw wrongLength(tensor, data.byteLength);
   const range = await files.range(data.file, data.stamp);
-  const buffer = new Uint8Array(Math.min(PASS_BYTES, data.byteLength));
-  for (let done = 0; done < data.byteLength; done += buffer.byteLength) {
-    const piece = buffer.subarray(0, Math.min(buffer.byteLength, data.byteLength - done));
+  const target = buffer ?? new Uint8Array(Math.min(PASS_BYTES, data.byteLength));
+  for (let done = 0; done < data.byteLength; done += target.byteLength) {
+    const piece = target.subarray(0, Math.min(target.byteLength, data.byteLength - done));
     range.fillSync(piece, data.offset + done);
     yield typedView("float32", piece) as Float32Array;
   }

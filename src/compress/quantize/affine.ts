@@ -153,7 +153,7 @@ function roundRow(
   zeroPoint: number,
 ): void {
   for (let at = from, channel = first; at < to; at++, channel++) {
-    data[at] = ((values[at] / scales[channel] + ROUNDING - ROUNDING) | 0) + zeroPoint;
+    data[at] = ((Math.fround(values[at] / scales[channel]) + ROUNDING - ROUNDING) | 0) + zeroPoint;
   }
 }
 
@@ -167,11 +167,13 @@ function roundOne(
   zeroPoint: number,
 ): void {
   const scale = scales[channel];
-  for (let at = from; at < to; at++) data[at] = ((values[at] / scale + ROUNDING - ROUNDING) | 0) + zeroPoint;
+  for (let at = from; at < to; at++) {
+    data[at] = ((Math.fround(values[at] / scale) + ROUNDING - ROUNDING) | 0) + zeroPoint;
+  }
 }
 
 /**
- * Rounds a piece of a tensor to its channels' grids.
+ * Rounds a piece of a tensor to its channels' grids: the float32 quotient to the nearest integer, as QuantizeLinear does.
  * @param data integers of the same piece, written
  * @param start flat position of the piece's first element in the tensor
  * @param scales at least `channelScales` of the channels' maxima: then no quotient leaves the grid, and none is clamped

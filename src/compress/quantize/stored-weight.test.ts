@@ -41,7 +41,7 @@ async function byHand(weight: TensorRef, transposed: boolean, { dtype, bits }: W
   const shift = dtype === "uint8" ? 128 : 0;
   const integers = Array.from(
     { length: k * n },
-    (_, i) => roundHalfEven(at(Math.floor(i / n), i % n) / scales[i % n]) + shift,
+    (_, i) => roundHalfEven(Math.fround(at(Math.floor(i / n), i % n) / scales[i % n])) + shift,
   );
   return { data: dtype === "uint8" ? Uint8Array.from(integers) : Int8Array.from(integers), scales };
 }
@@ -80,6 +80,38 @@ describe("quantizeStored", () => {
     if (!transposed) {
       const { data, scales } = quantizeChannels(await readFloats(weight), [521, 769], 1, GRIDS[0]);
       expect(found).toEqual({ data, scales });
+    }
+  });
+});
+
+describe("the vector loops", () => {
+  it("give what the definition gives, for any number of columns and rows and any grid", async () => {
+    const size = fc.integer({ min: 1, max: 40 });
+    await fc.assert(
+      fc.asyncProperty(
+        size,
+        fc.integer({ min: 1, max: 300 }),
+        fc.constantFrom(...GRIDS),
+        async (sixteens, rows, grid) => {
+          const weight = matrix(rows, sixteens * 16);
+          const found = await quantizeStored({ weight: await stored(weight), transposed: false, grid });
+          expect(found).toEqual(await quantizeStored({ weight, transposed: false, grid }));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it("take no number for zero, and nothing for a column of zeros", async () => {
+    const values = new Float32Array(32).fill(1);
+    values.set([NaN, -2], 0);
+    for (let column = 3; column < 32; column += 16) values[column] = 0;
+    const weight = memoryTensor("w", float32Tensor([2, 16], values));
+    for (const one of [weight, await stored(weight)]) {
+      const { data, scales } = await quantizeStored({ weight: one, transposed: false, grid: GRIDS[0] });
+      expect([data[0], data[1], data[17], data[3]]).toEqual([0, -127, 64, 0]);
+      expect(scales[0]).toBe(Math.fround(1 / 127));
+      expect(scales[3]).toBeGreaterThan(0);
     }
   });
 });
