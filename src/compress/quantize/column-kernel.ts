@@ -69,7 +69,14 @@ const ROUND = repeat(3, KERNEL_WIDTH, [
 ]);
 
 const MODULE = Uint8Array.from([
-  ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  0x00,
+  0x61,
+  0x73,
+  0x6d,
+  1,
+  0,
+  0,
+  0,
   ...section(1, [2, ...functionType(3), ...functionType(4)]),
   ...section(3, [2, 0, 1]),
   ...section(5, [1, 0, 1]),
@@ -78,9 +85,9 @@ const MODULE = Uint8Array.from([
 ]);
 
 interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  grow(values: number, maxima: number, count: number): void;
-  round(values: number, scales: number, integers: number, count: number): void;
+  readonly memory: { readonly buffer: ArrayBuffer; grow: (pages: number) => number };
+  readonly grow: (values: number, maxima: number, count: number) => void;
+  readonly round: (values: number, scales: number, integers: number, count: number) => void;
 }
 
 /** What this file needs of the global that Node has and the compiler's libraries for servers do not describe. */

@@ -79,7 +79,7 @@ export async function half(model: ModelGraph, options: HalfOptions): Promise<Tec
   const uses = draft.useCounts();
   const notes: string[] = [];
   let stored = 0;
-  for (const tensor of [...draft.constants.values()]) {
+  for (const tensor of draft.constants.values()) {
     const { name, shape } = tensor;
     const isWeight = tensor.dtype === "float32" && elementCount(shape) >= WORTH_CASTING;
     if (!isWeight || !uses.has(name) || draft.isOutput(name)) continue;
