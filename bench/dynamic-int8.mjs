@@ -5,12 +5,11 @@
 // Both run in turns, each time in a fresh process whose start counts. Printed are medians with their range, the ratios of each
 // round's pair, peak resident memory (VmHWM), and how far each model's outputs are from the float model's on the same inputs.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { describeThisMachine } from "../dist/io/machine.js";
 
 const SEED = 1;
 const WIDTH = 1024;
@@ -27,24 +26,25 @@ const { values, positionals } = parseArgs({
 });
 const [subject, ...files] = positionals;
 const subjects = { write, compress, distances };
-if (subject === undefined) compare();
+if (subject === undefined) await compare();
 else await subjects[subject](...files);
 
-function compare() {
+async function compare() {
+  const { record, summary } = await import("./record.mjs");
   if (values.peer === undefined) {
     console.error("Give --peer the path of a Python that has onnxruntime and onnx.");
     process.exit(2);
   }
   const folder = mkdtempSync(join(tmpdir(), "lightfoot-bench-"));
   try {
-    const results = values.sizes.split(",").map((size) => compareAt(folder, Number(size)));
-    if (values.save) save(results);
+    const results = values.sizes.split(",").map((size) => compareAt(folder, Number(size), summary));
+    if (values.save) record("dynamic-int8", SEED, { rounds: Number(values.rounds), sizes: results });
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function compareAt(folder, gigabytes) {
+function compareAt(folder, gigabytes, summary) {
   const source = join(folder, "float.onnx");
   const [ours, theirs] = [join(folder, "ours.onnx"), join(folder, "theirs.onnx")];
   node("write", source, String(gigabytes * 1e9));
@@ -86,11 +86,6 @@ function timed(start) {
   return { seconds: (performance.now() - begin) / 1000, peakMemoryBytes };
 }
 
-function summary(list) {
-  const sorted = list.toSorted((a, b) => a - b);
-  return { median: sorted[Math.floor(sorted.length / 2)], low: sorted[0], high: sorted.at(-1) };
-}
-
 function print({ gigabytes, seconds, timesFaster, peakMemoryBytes, memoryShare, signalToNoiseDecibels }) {
   const range = ({ median, low, high }, unit, digits = 2) =>
     `${median.toFixed(digits)}${unit} (${low.toFixed(digits)} … ${high.toFixed(digits)})`;
@@ -102,24 +97,6 @@ function print({ gigabytes, seconds, timesFaster, peakMemoryBytes, memoryShare, 
     console.log(`  ${name.padEnd(26)} ${range(seconds[who], " s")}  ${mebibytes(peakMemoryBytes[who])}  ${quality}`);
   }
   console.log(`  ${range(timesFaster, " times faster")}, ${range(memoryShare, " of its peak memory")}`);
-}
-
-/** Keeps the ratios with what they were measured on. */
-function save(results) {
-  const commit = run("git", ["rev-parse", "--short", "HEAD"]).trim();
-  const { cpuName, logicalCpuCount, memoryBytes } = describeThisMachine();
-  const machine = { cpuName, logicalCpuCount, memoryBytes, loadAverage: loadavg() };
-  const folder = fileURLToPath(new URL("./results/", import.meta.url));
-  mkdirSync(folder, { recursive: true });
-  const document = {
-    bench: "dynamic-int8",
-    commit,
-    seed: SEED,
-    rounds: Number(values.rounds),
-    machine,
-    results,
-  };
-  writeFileSync(join(folder, "dynamic-int8.json"), `${JSON.stringify(document, null, 2)}\n`);
 }
 
 /** A stack of feed-forward blocks as in a transformer: y = x + W2·Relu(W1·LayerNorm(x) + b1) + b2. */
@@ -170,14 +147,16 @@ async function write(path, bytes) {
 }
 
 async function compress(source, target) {
-  const [{ readOnnx }, { writeOnnx }, { dynamicInt8 }, { createThreadPool }, grid, usage] = await Promise.all([
-    import("../dist/model/onnx/read.js"),
-    import("../dist/model/onnx/write.js"),
-    import("../dist/compress/techniques/dynamic-int8.js"),
-    import("../dist/runtime/task-runner.js"),
-    import("../dist/compress/weight-grid.js"),
-    import("../dist/io/process-usage.js"),
-  ]);
+  const [{ readOnnx }, { writeOnnx }, { dynamicInt8 }, { createThreadPool }, { describeThisMachine }, grid, usage] =
+    await Promise.all([
+      import("../dist/model/onnx/read.js"),
+      import("../dist/model/onnx/write.js"),
+      import("../dist/compress/techniques/dynamic-int8.js"),
+      import("../dist/runtime/task-runner.js"),
+      import("../dist/io/machine.js"),
+      import("../dist/compress/weight-grid.js"),
+      import("../dist/io/process-usage.js"),
+    ]);
   const thisMachine = describeThisMachine();
   const runner = createThreadPool(thisMachine.logicalCpuCount);
   const model = await readOnnx(source);
@@ -189,6 +168,7 @@ async function compress(source, target) {
 
 /** Signal to noise of each file's output against the first file's, in decibels, on 64 random rows. */
 async function distances(reference, ...others) {
+  const { decibels } = await import("./record.mjs");
   const { openSession } = await import("../dist/runtime/session.js");
   const { seededRandom } = await import("../dist/statistics/random.js");
   const random = seededRandom(SEED).fork("inputs");
@@ -200,15 +180,10 @@ async function distances(reference, ...others) {
     return y.data;
   };
   const wanted = await answer(reference);
-  const decibels = [];
+  const ratios = [];
   for (const path of others) {
     const found = await answer(path);
-    let [signal, noise] = [0, 0];
-    wanted.forEach((value, at) => {
-      signal += value ** 2;
-      noise += (value - found[at]) ** 2;
-    });
-    decibels.push(10 * Math.log10(signal / noise));
+    ratios.push(decibels(wanted, found));
   }
-  console.log(JSON.stringify(decibels));
+  console.log(JSON.stringify(ratios));
 }

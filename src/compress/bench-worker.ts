@@ -16,6 +16,10 @@ import type { Attempt } from "./verdict.ts";
 import { weightGridFor } from "./weight-grid.ts";
 import { Workbench } from "./workbench.ts";
 
+const MACHINE = describeThisMachine();
+/** For whole tensors of large models. They start with the first such tensor; idle ones keep nothing alive. */
+const THREADS = createThreadPool(MACHINE.logicalCpuCount);
+
 /** Every task names its search, so that the original's scores are found once for all of its candidates. */
 interface BenchTask {
   readonly searchId: string;
@@ -98,7 +102,8 @@ function techniqueContext(
     seed,
     threads,
     retrain,
-    weightGrid: weightGridFor(describeThisMachine()).grid,
+    weightGrid: weightGridFor(MACHINE).grid,
+    runner: THREADS,
     runner: helpers,
     signal,
     onEpoch: (epoch, epochs, loss) => tell({ kind: "epoch", epoch, epochs, loss }),
