@@ -5,11 +5,14 @@ import { node as operator } from "../../model/build.ts";
 import { DTYPES } from "../../model/dtype.ts";
 import type { TensorRef } from "../../model/graph.ts";
 import { OpenFiles } from "../../io/file-range.ts";
-import { readTensorBytes, readTensorChunks, tensorByteLength } from "../../model/tensor-data.ts";
+import { readTensorChunks, tensorByteLength } from "../../model/tensor-data.ts";
 import type { GraphDraft } from "./draft.ts";
 
 /** Below this a shared constant saves next to nothing, and steps that change one layer's weights would have to part it again. */
 const WORTH_SHARING_BYTES = 1024;
+
+/** Rows of one matrix that are held while the other is read. */
+const STRIP_BYTES = 64 * 2 ** 20;
 
 export interface Shared {
   /** Constants that were removed. */
@@ -76,17 +79,62 @@ export async function mergeDuplicates(draft: GraphDraft): Promise<Shared> {
   return { count: newNames.size, bytes };
 }
 
-/** Elements of `[rows, columns]` in the order of its transpose. */
-function transposedBytes(bytes: Uint8Array, rows: number, columns: number, width: number): Uint8Array {
-  const result = new Uint8Array(bytes.byteLength);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const from = (row * columns + column) * width;
-      const to = (column * rows + row) * width;
-      for (let at = 0; at < width; at++) result[to + at] = bytes[from + at];
+const widthOf = (tensor: TensorRef): number => DTYPES[tensor.dtype].bits / 8;
+
+/** What a matrix and its transpose share the other way round: digests of the first row and of the first column. */
+async function edgesOf(tensor: TensorRef, files: OpenFiles): Promise<{ row: string; column: string }> {
+  const width = widthOf(tensor);
+  const rowBytes = tensor.shape[1] * width;
+  const [row, column] = [createHash("sha256"), createHash("sha256")];
+  let position = 0;
+  for await (const chunk of readTensorChunks(tensor, files)) {
+    if (position < rowBytes) row.update(chunk.subarray(0, rowBytes - position));
+    const first = (rowBytes - (position % rowBytes)) % rowBytes;
+    for (let at = first; at < chunk.byteLength; at += rowBytes) column.update(chunk.subarray(at, at + width));
+    position += chunk.byteLength;
+  }
+  return { row: row.digest("hex"), column: column.digest("hex") };
+}
+
+/** Rows `first …` of a matrix as one strip against the same columns of another. */
+async function stripEquals(strip: Uint8Array, first: number, count: number, other: TensorRef, files: OpenFiles) {
+  const width = widthOf(other);
+  const [rows, columns] = other.shape as [number, number];
+  let element = 0;
+  for await (const chunk of readTensorChunks(other, files)) {
+    for (let at = 0; at < chunk.byteLength; at += width, element++) {
+      const column = (element % columns) - first;
+      if (column < 0 || column >= count) continue;
+      const mirrored = (column * rows + Math.floor(element / columns)) * width;
+      for (let byte = 0; byte < width; byte++) if (chunk[at + byte] !== strip[mirrored + byte]) return false;
     }
   }
-  return result;
+  return true;
+}
+
+/** Compares by strips of rows: the other matrix is read once for each, and memory holds one. */
+async function isTransposeOf(tensor: TensorRef, other: TensorRef, files: OpenFiles): Promise<boolean> {
+  const [rows, columns] = tensor.shape as [number, number];
+  const rowBytes = columns * widthOf(tensor);
+  const height = Math.max(1, Math.floor(STRIP_BYTES / rowBytes));
+  let strip = new Uint8Array(Math.min(height, rows) * rowBytes);
+  let filled = 0;
+  let first = 0;
+  for await (const chunk of readTensorChunks(tensor, files)) {
+    for (let at = 0; at < chunk.byteLength;) {
+      const part = chunk.subarray(at, at + strip.byteLength - filled);
+      strip.set(part, filled);
+      filled += part.byteLength;
+      at += part.byteLength;
+      if (filled < strip.byteLength) continue;
+      const count = filled / rowBytes;
+      if (!(await stripEquals(strip, first, count, other, files))) return false;
+      first += count;
+      filled = 0;
+      strip = strip.subarray(0, Math.min(height, rows - first) * rowBytes);
+    }
+  }
+  return true;
 }
 
 /** Points the readers of `transposed` at `kept`: Gemm by its own flag, others through a Transpose that runtimes resolve at load. */
@@ -105,7 +153,7 @@ function tie(draft: GraphDraft, transposed: TensorRef, kept: TensorRef): void {
 
 /**
  * Keeps one of two matrices that are each other's transpose, as exporters store an embedding and the output layer tied to it. Exact.
- * One matrix at a time is in memory.
+ * They are compared by strips of 64 MiB.
  */
 export async function tieTransposes(draft: GraphDraft): Promise<Shared> {
   const uses = draft.useCounts();
@@ -123,20 +171,20 @@ export async function tieTransposes(draft: GraphDraft): Promise<Shared> {
       ({ dtype, shape }) => `${dtype} ${shape.toSorted((a, b) => a - b).join()}`,
     )) {
       if (alike.length === 1) continue;
-      const byDigest = new Map<string, TensorRef>();
-      for (const tensor of alike) byDigest.set(await digestOf(tensor, files), tensor);
+      const byEdges = new Map<string, TensorRef>();
+      const edges = new Map<TensorRef, { row: string; column: string }>();
       for (const tensor of alike) {
-        const [rows, columns] = tensor.shape as [number, number];
-        const flipped = transposedBytes(
-          await readTensorBytes(tensor, files),
-          rows,
-          columns,
-          DTYPES[tensor.dtype].bits / 8,
-        );
-        const partner = byDigest.get(createHash("sha256").update(flipped).digest("hex"));
-        const isPair = partner?.shape[0] === columns && partner.shape[1] === rows;
-        if (!isPair || partner === tensor || !byDigest.delete(await digestOf(tensor, files)) || !mayGo(tensor))
-          continue;
+        const own = await edgesOf(tensor, files);
+        edges.set(tensor, own);
+        byEdges.set(`${own.row} ${own.column}`, tensor);
+      }
+      for (const tensor of alike) {
+        const { row, column } = edges.get(tensor)!;
+        const partner = byEdges.get(`${column} ${row}`);
+        const isPair = partner?.shape[0] === tensor.shape[1] && partner.shape[1] === tensor.shape[0];
+        if (!isPair || partner === tensor || !mayGo(tensor)) continue;
+        if (!(await isTransposeOf(tensor, partner, files))) continue;
+        byEdges.delete(`${row} ${column}`);
         tie(draft, tensor, partner);
         count += 1;
         bytes += tensorByteLength(tensor);

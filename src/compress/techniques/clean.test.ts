@@ -5,7 +5,7 @@ import { float, int, ints } from "../../model/attributes.ts";
 import { graph, model, node, tensorInfo } from "../../model/build.ts";
 import type { ModelGraph, Node, TensorRef } from "../../model/graph.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
-import { memoryTensor } from "../../model/tensor-data.ts";
+import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { float32Tensor, int64Tensor } from "../../model/tensor-value.ts";
 import { openSession } from "../../runtime/session.ts";
 import { seededRandom } from "../../statistics/index.ts";
@@ -176,6 +176,14 @@ describe("clean", () => {
     expect(operators(after).filter((name) => name === "Transpose")).toHaveLength(1);
     expect(notes.join()).toMatch(/1 duplicate weight stored once.*1 transposed weight stored once/);
     await expectSameBits(before, after);
+  });
+
+  it("ties no matrix that differs from the other's transpose inside", async () => {
+    const values = (await readFloats(down)).slice();
+    values[5 * WIDTH + 7] += 1;
+    const nodes = [node("MatMul", ["x", "up"], ["h"]), node("MatMul", ["h", "down"], ["y"])];
+    const before = net(["batch", WIDTH], nodes, [up, memoryTensor("down", float32Tensor(down.shape, values))]);
+    expect(await clean(before)).toMatchObject({ kind: "refused" });
   });
 
   it("computes constants only where that takes no more room", async () => {
