@@ -16,10 +16,6 @@ import type { Attempt } from "./verdict.ts";
 import { weightGridFor } from "./weight-grid.ts";
 import { Workbench } from "./workbench.ts";
 
-const MACHINE = describeThisMachine();
-/** For whole tensors of large models. They start with the first such tensor; idle ones keep nothing alive. */
-const THREADS = createThreadPool(MACHINE.logicalCpuCount);
-
 /** Every task names its search, so that the original's scores are found once for all of its candidates. */
 interface BenchTask {
   readonly searchId: string;
@@ -102,8 +98,7 @@ function techniqueContext(
     seed,
     threads,
     retrain,
-    weightGrid: weightGridFor(MACHINE).grid,
-    runner: THREADS,
+    weightGrid: weightGridFor(describeThisMachine()).grid,
     runner: helpers,
     signal,
     onEpoch: (epoch, epochs, loss) => tell({ kind: "epoch", epoch, epochs, loss }),
