@@ -50,6 +50,23 @@ export const executionSchema = z.object({
   leftoverQuantizeNodes: z.int().nonnegative(),
 });
 
+/** Changes against the original on the data that judges. The largest of many losses is large by chance alone: see `adjustedP`. */
+export const classesSchema = z.object({
+  split: z.enum(["validation", "test"]),
+  /** The class whose recall fell most. */
+  worst: z.object({
+    class: z.int().nonnegative(),
+    sampleCount: z.int().positive(),
+    original: z.number().min(0).max(1),
+    candidate: z.number().min(0).max(1),
+    loss: figureSchema,
+    /** Exact McNemar p-value after Holm over all classes. */
+    adjustedP: z.number().min(0).max(1),
+  }),
+  /** Expected calibration error and its rise; null when the outputs are class numbers without a probability. */
+  calibrationError: z.object({ original: z.number(), candidate: z.number(), rise: figureSchema }).nullable(),
+});
+
 const SMALLEST_REASON = 1;
 
 export const candidateSchema = z.object({
@@ -67,6 +84,8 @@ export const candidateSchema = z.object({
   test: lossSchema.nullable(),
   /** Share of samples on which original and candidate give the same answer; null where that has no meaning. */
   agreement: figureSchema.nullable(),
+  /** What single classes lost, and confidence; null without class labels, with several decisions a sample, or when nobody looked. */
+  classes: classesSchema.nullable().default(null),
   fileBytes: z.int().nonnegative().nullable(),
   compressionRate: compressionRateSchema.nullable(),
   parameters: z.int().nonnegative().nullable(),

@@ -73,3 +73,20 @@ export function nameIsWrong(techniques: readonly string[], execution: Execution 
     `(${percent(LEAST_INT8_SHARE)} wanted)`
   );
 }
+
+const points = (share: number): string => (share * 100).toFixed(2);
+
+/** The class that lost most, and whether confidence became less honest. */
+export function classReasons({ worst, calibrationError }: NonNullable<Candidate["classes"]>): string[] {
+  const { loss } = worst;
+  const ofClass =
+    `largest loss of one class: class ${worst.class}, recall ${points(worst.original)} % → ${points(worst.candidate)} %, ` +
+    `${points(loss.value)} points (95 % interval ${points(loss.low)}…${points(loss.high)}) on ${formatCount(worst.sampleCount)} samples, ` +
+    `p ${worst.adjustedP.toPrecision(2)} after Holm over all classes`;
+  if (calibrationError === null) return [ofClass];
+  const { original, candidate, rise } = calibrationError;
+  const ofConfidence =
+    `calibration error (ECE) ${points(original)} → ${points(candidate)} points, rise ${points(rise.value)} ` +
+    `(95 % interval ${points(rise.low)}…${points(rise.high)})`;
+  return [ofClass, ofConfidence];
+}

@@ -1,4 +1,5 @@
 // The recipes that a search tries: which techniques with which options, and what they are called; may depend on techniques.
+import type { Candidate } from "./candidate-schema.ts";
 import type { Step } from "./techniques/technique.ts";
 
 /** A way to a candidate. */
@@ -140,6 +141,36 @@ export function following(first: Recipe): Recipe[] {
     title: `${first.title}; ${next.title}`,
     steps: [...first.steps, ...next.steps],
   }));
+}
+
+/** Shares of zeros that are tried, few to many. */
+export const SPARSITIES = [0.85, 0.92, 0.96] as const;
+
+/** Values that the weights left share: four bits of index. */
+const SHARED_VALUES = 16;
+
+/** Weights pruned while the network trains, the others sharing a few values, all stored in as few bytes as an ONNX file can. */
+export function sparseRecipe(sparsity: number): Recipe {
+  const percent = Math.round(sparsity * 100);
+  return {
+    id: `sparse-${percent}-shared-${SHARED_VALUES}`,
+    title: `${percent} % of the weights pruned while training, the others share ${SHARED_VALUES} values, packed`,
+    steps: [
+      { technique: "prune", options: { sparsity, criterion: "magnitude", scope: "global", pattern: "any" } },
+      { technique: "share-weights", options: { values: SHARED_VALUES } },
+      { technique: "packed", options: {} },
+    ],
+  };
+}
+
+/** A candidate's recipe, or the original, stored packed. */
+export function packedRecipe(candidate: Pick<Candidate, "id" | "title" | "recipe"> | undefined): Recipe {
+  const { id, title, recipe } = candidate ?? { id: "original", title: "the original", recipe: [] };
+  return {
+    id: `${id}+packed`,
+    title: `${title}; packed`,
+    steps: [...(recipe as Step[]), { technique: "packed", options: {} }],
+  };
 }
 
 /** Names of the techniques that the recipes use, as manifests and the command line name them. */

@@ -26,7 +26,7 @@ export class SearchRun {
   readonly #journal: Journal;
   readonly #deadline: Deadline;
   readonly #original: Candidate;
-  #planned: number;
+  readonly #planned: number;
   /** Title of the first recipe that the limits kept from being tried. */
   stoppedBefore: string | null = null;
 
@@ -48,11 +48,6 @@ export class SearchRun {
 
   get planned(): number {
     return this.#planned;
-  }
-
-  /** More, or fewer, candidates than was thought at first. */
-  plan(count: number): void {
-    this.#planned = Math.max(count, this.attempts.length);
   }
 
   wants(technique: string): boolean {

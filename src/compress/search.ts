@@ -12,6 +12,7 @@ import { RemoteBench } from "./remote-bench.ts";
 import type { CompressionData, SearchEvent, SearchOptions } from "./search-options.ts";
 import { SearchRun } from "./search-run.ts";
 import { paretoFront, select, selectionRule } from "./selection.ts";
+import { plannedSmallFiles, smallFiles } from "./small-files.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
 
 /** Names for `techniques` in options, manifests and on the command line. */
@@ -27,14 +28,15 @@ function checkTechniques(names: readonly string[] | undefined): void {
 }
 
 /** Candidates that will be made if nothing is learnt on the way. */
-function plannedAtFirst({ techniques, data, maxCandidates = Infinity }: SearchOptions): number {
+function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: SearchOptions): number {
   const wants = (technique: string) => techniques?.includes(technique) ?? true;
   const wanted: SearchRun["wanted"] = (recipes) => recipes.filter((recipe) => techniquesOf(recipe).every(wants));
   return Math.min(
     maxCandidates,
     wanted(POST_TRAINING).length +
       plannedMixed({ wants }) +
-      plannedNarrowings({ wants, wanted }, data.train !== undefined),
+      plannedNarrowings({ wants, wanted }) +
+      (goal === "size" ? plannedSmallFiles({ wanted }, data.train !== undefined) : 0),
   );
 }
 
@@ -43,6 +45,7 @@ async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> 
   for (const recipe of run.wanted(POST_TRAINING)) yield* run.attempt(recipe);
   yield* mixedCandidates(run);
   yield* narrowings(run);
+  yield* smallFiles(run);
 }
 
 /** Who judged and who taught, by digest. */

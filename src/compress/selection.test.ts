@@ -104,18 +104,42 @@ const verdict = (value: number) => ({ loss: loss("test", value), agreement: exac
 
 describe("conclude", () => {
   it("gives a document that the schema takes", () => {
-    const result = conclude(attempt(candidate("a", 500, 0)), verdict(0.001), original, true, "the rule", "accuracy");
+    const result = conclude(
+      attempt(candidate("a", 500, 0)),
+      verdict(0.001),
+      original,
+      true,
+      "the rule",
+      "accuracy",
+      null,
+    );
     expect(() => candidateSchema.parse(result)).not.toThrow();
   });
 
   it("keeps a chosen candidate chosen and refuses it when it fails on test data", () => {
-    const result = conclude(attempt(candidate("a", 500, 0)), verdict(0.02), original, true, "the rule", "accuracy");
+    const result = conclude(
+      attempt(candidate("a", 500, 0)),
+      verdict(0.02),
+      original,
+      true,
+      "the rule",
+      "accuracy",
+      null,
+    );
     expect(result).toMatchObject({ selected: true, accepted: false });
     expect(result.reasons.join("\n")).toContain("not chosen again");
   });
 
   it("states estimate, interval and budget in points", () => {
-    const { reasons } = conclude(attempt(candidate("a", 500, 0)), verdict(0.0012), original, true, "rule", "accuracy");
+    const { reasons } = conclude(
+      attempt(candidate("a", 500, 0)),
+      verdict(0.0012),
+      original,
+      true,
+      "rule",
+      "accuracy",
+      null,
+    );
     expect(reasons.join("\n")).toContain(
       "accuracy lost 0.12 points (95 % interval 0.02…0.22) on 10,000 test samples, budget 0.50: within the budget",
     );
@@ -126,20 +150,20 @@ describe("conclude", () => {
     const before = original.latency[0].median.value;
     const median = figure({ value: before * 3, low: before * 2.5, high: before * 3.5, unit: "s", method: "measured" });
     const entry = { ...slow, latency: [{ ...slow.latency[0], median }] };
-    const { reasons } = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy");
+    const { reasons } = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy", null);
     expect(reasons.join("\n")).toContain("smaller but slower: 3.00 times the original's time at batch 1");
   });
 
   it("does not accept as int8 what runs in float", () => {
     const execution = { int8Share: 0.1, int4Share: 0, floatShare: 0.9, leftoverQuantizeNodes: 7 };
     const entry = { ...candidate("a", 500, 0), techniques: ["static-int8"], execution };
-    const result = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy");
+    const result = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy", null);
     expect(result.accepted).toBe(false);
     expect(result.reasons.join("\n")).toContain("not called int8: only 10 %");
   });
 
   it("says when there was no test data", () => {
-    const result = conclude(attempt(candidate("a", 500, 0)), undefined, original, true, "rule", "accuracy");
+    const result = conclude(attempt(candidate("a", 500, 0)), undefined, original, true, "rule", "accuracy", null);
     expect(result.accepted).toBe(true);
     expect(result.reasons.join("\n")).toContain("validation data alone");
   });

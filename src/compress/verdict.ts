@@ -2,7 +2,7 @@
 import type { Candidate, Loss } from "./candidate-schema.ts";
 import type { Verdict } from "./judge.ts";
 import { within } from "./loss.ts";
-import { executionReason, lossReason, nameIsWrong, sizeAndSpeedReasons } from "./reasons.ts";
+import { classReasons, executionReason, lossReason, nameIsWrong, sizeAndSpeedReasons } from "./reasons.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
 
 /** A candidate with what the search still has to know about it. */
@@ -25,6 +25,7 @@ export const NOTHING_MEASURED: Omit<
   validation: null,
   test: null,
   agreement: null,
+  classes: null,
   fileBytes: null,
   compressionRate: null,
   parameters: null,
@@ -58,6 +59,7 @@ export function conclude(
   selected: boolean,
   rule: string,
   metric: string,
+  classes: Candidate["classes"],
 ): Candidate {
   const { candidate, notes } = attempt;
   const judged: Loss = verdict?.loss ?? candidate.validation!;
@@ -73,6 +75,7 @@ export function conclude(
     accuracy: judged.candidate,
     test: verdict?.loss ?? null,
     agreement: verdict?.agreement ?? candidate.agreement,
+    classes,
     selected,
     accepted: within(judged) && misnomer === undefined,
     reasons: [
@@ -82,6 +85,7 @@ export function conclude(
       ...(verdict === undefined ? [] : [lossReason(metric, verdict.loss)]),
       lossReason(metric, candidate.validation!),
       ...onlyValidation,
+      ...(classes === null ? [] : classReasons(classes)),
       ...sizeAndSpeedReasons(candidate, original),
       ...(candidate.execution === null ? [] : [executionReason(candidate.execution)]),
       ...notes,

@@ -8,6 +8,7 @@ import { writeOnnx } from "../model/onnx/write.ts";
 import type { BenchSettings } from "./bench-settings.ts";
 import type { Candidate, Loss } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
+import { ClassEffects } from "./class-effects.ts";
 import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
 import { profileModel, type Profile } from "./profile.ts";
@@ -45,10 +46,12 @@ export interface AttemptPlan {
 export class Workbench {
   readonly #settings: BenchSettings;
   readonly #judge: Judge;
+  readonly #classes: ClassEffects;
 
   constructor(settings: BenchSettings, judge: Judge) {
     this.#settings = settings;
     this.#judge = judge;
+    this.#classes = new ClassEffects(settings);
   }
 
   /** The original as the document's first line, measured like every candidate. */
@@ -113,7 +116,8 @@ export class Workbench {
     if (path === undefined || candidate.validation === null) return candidate;
     const hasTest = this.#judgingSplit === "test";
     const verdict = hasTest ? await this.#judge.verdict(path, "test", signal) : undefined;
-    return conclude(attempt, verdict, original, selected, rule, this.#settings.budget.metric);
+    const classes = await this.#classes.of(path, this.#judgingSplit, signal);
+    return conclude(attempt, verdict, original, selected, rule, this.#settings.budget.metric, classes);
   }
 
   /** A model that no recipe made, such as one narrowed by hand, judged like a candidate. */
@@ -131,6 +135,7 @@ export class Workbench {
       accuracy: verdict.loss.candidate,
       test: verdict.loss.split === "test" ? verdict.loss : null,
       agreement: verdict.agreement,
+      classes: await this.#classes.of(path, this.#judgingSplit, signal),
       compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss),
       selected: false,
@@ -156,6 +161,7 @@ export class Workbench {
       validation: verdict.loss,
       test: null,
       agreement: verdict.agreement,
+      classes: null,
       compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss) && nameIsWrong(techniquesOf(recipe), profile.execution) === undefined,
       selected: false,

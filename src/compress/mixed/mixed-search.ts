@@ -11,12 +11,9 @@ import { FLOAT, recipeOf, SCHEMES } from "./scheme-catalogue.ts";
 /** Candidates that one bisection makes at most: enough for a path of 63 steps, and near the end of any longer one. */
 const MOST_STEPS = 6;
 
-export const MIXED = "mixed";
-
-/** True when at least two techniques may be mixed. */
-export function mixes(run: Pick<SearchRun, "wants">): boolean {
-  return new Set([...SCHEMES.values()].map(({ technique }) => technique).filter((name) => run.wants(name))).size > 0;
-}
+/** True when a scheme may be mixed with float, or with another. */
+const mixes = (run: Pick<SearchRun, "wants">): boolean =>
+  [...SCHEMES.values()].some(({ technique }) => run.wants(technique));
 
 export const plannedMixed = (run: Pick<SearchRun, "wants">): number => (mixes(run) ? MOST_STEPS : 0);
 
@@ -53,7 +50,7 @@ export async function* mixedCandidates(
   for (let step = 0; step < MOST_STEPS && fails - holds > 1; step++) {
     const middle = (holds + fails) >> 1;
     const assignment = path[middle];
-    const own = recipeOf(`${MIXED}-${run.options.goal}-${middle}-of-${path.length - 1}`, assignment);
+    const own = recipeOf(`mixed-${run.options.goal}-${middle}-of-${path.length - 1}`, assignment);
     const recipe: Recipe =
       prefix === undefined
         ? own

@@ -1,0 +1,42 @@
+// What only makes files smaller, for the goal size: sparse shared weights, and the winner's file packed; may depend on this room.
+import { surelyWithin } from "./loss.ts";
+import { packedRecipe, sparseRecipe, SPARSITIES } from "./recipe.ts";
+import type { SearchEvent } from "./search-options.ts";
+import type { SearchRun } from "./search-run.ts";
+import { select } from "./selection.ts";
+
+/** Candidates made at most: a bisection of the sparsities, and one packed. */
+export function plannedSmallFiles(run: Pick<SearchRun, "wanted">, canTrain: boolean): number {
+  const sparse = canTrain ? Math.ceil(Math.log2(SPARSITIES.length + 1)) * run.wanted([sparseRecipe(0.5)]).length : 0;
+  return sparse + run.wanted([packedRecipe(undefined)]).length;
+}
+
+/** Bisects the sparsities for the sparsest network that surely holds the budget, then packs the smallest file that does. */
+export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, void> {
+  const { goal, data } = run.options;
+  if (goal !== "size") return;
+  if (data.train !== undefined && run.wanted([sparseRecipe(0.5)]).length > 0) {
+    let [holds, fails] = [-1, SPARSITIES.length as number];
+    while (fails - holds > 1) {
+      const middle = (holds + fails) >> 1;
+      const attempt = yield* run.attempt(sparseRecipe(SPARSITIES[middle]));
+      const validation = attempt?.candidate.validation ?? null;
+      if (validation === null) break;
+      if (surelyWithin(validation)) holds = middle;
+      else fails = middle;
+    }
+  }
+  const best = select(
+    run.attempts.map(({ candidate }) => candidate),
+    run.original,
+    goal,
+  );
+  const made = run.attempts.find(({ candidate }) => candidate.id === best?.id);
+  if (best?.techniques.at(-1) === "packed") return;
+  const recipe = packedRecipe(best);
+  if (run.wanted([recipe]).length === 0) return;
+  yield* run.attempt(
+    recipe,
+    made?.path === undefined ? undefined : { path: made.path, stepsDone: best!.recipe.length },
+  );
+}
