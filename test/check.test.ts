@@ -36,6 +36,20 @@ describe("lightfoot check", () => {
     expect(found.status).toBe(0);
   });
 
+  it("reads the sheet of key figures that export writes from the same site", () => {
+    const sheet = join(folder, "kpi.csv");
+    const meters = join(folder, "meters.yaml");
+    const values = "dc.siteEnergyKwh: 1250, dc.itEnergyKwh: 1000, dc.pueMonths: 12, dc.pueCategory: 2";
+    writeFileSync(meters, `where: DE\nevidence: { ${values} }\n`);
+    expect(lightfoot("export", meters, "--format", "kpi-sheet", "--out", sheet).status).toBe(0);
+    const checked = lightfoot("check", sheet, "--role", "data-center-operator", "--where", "DE", "--json");
+    const { rules } = JSON.parse(checked.stdout) as {
+      rules: { id: string; evidence: { field: string; value: unknown }[] }[];
+    };
+    const pue = rules.flatMap(({ evidence }) => evidence).find(({ field }) => field === "dc.pueAnnual");
+    expect(pue?.value).toBe(1.25);
+  });
+
   it("judges under a draft law, prints SARIF, and asks for a role", () => {
     write(1.25);
     const draft = lightfoot("check", site, "--as-of", "2026-11-24", "--with-proposals", "ENV-DE-DRAFT-2026", "--json");

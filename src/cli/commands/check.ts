@@ -34,7 +34,7 @@ export function registerCheck(program: Command): void {
     .description("hold evidence against rules: environment, AI law, safety, privacy, taxes, credits, procurement")
     .argument(
       "[evidence...]",
-      "dossier.json of lightfoot run, audit.json of lightfoot audit, evidence.yaml, together if need be; left out, only what is asked for is listed",
+      "dossier.json of lightfoot run, audit.json of lightfoot audit, kpi.csv of lightfoot export, evidence.yaml, together if need be; left out, only what is asked for is listed",
     )
     .option("--role <role>", `what you are to the law: ${ROLES.join(", ")}; repeatable`, role, [])
     .option("--where <place>", "country, grid zone or cloud region: answers every country field that nothing else says")
@@ -168,6 +168,11 @@ async function readCase(context: ActionContext, file: string, pack: Pack): Promi
       const audit = auditSchema.parse(document);
       return { roles: [], evidence: evidenceOfAudit(audit, `audit of ${audit.compressed.digest}`) };
     }
+  }
+  const { isKpiSheet, readKpiSheet } = await import("../../footprint/exchange/kpi-sheet.ts");
+  if (isKpiSheet(text)) {
+    const { evidenceOfMeters } = await import("../../policy/rules/site-evidence.ts");
+    return { roles: [], evidence: evidenceOfMeters(readKpiSheet(text, file), file) };
   }
   const { parseEvidence } = await import("../../policy/rules/evidence.ts");
   return parseEvidence(text, pack.vocabulary, file);

@@ -28,10 +28,13 @@ export const gpaiFormSchema = z.object({
 
 export const EXPORT_FORMATS = ["cyclonedx", "model-card", "sci", "gpai-form"] as const;
 
+/** Documents of a dossier, and the sheet of a site's key figures, which is of no model. */
+export const WRITTEN_FORMATS = [...EXPORT_FORMATS, "kpi-sheet"] as const;
+
 export const exportSchema = z.object({
   schema: z.literal("lightfoot.export/1"),
-  format: z.enum(EXPORT_FORMATS),
-  model: z.string().meta({ description: "digest of the model that the document is about" }),
+  format: z.enum(WRITTEN_FORMATS),
+  model: z.string().nullable().meta({ description: "digest of the model that the document is about; null for a site" }),
   file: z.string().nullable().meta({ description: "where it was written; null when it was not" }),
   text: z.string().meta({ description: "the document itself" }),
   assumptions: z.array(assumptionSchema),
@@ -40,4 +43,5 @@ export const exportSchema = z.object({
 export type FormField = z.infer<typeof fieldSchema>;
 export type GpaiForm = z.infer<typeof gpaiFormSchema>;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+export type WrittenFormat = (typeof WRITTEN_FORMATS)[number];
 export type ExportDocument = z.infer<typeof exportSchema>;
