@@ -53,4 +53,15 @@ describe("lightfoot doctor model", () => {
   it("refuses --repair without --out as usage", () => {
     expect(doctor(slow, "--repair").status).toBe(2);
   });
+
+  it("neither shows nor takes the options of doctor itself, which it would ignore", () => {
+    const help = doctor("--help").stdout;
+    expect(help).toContain("--exact-only");
+    for (const option of ["--seconds", "--sys-root", "--proc-root", "--rack-meter"]) expect(help).not.toContain(option);
+    const behind = doctor(slow, "--seconds", "5");
+    expect([behind.status, behind.stderr]).toEqual([2, expect.stringContaining("unknown option '--seconds'")]);
+    expect(behind.stderr).not.toContain("Did you mean");
+    const before = spawnSync(process.execPath, [main, "doctor", "--seconds", "5", "model", slow], { encoding: "utf8" });
+    expect([before.status, before.stderr]).toEqual([2, expect.stringContaining("before model")]);
+  });
 });

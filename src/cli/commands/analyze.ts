@@ -1,11 +1,12 @@
 // `lightfoot analyze`: what one run of a model costs, as tables or a document; may depend on this room, cost, quantity and errors.
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 import type { CostReport, NodeCost } from "../../cost/report-schema.ts";
 import { formatCount, formatFigure, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { collectShape, type InputShapes } from "../input-shape.ts";
 import { formatTable } from "../terminal-table.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface AnalyzeFlags {
   readonly input: InputShapes;
@@ -28,25 +29,19 @@ export function registerAnalyze(program: Command): void {
       collectShape,
       {},
     )
-    .option("--batch <n>", "size of the first dimension that inputs leave open", positive)
+    .option("--batch <n>", "size of the first dimension that inputs leave open", wholeNumber(1))
     .option(
       "--hardware <id>",
       "device of the catalogue for roofline seconds, e.g. nvidia-l4, nvidia-h100-sxm5-80gb:8, cpu:this",
     )
     .addOption(new Option("--by <what>", "what the table lists").choices(["operator", "node"]).default("operator"))
-    .option("--top <n>", "rows of the table, the dearest first", positive, 15)
+    .option("--top <n>", "rows of the table, the dearest first", wholeNumber(1), 15)
     .action(runAction(analyze));
   withExamples(command, [
     ["lightfoot analyze model.onnx --batch 8", "totals, then the dearest operators"],
     ["lightfoot analyze model.onnx --input x=1x3x224x224 --hardware nvidia-l4", "with seconds on a device"],
     ["lightfoot analyze model.onnx --by node --top 30 --json", "everything, node by node, for a program"],
   ]);
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("Expected a whole number from 1.");
 }
 
 async function analyze(context: ActionContext, file: string, flags: AnalyzeFlags): Promise<void> {

@@ -1,5 +1,5 @@
 // `lightfoot audit`: how a compressed classifier behaves beside its original, beyond accuracy; may depend on this room, runtime, io and quantity.
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { formatFraction, formatNumber } from "../../quantity/format.ts";
 import type { AuditDocument } from "../../runtime/audit/audit-schema.ts";
@@ -7,6 +7,7 @@ import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { formatTable } from "../terminal-table.ts";
 import { wrapText } from "../wrap-text.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface AuditFlags {
   readonly against: string;
@@ -40,9 +41,9 @@ export function registerAudit(program: Command): void {
     .option("--members <data>", "samples the original was trained on, to try membership inference with")
     .option("--non-members <data>", "samples of the same kind that it was not trained on; left out, --data")
     .option("--image <layout>", "layout of images that come flat, for shifts and blur: 28x28 or 3x32x32")
-    .option("--batch <n>", "samples in one run; left out, 256 or what the model fixes", whole(1))
-    .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
-    .option("--seed <n>", "decides perturbations, halves and bootstrap intervals", whole(0), 0)
+    .option("--batch <n>", "samples in one run; left out, 256 or what the model fixes", wholeNumber(1))
+    .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
+    .option("--seed <n>", "decides perturbations, halves and bootstrap intervals", wholeNumber(0), 0)
     .option("--out <file>", "write the document (JSON) here too")
     .action(runAction(auditAction));
   withExamples(command, [
@@ -56,14 +57,6 @@ export function registerAudit(program: Command): void {
       "membership inference too; lightfoot check audit.json takes the result as evidence",
     ],
   ]);
-}
-
-function whole(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low}.`);
-  };
 }
 
 async function auditAction(context: ActionContext, compressed: string, flags: AuditFlags): Promise<void> {

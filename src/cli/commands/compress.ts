@@ -7,6 +7,7 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { toolVersion } from "../version.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface CompressFlags {
   readonly data: string;
@@ -63,10 +64,10 @@ export function registerCompress(program: Command): void {
     .option("--batch <sizes>", "batch sizes to time, the goal counts the first: 1,32", batches, [1, 32])
     .option("--technique <name>", "try only this one and chains of those named; repeatable", collect)
     .option("--time-limit <duration>", "end with the best found after this: 90s, 10m, 2h")
-    .option("--max-candidates <n>", "make at most so many candidates", whole(1))
-    .option("--epochs <n>", "epochs of each retraining", whole(1))
-    .option("--seed <n>", "decides training and intervals", whole(0), 0)
-    .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
+    .option("--max-candidates <n>", "make at most so many candidates", wholeNumber(1))
+    .option("--epochs <n>", "epochs of each retraining", wholeNumber(1))
+    .option("--seed <n>", "decides training and intervals", wholeNumber(0), 0)
+    .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
     .option("--no-cache", "time layers anew, and keep no times in the user's cache folder")
     .option("--out <folder>", "where the models, compression.json and compression.html go", "out")
     .addOption(new Option("--language <code>", "language of the report").choices(["en", "zh"]).default("en"))
@@ -90,21 +91,13 @@ export function registerCompress(program: Command): void {
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
-function whole(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low}.`);
-  };
-}
-
 function level(text: string): number {
   const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
   if (text.trim() !== "" && value > 0 && value < 1) return value;
   throw new InvalidArgumentError("Expected a level such as 95% or 0.95.");
 }
 
-const batches = (text: string): number[] => [...new Set(text.split(",").map(whole(1)))];
+const batches = (text: string): number[] => [...new Set(text.split(",").map(wholeNumber(1)))];
 
 async function compressAction(context: ActionContext, file: string, flags: CompressFlags): Promise<void> {
   const { parseMaxDrop } = await import("../../compress/budget.ts");

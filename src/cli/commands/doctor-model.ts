@@ -1,6 +1,6 @@
 // `lightfoot doctor model`: what an ONNX file from elsewhere really runs, what makes it slow, and its repair; may depend on this
 // room, compress, runtime, quantity and errors.
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 import type { ModelCheck, ModelFinding, ModelRepair } from "../../compress/doctor/model-check-schema.ts";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { formatFigure, formatNumber } from "../../quantity/format.ts";
@@ -9,6 +9,7 @@ import { withExamples } from "../help.ts";
 import { collectShape, type InputShapes } from "../input-shape.ts";
 import { onStdout } from "../output.ts";
 import { wrapText } from "../wrap-text.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface ModelFlags {
   readonly repair: boolean;
@@ -37,9 +38,9 @@ export function addModelDoctor(doctor: Command): void {
       collectShape,
       {},
     )
-    .option("--batch <n>", "samples in one run of the comparison", whole(1), 1)
-    .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
-    .option("--seed <n>", "decides the random numbers", whole(0), 0)
+    .option("--batch <n>", "samples in one run of the comparison", wholeNumber(1), 1)
+    .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
+    .option("--seed <n>", "decides the random numbers", wholeNumber(0), 0)
     .action(runAction(examine));
   withExamples(command, [
     [
@@ -56,14 +57,6 @@ export function addModelDoctor(doctor: Command): void {
     ],
     ["lightfoot doctor model model_q4.onnx --input input_ids=1x16 --json", "for a program"],
   ]);
-}
-
-function whole(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low}.`);
-  };
 }
 
 async function examine(context: ActionContext, file: string, flags: ModelFlags): Promise<void> {

@@ -3,6 +3,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import type { DoctorReport } from "../../meter/doctor-schema.ts";
 import { formatFigure, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
+import { addDefaultCommand } from "../default-command.ts";
 import { withExamples } from "../help.ts";
 import { onStdout } from "../output.ts";
 import { addModelDoctor } from "./doctor-model.ts";
@@ -18,16 +19,17 @@ interface DoctorFlags {
 
 /** Adds the verb `doctor` to the program. */
 export function registerDoctor(program: Command): void {
-  const command = program
+  const verb = program
     .command("doctor")
-    .description("which energy sources work here, and the least that makes the others work")
+    .description("which energy sources work here, and the least that makes the others work");
+  addDefaultCommand(verb, "machine", "Without a sub-command doctor looks at this machine.")
     .option("--sys-root <folder>", "where /sys is mounted, e.g. /host/sys in a container")
     .option("--proc-root <folder>", "where /proc is mounted, e.g. /host/proc")
     .option("--rack-meter <where>", "a meter of this whole machine: a file, an HTTP address, a Prometheus query")
     .option("--seconds <n>", "how long to watch the counters (default: 1)", positive)
     .action(runAction(doctor));
-  addModelDoctor(command);
-  withExamples(command, [
+  addModelDoctor(verb);
+  withExamples(verb, [
     ["lightfoot doctor", "this machine"],
     ["lightfoot doctor --sys-root /host/sys --proc-root /host/proc", "in a container that mounts the host's trees"],
     [

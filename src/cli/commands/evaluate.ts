@@ -6,6 +6,7 @@ import type { MetricResult } from "../../runtime/metric.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { formatTable } from "../terminal-table.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface EvaluateFlags {
   readonly data: string;
@@ -31,13 +32,13 @@ export function registerEvaluate(program: Command): void {
       "accuracy, top<k>, f1, f1-micro, f1-binary, mse, mae, cosine, fidelity, agreement, sqnr, or ./metric.mjs; repeatable",
       collect,
     )
-    .option("--batch <n>", "samples in one run; left out, 256 or what the model fixes", whole(1))
-    .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
+    .option("--batch <n>", "samples in one run; left out, 256 or what the model fixes", wholeNumber(1))
+    .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
     .option("--output <name>", "model output to judge; left out, the first")
     .option("--class-axis <axis>", "axis of the output that counts classes; left out, found from the labels", integer)
     .option("--threshold <score>", "score from which a single output means class 1", decimal)
     .option("--reference <file>", "the original model, for fidelity, agreement and sqnr")
-    .option("--seed <n>", "decides bootstrap intervals", whole(0), 0)
+    .option("--seed <n>", "decides bootstrap intervals", wholeNumber(0), 0)
     .action(runAction(evaluateAction));
   withExamples(command, [
     ["lightfoot evaluate net.onnx --data test.npz --metric accuracy --metric top5", "a classifier on labelled arrays"],
@@ -61,14 +62,6 @@ function integer(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError("Expected a whole number.");
-}
-
-function whole(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low}.`);
-  };
 }
 
 async function evaluateAction(context: ActionContext, file: string, flags: EvaluateFlags): Promise<void> {

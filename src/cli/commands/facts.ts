@@ -1,5 +1,5 @@
 // `lightfoot facts`: the numbers that footprints rest on, searched by words or shown by id; may depend on this room, facts and quantity.
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 import { FACT_KINDS, type FactKind } from "../../facts/fact-kinds.ts";
 import type { FactProperty, FactsDocument, FactSubject } from "../../facts/facts-schema.ts";
 import { formatFigure } from "../../quantity/format.ts";
@@ -8,6 +8,7 @@ import { withExamples } from "../help.ts";
 import { onStdout } from "../output.ts";
 import { formatTable, type Column } from "../terminal-table.ts";
 import { wrapText } from "../wrap-text.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface SearchFlags {
   readonly kind?: FactKind;
@@ -24,7 +25,7 @@ export function registerFacts(program: Command): void {
     .description("facts whose name holds all words, best first; mistyped words count as their nearest neighbor")
     .argument("<words...>", "what to look for")
     .addOption(new Option("--kind <kind>", "only facts about this").choices(FACT_KINDS))
-    .option("--top <n>", "subjects to show", positive, 5)
+    .option("--top <n>", "subjects to show", wholeNumber(1), 5)
     .action(runAction(searchAction));
   withExamples(search, [
     ["lightfoot facts search h100", "peak rates, power, embodied emissions and hourly prices of the H100s"],
@@ -44,12 +45,6 @@ export function registerFacts(program: Command): void {
     ["lightfoot facts search h100", "whatever is known about it"],
     ["lightfoot facts show DE", "one subject, everything"],
   ]);
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("Expected a whole number from 1.");
 }
 
 async function searchAction(context: ActionContext, words: readonly string[], flags: SearchFlags): Promise<void> {

@@ -2,7 +2,6 @@
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { PackDocument, UnpackDocument } from "../../compress/container/pack-schema.ts";
-import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { formatCount, formatNumber } from "../../quantity/format.ts";
 import { parseQuantity } from "../../quantity/parse-quantity.ts";
 import { runAction, type ActionContext } from "../action.ts";
@@ -71,7 +70,6 @@ async function packAction(context: ActionContext, model: string, flags: PackFlag
   const { pack } = await import("../../compress/container/pack.ts");
   const { sha256File } = await import("../../io/digest.ts");
   const out = flags.out ?? renamed(model, MODEL_ENDING, CONTAINER_ENDING);
-  refuseSame(model, out);
   const onProgress = progressOf(context, `Packing ${model}`);
   const { contentBytes, containerBytes, files, isModel } = await pack(model, out, {
     signal: context.signal,
@@ -96,7 +94,6 @@ async function packAction(context: ActionContext, model: string, flags: PackFlag
 async function unpackAction(context: ActionContext, container: string, flags: UnpackFlags): Promise<void> {
   const { unpack } = await import("../../compress/container/pack.ts");
   const out = flags.out ?? renamed(container, CONTAINER_ENDING, MODEL_ENDING);
-  refuseSame(container, out);
   const limitBytes = flags.limit === undefined ? undefined : parseQuantity(flags.limit, "data", "--limit");
   const onProgress = progressOf(context, `Unpacking ${container}`);
   const { signal } = context;
@@ -117,13 +114,6 @@ async function unpackAction(context: ActionContext, container: string, flags: Un
   context.result(document, () => {
     const names = files.map(({ path }) => path).join(", ");
     return `Wrote ${names}: ${sizeLine(document)}; all check sums hold`;
-  });
-}
-
-function refuseSame(source: string, target: string): void {
-  if (join(source) !== join(target)) return;
-  throw new LightfootError("E_USAGE", `${source} would be replaced by the result`, {
-    hint: "Name another file with --out.",
   });
 }
 

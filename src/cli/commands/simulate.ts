@@ -1,10 +1,11 @@
 // `lightfoot simulate`: what policies would change, over all draws of a scenario; may depend on this room, policy, quantity and errors.
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 import type { PolicyResult, Simulation, Spread } from "../../policy/simulate/result-schema.ts";
 import { formatCount, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { formatTable } from "../terminal-table.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { wrapText } from "../wrap-text.ts";
 
 interface SimulateFlags {
@@ -21,8 +22,12 @@ export function registerSimulate(program: Command): void {
       "what a carbon price, a standard, a grant or a law would change: savings, rebound, money, over all draws",
     )
     .argument("<scenario>", "a scenario.yaml: actor groups, models, policies")
-    .option("--draws <n>", "draws of the uncertain numbers; left out, those of the scenario", whole(1))
-    .option("--seed <n>", "left out, that of the scenario", whole(0))
+    .option(
+      "--draws <n>",
+      "draws of the uncertain numbers; left out, those of the scenario",
+      wholeNumber(1, 1_000_000_000),
+    )
+    .option("--seed <n>", "left out, that of the scenario", wholeNumber(0))
     .option("--assumptions <file>", "write every number that went in as CSV")
     .action(runAction(simulate));
   withExamples(command, [
@@ -33,14 +38,6 @@ export function registerSimulate(program: Command): void {
     ["lightfoot simulate scenario.yaml --draws 10000 --seed 7 --json", "percentiles, waterfall, tornado, years"],
     ["lightfoot simulate scenario.yaml --assumptions inputs.csv", "the inputs, to hand on with the result"],
   ]);
-}
-
-function whole(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= least && value <= 1_000_000_000) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${least}.`);
-  };
 }
 
 async function simulate(context: ActionContext, file: string, flags: SimulateFlags): Promise<void> {

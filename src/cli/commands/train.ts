@@ -5,6 +5,7 @@ import type { TrainingDocument } from "../../runtime/train-schema.ts";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface TrainFlags {
   readonly train: string;
@@ -45,14 +46,6 @@ function number(low: number, high: number): (text: string) => number {
   };
 }
 
-function whole(low: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low}.`);
-  };
-}
-
 const collect = (value: string, before: readonly string[]): string[] => [...before, value];
 
 /** Adds the verb `train` to the program. */
@@ -87,10 +80,10 @@ export function registerTrain(program: Command): void {
         .choices(["constant", "step", "cosine", "linear"])
         .default("constant"),
     )
-    .option("--warmup <steps>", "steps over which the learning rate rises", whole(0), 0)
-    .option("--epochs <n>", "times through the training data", whole(1), 1)
-    .option("--batch <n>", "samples in a step", whole(1), 32)
-    .option("--seed <n>", "decides order and dropout", whole(0), 0)
+    .option("--warmup <steps>", "steps over which the learning rate rises", wholeNumber(0), 0)
+    .option("--epochs <n>", "times through the training data", wholeNumber(1), 1)
+    .option("--batch <n>", "samples in a step", wholeNumber(1), 32)
+    .option("--seed <n>", "decides order and dropout", wholeNumber(0), 0)
     .option(
       "--trainable <pattern>",
       "names to train, * and ? as usual, ! before one takes out; repeatable",
@@ -99,12 +92,16 @@ export function registerTrain(program: Command): void {
     )
     .option("--freeze-batch-norm", "batch normalization uses its stored statistics and leaves them")
     .option("--output <name>", "model output that the loss reads; left out, the first")
-    .option("--patience <epochs>", "stop after so many epochs without improvement, and keep the best weights", whole(1))
+    .option(
+      "--patience <epochs>",
+      "stop after so many epochs without improvement, and keep the best weights",
+      wholeNumber(1),
+    )
     .addOption(new Option("--monitor <what>", "what --patience watches").choices(["loss", "accuracy"]).default("loss"))
     .option("--checkpoint <folder>", "save the run's state here, after each epoch and on Ctrl-C")
-    .option("--checkpoint-every <steps>", "and after so many steps", whole(1))
+    .option("--checkpoint-every <steps>", "and after so many steps", wholeNumber(1))
     .option("--resume", "go on from the checkpoint")
-    .option("--threads <n>", "threads of the engine; left out, one per core", whole(1))
+    .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
     .action(runAction(trainAction));
   withExamples(command, [
     [

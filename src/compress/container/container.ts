@@ -5,10 +5,11 @@ import { crc32 } from "node:zlib";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { OpenFiles, type FileRange } from "../../io/file-range.ts";
 import { compiledModule } from "../../runtime/compiled-module.ts";
+import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { createThreadPool, type TaskRunner } from "../../runtime/task-runner.ts";
 import { decodeFirstChunk, encodeChunk, type CodedChunk, type CodedPiece } from "./chunk-codec.ts";
 import type { DecodeInput, EncodeInput } from "./chunk-tasks.ts";
-import { chunksOf, readLayout, writeLayout, type FileLayout, type Piece } from "./layout.ts";
+import { chunksOf, pushVarint, readLayout, writeLayout, type FileLayout, type Piece } from "./layout.ts";
 import type { PackedFile } from "./segments.ts";
 
 /** "LFZ" and the version of the format. */
@@ -26,8 +27,6 @@ export interface CodingOptions {
   readonly onProgress?: (done: number) => void;
 }
 
-const interrupted = (): LightfootError => new LightfootError("E_INTERRUPTED", "stopped on request");
-
 const tasks = (): string => compiledModule("./chunk-tasks.js", import.meta.url).href;
 
 /** Runs `start` for each item on several threads and gives the results in order, few of them in memory at a time. */
@@ -39,7 +38,10 @@ async function* inOrder<Item, Result>(
   const running: Promise<Result>[] = [];
   try {
     for await (const item of items) {
-      running.push(start(item));
+      const result = start(item);
+      // Whoever waits for it sees it fail; until then no failure may end the process as one that nobody handles.
+      result.catch(() => undefined);
+      running.push(result);
       if (running.length > ahead) yield await running.shift()!;
     }
     while (running.length > 0) yield await running.shift()!;
@@ -50,9 +52,7 @@ async function* inOrder<Item, Result>(
 
 function varint(value: number): Uint8Array {
   const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-  bytes.push(rest);
+  pushVarint(bytes, value);
   return Uint8Array.from(bytes);
 }
 
@@ -96,7 +96,7 @@ export async function* encodeContainer(
   try {
     yield MAGIC;
     for await (const { chunk, byteLength } of inOrder(inputs(), threads, code)) {
-      if (signal?.aborted === true) throw interrupted();
+      throwIfStopped(signal, "packing");
       yield framed(chunk);
       onProgress?.((done += byteLength));
     }
@@ -146,7 +146,7 @@ class ContainerReader {
 
   async take(length: number): Promise<Uint8Array> {
     const left = this.#range.size - this.#position;
-    if (length > left) throw this.broken(`the container ends early: ${length} bytes are missing ${length - left}`);
+    if (length > left) throw this.broken(`the container ends early: of ${length} bytes ${length - left} are missing`);
     const bytes = await this.#range.read(this.#position, length);
     this.#position += length;
     return bytes;
@@ -251,7 +251,7 @@ export async function openContainer(range: FileRange, limitBytes: number): Promi
     let done = 0;
     try {
       for await (const { pieces, bytes } of inOrder(inputs(), threads, decode)) {
-        if (signal?.aborted === true) throw interrupted();
+        throwIfStopped(signal, "unpacking");
         hash.update(bytes);
         let at = 0;
         for (const { file, byteLength } of pieces) {

@@ -59,7 +59,7 @@ function* cut(piece: Piece): Generator<Piece> {
   }
 }
 
-/** The chunks in file order: as many whole pieces as stay within twice `CHUNK_BYTES`. There is at least one. */
+/** The chunks in file order: as many whole pieces as stay within `CHUNK_BYTES`. There is at least one. */
 export function* chunksOf(files: readonly FileLayout[]): Generator<Piece[]> {
   let chunk: Piece[] = [];
   let bytes = 0;
@@ -75,8 +75,8 @@ export function* chunksOf(files: readonly FileLayout[]): Generator<Piece[]> {
   yield chunk;
 }
 
-/** A whole number of up to 53 bits, seven bits a byte, lowest first. */
-function pushVarint(bytes: number[], value: number): void {
+/** Appends a whole number of up to 53 bits, seven bits a byte, lowest first. */
+export function pushVarint(bytes: number[], value: number): void {
   let rest = value;
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
   bytes.push(rest);
@@ -182,7 +182,8 @@ function readName(bytes: Uint8Array, index: number): string {
     return name;
   }
   const parts = name.split("/");
-  const isUnsafe = parts.some((part) => part === "" || part === "." || part === "..") || /[\\:\0]/.test(name);
+  // A colon is a drive only behind the first letter: exporters name data files after tensors, such as "dense/kernel:0".
+  const isUnsafe = parts.some((part) => part === "" || part === "." || part === "..") || /[\\\0]|^[A-Za-z]:/.test(name);
   if (isUnsafe) throw broken(`'${name}' is not a path inside the model's folder`);
   return name;
 }

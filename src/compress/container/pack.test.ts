@@ -1,18 +1,19 @@
 // Tests of the container: exact bytes back, near the entropy, and no damage that goes unseen; depends on this folder, model and io.
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { model, node, tensorInfo } from "../../model/build.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
+import { readOnnx } from "../../model/onnx/read.ts";
 import { writeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { seededRandom, type Random } from "../../statistics/index.ts";
 import { openFileRange } from "../../io/file-range.ts";
 import { encodeContainer } from "./container.ts";
-import { pack, packedBytes, unpack } from "./pack.ts";
+import { pack, packedBytes, unpack, type PackOptions } from "./pack.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -164,6 +165,77 @@ async function collected(path: string, threads: number): Promise<Buffer> {
   for await (const part of encodeContainer((await layoutOf(path)).files, { threads })) parts.push(part);
   return Buffer.concat(parts);
 }
+
+describe("pack and unpack keep what is there", () => {
+  /** A model alone in a folder with its weights in `<file>.data`. */
+  async function withData(file = "m.onnx"): Promise<{ home: string; path: string }> {
+    const home = await mkdtemp(join(folder, "home-"));
+    const path = join(home, file);
+    const weights = tensor("w", [400], sparse(400, 0.5, 3, seededRandom(1)));
+    await writeOnnx(net([weights]), path, { externalData: { thresholdBytes: 100 } });
+    return { home, path };
+  }
+
+  it("neither the model nor its data is replaced by the container, also through a link", async () => {
+    const { home, path } = await withData();
+    await symlink(path, join(home, "link.onnx"));
+    for (const out of [path, join(home, "m.onnx.data"), join(home, "link.onnx")]) {
+      await expect(pack(path, out)).rejects.toMatchObject({ code: "E_USAGE" });
+    }
+    expect((await readdir(home)).toSorted()).toEqual(["link.onnx", "m.onnx", "m.onnx.data"]);
+  });
+
+  it("the model is not replaced by a data file of its name, nor the container by either", async () => {
+    const { home, path } = await withData();
+    const container = join(home, "c.lfz");
+    await pack(path, container);
+    const target = await mkdtemp(join(folder, "clash-"));
+    for (const out of [join(target, "m.onnx.data"), container]) {
+      await expect(unpack(container, out, { force: true })).rejects.toMatchObject({ code: "E_USAGE" });
+    }
+    expect(await readdir(target)).toEqual([]);
+  });
+
+  it("a data file keeps the name that the model knows: behind a link, with a colon, in a folder", async () => {
+    const { home, path } = await withData();
+    await rename(join(home, "m.onnx.data"), join(home, "elsewhere"));
+    await symlink("elsewhere", join(home, "m.onnx.data"));
+    const colon = await withData("dense:0.onnx");
+    for (const { path: source, data } of [
+      { path, data: "m.onnx.data" },
+      { path: colon.path, data: "dense:0.onnx.data" },
+    ]) {
+      const container = join(home, "c.lfz");
+      await pack(source, container);
+      const target = await mkdtemp(join(folder, "names-"));
+      await unpack(container, join(target, "net.onnx"));
+      expect((await readdir(target)).toSorted()).toEqual([data, "net.onnx"].toSorted());
+      await readOnnx(join(target, "net.onnx"));
+    }
+  });
+
+  it("nothing is left of a run that was stopped, at the start or amid the chunks", async () => {
+    const home = await mkdtemp(join(folder, "stopped-"));
+    const path = join(home, "large.onnx");
+    await writeOnnx(net([tensor("w", [3, 1_100_000], new Float32Array(3_300_000))]), path);
+    const container = join(folder, "stopped.lfz");
+    await pack(path, container, { threads: 1 });
+    const stop = async (work: (options: PackOptions) => Promise<unknown>, isAtOnce: boolean) => {
+      const controller = new AbortController();
+      const reason = new LightfootError("E_INTERRUPTED", "stopped");
+      if (isAtOnce) controller.abort(reason);
+      const onProgress = () => controller.abort(reason);
+      await expect(work({ threads: 1, signal: controller.signal, onProgress })).rejects.toMatchObject({
+        code: "E_INTERRUPTED",
+      });
+    };
+    for (const isAtOnce of [true, false]) {
+      await stop((options) => pack(path, join(home, "out.lfz"), options), isAtOnce);
+      await stop((options) => unpack(container, join(home, "out.bin"), options), isAtOnce);
+    }
+    expect(await readdir(home)).toEqual(["large.onnx"]);
+  });
+});
 
 describe("unpack refuses damage", () => {
   async function attempt(bytes: Uint8Array): Promise<{ code: string; left: string[] }> {

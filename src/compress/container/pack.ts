@@ -1,10 +1,11 @@
-// Packs a model file with its external data into one container, and gives the exact bytes back; may depend on this folder and io.
-import { mkdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+// Packs a model file with its external data into one container, and gives the exact bytes back; may depend on this folder, runtime and io.
+import { mkdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
 import { openFileRange } from "../../io/file-range.ts";
+import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { encodeContainer, openContainer } from "./container.ts";
 import { layoutOf } from "./segments.ts";
 
@@ -26,12 +27,15 @@ export interface Packed {
   readonly isModel: boolean;
 }
 
+/** @param out where `write` brings the container, if anywhere */
 async function packTo(
   path: string,
+  out: string | undefined,
   options: PackOptions,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<Packed> {
   const { files, isModel } = await layoutOf(path);
+  if (out !== undefined) for (const file of files) await refuseReplacing(file.path, out);
   const contentBytes = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
   if (contentBytes === 0) {
     throw new LightfootError("E_FORMAT_UNKNOWN", `${path} is empty`, { where: { file: path } });
@@ -43,18 +47,20 @@ async function packTo(
     containerBytes += bytes.length;
     await write(bytes);
   }
+  // What lies in one chunk is coded in one go, and the signal only seen afterwards.
+  throwIfStopped(signal, "packing");
   const named = files.map(({ name, byteLength }) => ({ name, bytes: byteLength }));
   return { contentBytes, containerBytes, files: named, isModel };
 }
 
 /**
  * Writes the container of the model at `path` to `out`, which appears whole or not at all. The same model gives the same bytes.
- * @throws LightfootError E_FILE_NOT_FOUND, E_FILE_CHANGED, E_FILE_WRITE, E_INTERRUPTED; E_EXTERNAL_DATA when a data file is missing
+ * @throws LightfootError E_USAGE when `out` is the model or its data, E_FILE_NOT_FOUND, E_FILE_CHANGED, E_FILE_WRITE, E_INTERRUPTED; E_EXTERNAL_DATA when a data file is missing
  */
 export async function pack(path: string, out: string, options: PackOptions = {}): Promise<Packed> {
   const writer = await openAtomicWriter(out);
   try {
-    const result = await packTo(path, options, (bytes) => writer.write(bytes));
+    const result = await packTo(path, out, options, (bytes) => writer.write(bytes));
     await writer.commit();
     return result;
   } catch (thrown) {
@@ -65,7 +71,7 @@ export async function pack(path: string, out: string, options: PackOptions = {})
 
 /** How many bytes the container of the model at `path` has, without writing it. @throws LightfootError as `pack` */
 export async function packedBytes(path: string, options: PackOptions = {}): Promise<number> {
-  return (await packTo(path, options, async () => undefined)).containerBytes;
+  return (await packTo(path, undefined, options, async () => undefined)).containerBytes;
 }
 
 export interface UnpackOptions extends PackOptions {
@@ -88,7 +94,8 @@ const LIMIT_RATIO = 4096;
 /**
  * Writes the model in the container at `path` to `out` and its data files beside it, byte for byte as they were packed. Nothing
  * becomes visible before all check sums held.
- * @throws LightfootError E_FORMAT_UNKNOWN, E_CONTAINER on damage, E_LIMIT, E_FILE_WRITE when a data file is there already
+ * @throws LightfootError E_USAGE when a file would replace the container or another one of them, E_FORMAT_UNKNOWN, E_CONTAINER on
+ *   damage, E_LIMIT, E_FILE_WRITE when a data file is there already
  */
 export async function unpack(path: string, out: string, options: UnpackOptions = {}): Promise<Unpacked> {
   const range = await openFileRange(path);
@@ -98,7 +105,12 @@ export async function unpack(path: string, out: string, options: UnpackOptions =
     const container = await openContainer(range, limit);
     const contentBytes = container.files.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const targets = container.files.map(({ name }) => (name === "" ? out : join(dirname(out), ...name.split("/"))));
-    if (options.force !== true) for (const target of targets.slice(1)) await refuseExisting(target);
+    for (const target of targets) await refuseReplacing(path, target);
+    for (const target of targets.slice(1)) {
+      if (join(target) === join(out))
+        throw new LightfootError("E_USAGE", `a data file is called ${basename(out)} too`, OTHER_NAME);
+      if (options.force !== true) await refuseExisting(target);
+    }
     for (const target of targets) {
       if (target !== out) await mkdir(dirname(target), { recursive: true });
       writers.push(await openAtomicWriter(target));
@@ -108,6 +120,7 @@ export async function unpack(path: string, out: string, options: UnpackOptions =
     for await (const { file, bytes } of container.content({ threads, signal, onProgress: report })) {
       await writers[file].write(bytes);
     }
+    throwIfStopped(signal, "unpacking");
     // The model last: whoever sees it finds its data.
     for (const writer of writers.toReversed()) await writer.commit();
     const files = container.files.map(({ byteLength }, at) => ({ path: targets[at], bytes: byteLength }));
@@ -118,6 +131,14 @@ export async function unpack(path: string, out: string, options: UnpackOptions =
   } finally {
     await range.close();
   }
+}
+
+const OTHER_NAME = { hint: "Name another file with --out." };
+
+/** Both names may lead to one file through links. */
+async function refuseReplacing(source: string, target: string): Promise<void> {
+  const [from, to] = await Promise.all([source, target].map((path) => realpath(path).catch(() => resolve(path))));
+  if (from === to) throw new LightfootError("E_USAGE", `${source} would be replaced by the result`, OTHER_NAME);
 }
 
 async function refuseExisting(path: string): Promise<void> {

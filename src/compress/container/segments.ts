@@ -1,6 +1,5 @@
 // Finds where a model's tensors lie in its files, so that the coder knows numbers from structure; may depend on model and io.
 import { relative, dirname, sep } from "node:path";
-import { realpathSync } from "node:fs";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openFileRange } from "../../io/file-range.ts";
 import { DTYPES } from "../../model/dtype.ts";
@@ -58,12 +57,12 @@ export async function layoutOf(path: string): Promise<{ files: PackedFile[]; isM
   });
   const segments = new Map<string, Segment[]>([[path, []]]);
   if (model !== undefined) collect(model, segments);
-  const folder = realpathSync(dirname(path));
   const files: PackedFile[] = [];
   for (const [file, found] of segments) {
     const range = await openFileRange(file);
     await range.close();
-    const name = file === path ? "" : relative(folder, realpathSync(file)).split(sep).join("/");
+    // By the name under which the model knows it, also where that is a link.
+    const name = file === path ? "" : relative(dirname(path), file).split(sep).join("/");
     files.push({ name, path: file, byteLength: range.size, segments: apart(found) });
   }
   return { files, isModel: model !== undefined };

@@ -1,8 +1,7 @@
 // `lightfoot footprint`: carbon, water, materials and money of an energy, and the sub-verbs beside it; may depend on this room, footprint and errors.
 import { Option, type Command } from "commander";
-import { closestName } from "../../../errors/closest-name.ts";
-import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../../action.ts";
+import { addDefaultCommand } from "../../default-command.ts";
 import { withExamples } from "../../help.ts";
 import { addIntensityOptions } from "../../intensity-options.ts";
 import type { FootprintFlags } from "./input.ts";
@@ -16,30 +15,14 @@ const SUB_VERBS: readonly ((footprint: Command) => void)[] = [registerSci, regis
 // Written out, because their module loads what `--help` must not.
 const BOUNDARIES = ["accelerator", "node", "IT", "facility"];
 
-/**
- * Adds the verb `footprint` to the program.
- *
- * The assessment itself is a hidden sub-command that runs when none is named: options of the verb and of a sub-verb that
- * share a name (`--energy`) would otherwise be the verb's, wherever they stand.
- */
+/** Adds the verb `footprint` to the program. */
 export function registerFootprint(program: Command): void {
   const verb = program
     .command("footprint")
-    .description("carbon, water, materials and money of an energy, each with its source and interval")
-    .usage("[options] [command]");
-  const assess = verb.command("assess", { isDefault: true, hidden: true });
+    .description("carbon, water, materials and money of an energy, each with its source and interval");
+  const assess = addDefaultCommand(verb, "assess", "Quantities stand behind options: --energy 12.5kWh.");
   addOptions(assess);
-  assess.argument("[word]");
-  assess.action(
-    runAction((context: ActionContext, word: string | undefined, flags: FootprintFlags) => {
-      if (word !== undefined) throw noSubVerb(word, verb);
-      return footprint(context, flags);
-    }),
-  );
-  const own = verb.createHelp();
-  // Sub-verbs take the setting over: only the verb itself shows what its hidden sub-command takes.
-  const visibleOptions = (shown: Command) => own.visibleOptions(shown === verb ? assess : shown);
-  verb.configureHelp({ showGlobalOptions: true, visibleOptions });
+  assess.action(runAction(footprint));
   withExamples(verb, [
     ["lightfoot footprint --energy 12.5kWh --where DE", "a metered energy in Germany"],
     [
@@ -53,14 +36,6 @@ export function registerFootprint(program: Command): void {
     ["lightfoot footprint --energy 12.5kWh --intensity 350gCO2e/kWh --pue 1.2 --json", "with factors of your own"],
   ]);
   for (const register of SUB_VERBS) register(verb);
-}
-
-function noSubVerb(word: string, verb: Command): LightfootError {
-  const names = verb.commands.map((command) => command.name()).filter((name) => name !== "assess");
-  const near = closestName(word, names);
-  return new LightfootError("E_USAGE", `'${word}' is no sub-command of footprint, and it takes no other words`, {
-    hint: near === undefined ? "Quantities stand behind options: --energy 12.5kWh." : `Did you mean ${near}?`,
-  });
 }
 
 function addOptions(command: Command): void {

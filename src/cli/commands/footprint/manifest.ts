@@ -1,6 +1,6 @@
 // `lightfoot footprint manifest`: runs an Impact Framework manifest and tells where its numbers are wrong; may depend on the room cli, footprint, quantity and errors.
 import { spawn } from "node:child_process";
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 import { LightfootError } from "../../../errors/lightfoot-error.ts";
 import type { ImpactFinding } from "../../../footprint/impact-framework/findings.ts";
 import type { ImpactDocument } from "../../../footprint/impact-framework/impact-schema.ts";
@@ -8,6 +8,7 @@ import { formatCount, formatFigure } from "../../../quantity/format.ts";
 import { runAction, type ActionContext } from "../../action.ts";
 import { withExamples } from "../../help.ts";
 import { formatTable } from "../../terminal-table.ts";
+import { wholeNumber } from "../../whole-number.ts";
 import { wrapText } from "../../wrap-text.ts";
 
 interface ManifestFlags {
@@ -32,7 +33,7 @@ export function registerManifest(footprint: Command): void {
     .option("--check", "exit 1 when a number is wrong", false)
     .option("--allow-shell", "let Shell plugins run their commands", false)
     .option("--allow-fetch", "let plugins download http(s) tables", false)
-    .option("--seed <n>", "of the random numbers that MockObservations makes", wholeNumber, 1)
+    .option("--seed <n>", "of the random numbers that MockObservations makes", wholeNumber(0), 1)
     .action(runAction(runManifest));
   withExamples(command, [
     ["lightfoot footprint manifest pipeline.yml", "totals and findings"],
@@ -42,12 +43,6 @@ export function registerManifest(footprint: Command): void {
     ],
     ["lightfoot footprint manifest computed.yml --check", "recompute somebody's outputs; exit 1 when they do not hold"],
   ]);
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError("Expected a whole number from 0.");
 }
 
 async function runManifest(context: ActionContext, file: string, flags: ManifestFlags): Promise<void> {
