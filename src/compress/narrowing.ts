@@ -8,7 +8,9 @@ import type { Base, SearchRun } from "./search-run.ts";
 /** Candidates made at most: a bisection of the widths, and what follows the narrowest. */
 export function plannedNarrowings(run: Pick<SearchRun, "wants" | "wanted">): number {
   if (!run.wants("narrow")) return 0;
-  return Math.ceil(Math.log2(WIDTHS.length)) + run.wanted(following(narrowRecipe(1))).length + plannedMixed(run);
+  return (
+    Math.ceil(Math.log2(WIDTHS.length)) + run.wanted(following(narrowRecipe(WIDTHS[0]))).length + plannedMixed(run)
+  );
 }
 
 /**

@@ -98,6 +98,7 @@ const STRUCTURED: readonly Recipe[] = [
     title: `${LOW_RANK.title}; ${COLUMNS.title}`,
     steps: [...LOW_RANK.steps, ...COLUMNS.steps],
   },
+  fitted("fewer-inputs-25", "25 % of the inputs of dense layers", "fewer-inputs", { ratio: 0.25 }),
   fitted("heads-75", "75 % of the attention heads", "heads", { ratio: 0.75 }),
   fitted("drop-layers-90", "90 % of the residual blocks", "drop-layers", { ratio: 0.9 }),
 ];
@@ -122,15 +123,31 @@ export const POST_TRAINING: readonly Recipe[] = [
 /** What is worth trying on a model that was made narrower before. */
 const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blocks(4, 32), blocks(4, 128)];
 
-/** Shares of the hidden width that are tried, wide to narrow. */
-export const WIDTHS = [3 / 4, 5 / 8, 1 / 2, 3 / 8, 5 / 16, 1 / 4, 3 / 16, 1 / 8] as const;
+/** How much of a network stays: shares of its neurons and channels, and of the positions of inputs that dense layers read. */
+export interface Width {
+  readonly ratio: number;
+  readonly inputs: number;
+}
 
-export function narrowRecipe(ratio: number): Recipe {
-  const percent = `${ratio * 100}`;
+/** The widths that are tried, wide to narrow. Inputs go early: pixels say much twice (seen on MNIST's validation split). */
+export const WIDTHS: readonly Width[] = [
+  { ratio: 3 / 4, inputs: 1 },
+  { ratio: 5 / 8, inputs: 1 / 2 },
+  { ratio: 1 / 2, inputs: 1 / 2 },
+  { ratio: 7 / 16, inputs: 1 / 4 },
+  { ratio: 3 / 8, inputs: 1 / 4 },
+  { ratio: 5 / 16, inputs: 1 / 4 },
+  { ratio: 1 / 4, inputs: 1 / 4 },
+  { ratio: 3 / 16, inputs: 1 / 4 },
+];
+
+export function narrowRecipe({ ratio, inputs }: Width): Recipe {
+  const percent = (share: number) => `${share * 100}`;
+  const read = inputs === 1 ? "" : `, ${percent(inputs)} % of the inputs of dense layers`;
   return {
-    id: `narrow-${percent}`,
-    title: `${percent} % of the neurons and channels`,
-    steps: [{ technique: "narrow", options: { ratio } }],
+    id: `narrow-${percent(ratio)}${inputs === 1 ? "" : `-inputs-${percent(inputs)}`}`,
+    title: `${percent(ratio)} % of the neurons and channels${read}`,
+    steps: [{ technique: "narrow", options: { ratio, inputs } }],
   };
 }
 

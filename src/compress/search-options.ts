@@ -11,7 +11,7 @@ export interface CompressionData {
   readonly validation: Dataset;
   /** Judges, once, after the choice. Without it the validation figures are all there is, and the result says so. */
   readonly test?: Dataset;
-  /** Retrains narrower models; without it they are refused. */
+  /** Retrains narrower models; without it they are only fitted. */
   readonly train?: Dataset;
   /** Ranges of activations; without it the first samples of `train`, else of `validation`, serve. */
   readonly calibration?: Dataset;

@@ -4,9 +4,13 @@ import { analyze } from "../../cost/analyze.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { node } from "../../model/build.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
+import { describeThisMachine } from "../../io/machine.ts";
 import { seededRandom } from "../../statistics/index.ts";
+import { weightGridFor } from "../weight-grid.ts";
 import { fewerInputs } from "./fewer-inputs.ts";
-import { convNet, net, outputsOf, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
+import { narrow } from "./narrow.ts";
+import { TECHNIQUES } from "./registry.ts";
+import { convNet, gemmNet, net, outputsOf, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
 
 const context = (calibration: Dataset | undefined) => ({
   calibration,
@@ -60,6 +64,19 @@ describe("fewerInputs", () => {
     const data = samples(6);
     expect(signalToNoise(await outputsOf(graph, data), await outputsOf(result.model, data))).toBeGreaterThan(60);
     expect((await analyze(result.model)).macs).toBeLessThan((await analyze(graph)).macs);
+  });
+
+  it("is part of narrowing where it is asked for, and no hindrance where there is nothing to leave out", async () => {
+    const { graph, samples } = quadruples();
+    const everywhere = { ...context(samples(5)), weightGrid: weightGridFor(describeThisMachine()).grid };
+    const narrowed = await TECHNIQUES["narrow"](graph, { ratio: 0.5, inputs: 0.25 }, everywhere);
+    if (narrowed.kind === "refused") throw new Error(narrowed.reason);
+    expect(narrowed.notes.join()).toContain("inputs 40 → 10");
+    const dense = gemmNet();
+    const result = await narrow(dense, { ratio: 0.5, inputs: 0.25 }, context(samplesFor(dense, 100)));
+    if (result.kind === "refused") throw new Error(result.reason);
+    expect(result.model.graph.initializers.get("w1")!.shape).toEqual([24, 16]);
+    await expect(narrow(dense, { ratio: 0.5, layers: ["elsewhere"] }, context(undefined))).rejects.toThrow("elsewhere");
   });
 
   it("leaves neurons, channels and pixels of planes to others, and says when there is nothing", async () => {

@@ -1,7 +1,9 @@
 // Fewer inputs: the first layers read only the positions of the model's input that tell most, fitted to stand for the others; may
-// depend on model, rewrite, second-moments, structure, recovery and retrain.
+// depend on model, runtime, calibrate, rewrite, second-moments, structure, recovery and retrain.
 import type { ModelGraph } from "../../model/graph.ts";
+import type { Dataset } from "../../runtime/dataset.ts";
 import { variablesKey } from "../axis-rows.ts";
+import type { WatchOptions } from "../calibrate.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { layerName, type LayerChoice } from "../rewrite/linear.ts";
 import { inPasses, secondMoments } from "../second-moments.ts";
@@ -24,30 +26,29 @@ const FEWEST = 32;
 const WIDEST = 4096;
 
 /**
- * Lets every dense layer whose input cannot be made narrower at its source (pixels, features of a table) read only the given share of
- * it: the positions that say most to the layer beyond what those chosen before say. The weights of the rest are merged into theirs by
- * least squares; with training data the model is then distilled from the original.
+ * The model with every dense layer whose input cannot be made narrower at its source (pixels, features of a table) reading only the
+ * given share of it: the positions that say most to the layer beyond what those chosen before say. The weights of the rest are merged
+ * into theirs by least squares.
+ *
+ * @returns no notes and the same model where nothing could be left out
  */
-export async function fewerInputs(
+export async function withFewerInputs(
   model: ModelGraph,
-  options: FewerInputsOptions,
-  context: RecoveryContext & Pick<TechniqueContext, "calibration">,
-): Promise<TechniqueResult> {
-  const { ratio } = options;
-  const { calibration, train, threads, signal } = context;
-  const data = train ?? calibration;
-  if (data === undefined) return refused("which inputs tell most is seen on data, and none was given");
+  { ratio, ...choice }: LayerChoice & { readonly ratio: number },
+  data: Dataset,
+  options: WatchOptions,
+): Promise<{ readonly model: ModelGraph; readonly notes: readonly string[] }> {
   const { atoms, contractions } = await findCoupling(model);
   // What can be cut at its source is a neuron of `narrow`.
   const pinned = new Set(contractions.filter((each) => !atoms.isFree(each.atoms)).map(({ node }) => node.outputs[0]));
   const draft = new GraphDraft(model);
   const picker = new ColumnPicker(draft);
-  const readings = (await findReadings(model, draft, options)).filter(({ layer, width }) => {
+  const readings = (await findReadings(model, draft, choice)).filter(({ layer, width }) => {
     return layer.kind === "dense" && pinned.has(layer.nodes[0].outputs[0]) && width >= FEWEST && width <= WIDEST;
   });
   const notes: string[] = [];
   for (const pass of inPasses(readings, ({ width }) => [width])) {
-    const found = await secondMoments(model, pass, data, { threads, signal, kind: "products" });
+    const found = await secondMoments(model, pass, data, { ...options, kind: "products" });
     for (const reading of pass) {
       const moments = found.get(variablesKey(reading));
       if (moments === undefined) continue;
@@ -60,7 +61,21 @@ export async function fewerInputs(
       notes.push(`${layerName(reading.layer)}: inputs ${width} → ${kept.length}`);
     }
   }
-  if (notes.length === 0)
+  return { model: notes.length === 0 ? model : draft.finish(), notes };
+}
+
+/** Reads fewer inputs (see `withFewerInputs`) and, with training data, distils from the original. */
+export async function fewerInputs(
+  model: ModelGraph,
+  options: FewerInputsOptions,
+  context: RecoveryContext & Pick<TechniqueContext, "calibration">,
+): Promise<TechniqueResult> {
+  const { calibration, train, threads, signal } = context;
+  const data = train ?? calibration;
+  if (data === undefined) return refused("which inputs tell most is seen on data, and none was given");
+  const fewer = await withFewerInputs(model, options, data, { threads, signal });
+  if (fewer.notes.length === 0) {
     return refused("no dense layer reads an input of which leaving positions out would save bytes");
-  return retrained(draft.finish(), notes, context, options);
+  }
+  return retrained(fewer.model, fewer.notes, context, options);
 }

@@ -180,7 +180,16 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     ),
   packed: (model) => packed(model),
   "dead-inputs": (model, options, context) => deadInputs(model, layersIn(options), context),
-  narrow: (model, options, context) => narrow(model, { ...sizeIn(options), ...layersIn(options) }, context),
+  narrow: (model, options, context) =>
+    narrow(
+      model,
+      {
+        ...sizeIn(options),
+        ...optional(options, "inputs", () => between(options, "inputs", 0, 1)),
+        ...layersIn(options),
+      },
+      context,
+    ),
   heads: (model, options, context) => pruneHeads(model, { ...sizeIn(options), ...layersIn(options) }, context),
   "fewer-inputs": (model, options, context) =>
     fewerInputs(model, { ...sizeIn(options), ...layersIn(options) }, context),
