@@ -161,20 +161,29 @@ export function following(first: Recipe): Recipe[] {
 }
 
 /** Shares of zeros that are tried, few to many. */
-export const SPARSITIES = [0.85, 0.92, 0.96] as const;
+export const SPARSITIES = [0.9, 0.966] as const;
 
-/** Values that the weights left share: four bits of index. */
+/** Values that the weights left share in each layer: four bits of index, and zero. */
 const SHARED_VALUES = 16;
 
-/** Weights pruned while the network trains, the others sharing a few values, all stored in as few bytes as an ONNX file can. */
-export function sparseRecipe(sparsity: number): Recipe {
-  const percent = Math.round(sparsity * 100);
+/**
+ * Weights pruned while the network trains, the others sharing a few values, all stored in as few bytes as an ONNX file can.
+ *
+ * Pruning takes five times the epochs of other retraining, at a third of its usual rate (seen on MNIST's validation split: 3.4 % of the
+ * weights of 784-128-10 lose 0.1 to 0.2 points so, by magnitude 0.7).
+ *
+ * @param epochs of other retraining
+ */
+export function sparseRecipe(sparsity: number, epochs: number): Recipe {
+  const percent = Number((sparsity * 100).toFixed(1));
+  const pruning = { sparsity, criterion: "second-order", scope: "global", pattern: "any" };
+  const sharing = { values: SHARED_VALUES + 1, biasValues: 8 };
   return {
     id: `sparse-${percent}-shared-${SHARED_VALUES}`,
     title: `${percent} % of the weights pruned while training, the others share ${SHARED_VALUES} values, packed`,
     steps: [
-      { technique: "prune", options: { sparsity, criterion: "magnitude", scope: "global", pattern: "any" } },
-      { technique: "share-weights", options: { values: SHARED_VALUES } },
+      { technique: "prune", options: { ...pruning, epochs: 5 * epochs, learningRate: 1e-3 } },
+      { technique: "share-weights", options: { ...sharing, epochs: Math.ceil(1.5 * epochs), learningRate: 5e-4 } },
       { technique: "packed", options: {} },
     ],
   };

@@ -1,4 +1,5 @@
 // What only makes files smaller, for the goal size: sparse shared weights, and the winner's file packed; may depend on this room.
+import { DEFAULT_RETRAIN } from "./bench-settings.ts";
 import { surelyWithin } from "./loss.ts";
 import { packedRecipe, sparseRecipe, SPARSITIES } from "./recipe.ts";
 import type { SearchEvent } from "./search-options.ts";
@@ -7,19 +8,20 @@ import { select } from "./selection.ts";
 
 /** Candidates made at most: a bisection of the sparsities, and one packed. */
 export function plannedSmallFiles(run: Pick<SearchRun, "wanted">, canTrain: boolean): number {
-  const sparse = canTrain ? Math.ceil(Math.log2(SPARSITIES.length + 1)) * run.wanted([sparseRecipe(0.5)]).length : 0;
+  const sparse = canTrain ? Math.ceil(Math.log2(SPARSITIES.length + 1)) * run.wanted([sparseRecipe(0.5, 1)]).length : 0;
   return sparse + run.wanted([packedRecipe(undefined)]).length;
 }
 
 /** Bisects the sparsities for the sparsest network that surely holds the budget, then packs the smallest file that does. */
 export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, void> {
-  const { goal, data } = run.options;
+  const { goal, data, retrain } = run.options;
+  const epochs = retrain?.epochs ?? DEFAULT_RETRAIN.epochs;
   if (goal !== "size") return;
-  if (data.train !== undefined && run.wanted([sparseRecipe(0.5)]).length > 0) {
+  if (data.train !== undefined && run.wanted([sparseRecipe(0.5, 1)]).length > 0) {
     let [holds, fails] = [-1, SPARSITIES.length as number];
     while (fails - holds > 1) {
       const middle = (holds + fails) >> 1;
-      const attempt = yield* run.attempt(sparseRecipe(SPARSITIES[middle]));
+      const attempt = yield* run.attempt(sparseRecipe(SPARSITIES[middle], epochs));
       const validation = attempt?.candidate.validation ?? null;
       if (validation === null) break;
       if (surelyWithin(validation)) holds = middle;
