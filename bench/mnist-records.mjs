@@ -198,4 +198,4 @@ for (const [id, { seeds }] of Object.entries(results[values.net])) {
   );
 }
 for (const other of net.others) console.log(`  ${other}`);
-if (values.save) record("mnist-records", Object.keys(results[values.net]).length, { nets: results });
+if (values.save) record("mnist-records", values.seeds, { nets: results });
