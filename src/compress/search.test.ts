@@ -118,6 +118,15 @@ describe("search", () => {
     expect(other).not.toEqual(first);
   });
 
+  it("prunes, shares and packs where size is the goal and there is data to retrain on", async () => {
+    const techniques = ["prune", "share-weights", "packed"];
+    const retrain = { epochs: 1, batch: 64 };
+    const { result } = await finish(options({ techniques, outDir: join(folder, "sparse"), retrain }));
+    const sparse = result.candidates.find(({ id }) => id === "sparse-90-shared-16")!;
+    expect(sparse.techniques).toEqual(techniques);
+    expect(sparse.compressionRate!.bytesOnDisk).toBeGreaterThan(2);
+  });
+
   it("narrows without training data too, says that nothing was retrained, and judges by validation alone", async () => {
     const { result } = await finish(
       options({ data: { validation: data.validation }, techniques: [...INT8_AND_NARROW], outDir: join(folder, "d") }),
