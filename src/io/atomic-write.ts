@@ -1,7 +1,7 @@
 // Files that appear whole or not at all: written beside the target, synced, renamed; may depend on errors and Node's file system.
 import { randomBytes } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
-import { open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 
@@ -21,6 +21,15 @@ const unfinished = new Set<string>();
 export function removeUnfinishedFiles(): void {
   for (const path of unfinished) rmSync(path, { force: true });
   unfinished.clear();
+}
+
+/** Makes a folder and those above it, where they are missing. @throws LightfootError E_FILE_WRITE, E_PERMISSION */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw writeError(error, path);
+  }
 }
 
 /**
@@ -143,6 +152,8 @@ function writeError(error: unknown, path: string): LightfootError {
   const hint = {
     ENOENT: "Create the folder first.",
     ENOSPC: "The disk is full: free some space or choose another folder.",
+    EEXIST: "A file has the name of the folder: choose another one.",
+    ENOTDIR: "A file has the name of a folder above it: choose another one.",
     EISDIR: "The path names a folder: add a file name.",
   }[code];
   return new LightfootError("E_FILE_WRITE", `${path} cannot be written: ${message}`, { hint, where, cause: error });

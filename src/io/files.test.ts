@@ -4,7 +4,7 @@ import { appendFile, chmod, mkdtemp, readdir, readFile, rename, rm, stat, utimes
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openAtomicWriter, removeUnfinishedFiles, writeFileAtomic } from "./atomic-write.ts";
+import { makeFolder, openAtomicWriter, removeUnfinishedFiles, writeFileAtomic } from "./atomic-write.ts";
 import { sha256, sha256File } from "./digest.ts";
 import { openFileRange } from "./file-range.ts";
 
@@ -106,6 +106,21 @@ describe("an atomic write", () => {
     expect(
       (await readdir(join(folder, ".."))).filter((name) => name.includes(".tmp") && folder.includes(name)),
     ).toEqual([]);
+  });
+});
+
+describe("a folder", () => {
+  it("is made with those above it; a file in its place, or above, is said so", async () => {
+    await makeFolder(join(folder, "a", "b"));
+    await makeFolder(join(folder, "a", "b"));
+    expect((await stat(join(folder, "a", "b"))).isDirectory()).toBe(true);
+    await writeFile(path, "");
+    for (const wanted of [path, join(path, "below")]) {
+      await expect(makeFolder(wanted)).rejects.toMatchObject({
+        code: "E_FILE_WRITE",
+        hint: expect.stringContaining("A file has the name"),
+      });
+    }
   });
 });
 

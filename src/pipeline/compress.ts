@@ -1,11 +1,10 @@
 // `lightfoot compress` without its screen: data in, search, files out; may depend on compress, io, quantity, runtime and this room.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AccuracyBudget, MaxDrop } from "../compress/budget.ts";
 import { searchResultSchema, type SearchResult } from "../compress/candidate-schema.ts";
 import type { Goal, SearchEvent, SearchOptions } from "../compress/search-options.ts";
 import { search } from "../compress/search.ts";
-import { writeFileAtomic } from "../io/atomic-write.ts";
+import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { loadDataset, type Dataset } from "../runtime/dataset.ts";
 import { assumptionsOf, figuresOf } from "./found-assumptions.ts";
@@ -82,7 +81,7 @@ function metricFor(data: RunData, wanted: string | undefined): { metric: string;
  */
 export async function compress(options: CompressOptions): Promise<Compression> {
   const { outDir, maxDrop, confidence, version, onEvent, metric: wanted, ...rest } = options;
-  await mkdir(outDir, { recursive: true });
+  await makeFolder(outDir);
   const data = await loadData(options);
   const { metric, assumptions } = metricFor(data, wanted);
   const kind = metric === "accuracy" ? "points" : "relative";

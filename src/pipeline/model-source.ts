@@ -1,10 +1,10 @@
 // Brings a model of the manifest to its place in the output folder: copies a file, or trains a new network and resumes after a kill;
 // may depend on io, model, runtime and this room.
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { writeFileAtomic } from "../io/atomic-write.ts";
+import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import { sha256, sha256File } from "../io/digest.ts";
 import { readText } from "../io/read-text.ts";
 import { readOnnx } from "../model/onnx/read.ts";
@@ -97,7 +97,7 @@ async function trainPerceptron(
   });
   const result = await finishTraining(run, options.onEvent);
   await writeOnnx(result.model, path);
-  await mkdir(dirname(receiptPath), { recursive: true });
+  await makeFolder(dirname(receiptPath));
   const receipt = { key, digest: await sha256File(path), history: [...result.history] };
   await writeFileAtomic(receiptPath, JSON.stringify(receipt));
   await rm(checkpoint, { recursive: true, force: true });

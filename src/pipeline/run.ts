@@ -1,12 +1,12 @@
 // The whole way of one manifest: data, models, analysis, compression, verdict, dossier and report; may depend on every room below and report.
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { search } from "../compress/search.ts";
 import type { SearchResult } from "../compress/candidate-schema.ts";
 import type { SearchEvent } from "../compress/search-options.ts";
 import { measureModel } from "../compress/measure-model.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
-import { writeFileAtomic } from "../io/atomic-write.ts";
+import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import { describeThisMachine } from "../io/machine.ts";
 import { processUsage } from "../io/process-usage.ts";
 import { energyOfCpuSeconds } from "../meter/cpu-energy.ts";
@@ -55,7 +55,7 @@ export interface RunOptions {
 export async function runManifest(options: RunOptions): Promise<Dossier> {
   const { outDir, signal, clock, onEvent } = options;
   const { manifest, file, digest } = await readManifest(options.manifest, knownNames);
-  await mkdir(outDir, { recursive: true });
+  await makeFolder(outDir);
   const stages: DossierStage[] = [];
   const cpuAtStart = processUsage.cpuSeconds();
   const startSeconds = clock();

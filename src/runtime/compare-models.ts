@@ -6,6 +6,7 @@ import { figure, type Figure } from "../quantity/index.ts";
 import { quantileInterval } from "../statistics/index.ts";
 import { bindDataset } from "./bind-dataset.ts";
 import type { Dataset } from "./sample-set.ts";
+import { numbersOf } from "./convert-tensor.ts";
 import { openSession, type Session } from "./session.ts";
 import { throwIfStopped, type StopSignal } from "./stop-signal.ts";
 import { syntheticFeeds } from "./synthetic-feeds.ts";
@@ -15,7 +16,7 @@ export interface CompareOptions {
   readonly dataset?: Dataset;
   /** Shapes of inputs whose free dimensions are more than the batch, when there is no data set. */
   readonly inputs?: Readonly<Record<string, readonly number[]>>;
-  /** Samples in one run; 1 if left out. */
+  /** Samples in one run; left out, what the model fixes, else 1. */
   readonly batch?: number;
   /** Pairs of timed runs; 50 if left out. Fewer when `maxSeconds` are over, at least 10. */
   readonly pairs?: number;
@@ -27,7 +28,7 @@ export interface CompareOptions {
 
 export interface OutputDifference {
   readonly name: string;
-  /** Equal to the last bit. */
+  /** Equal to the last bit, the sign of zeros included. */
   readonly identical: boolean;
   readonly largestDifference: number;
   /** `‖b − a‖₂ / ‖a‖₂`; null when the first model's output is zero throughout. */
@@ -53,12 +54,11 @@ const WARM_UPS = 3;
  * @throws LightfootError E_RUNTIME, E_SHAPE, E_DATA, E_INTERRUPTED
  */
 export async function compareModels(first: string, second: string, options: CompareOptions): Promise<ModelComparison> {
-  const batch = options.batch ?? 1;
   const one = await openSession(first, { threads: options.threads });
   try {
     const two = await openSession(second, { threads: options.threads });
     try {
-      const feeds = feedsOf(one, batch, options);
+      const { feeds, batch } = feedsOf(one, options);
       const outputs = differences(await one.run(feeds), await two.run(feeds));
       const [firstSeconds, secondSeconds] = await inTurns(one, two, feeds, options);
       const source = `${firstSeconds.length} pairs of warm runs of batch ${batch}, in turns`;
@@ -78,39 +78,56 @@ export async function compareModels(first: string, second: string, options: Comp
   }
 }
 
-function feedsOf(session: Session, batch: number, options: CompareOptions): Record<string, TensorValue> {
+function feedsOf(
+  session: Session,
+  options: CompareOptions,
+): { readonly feeds: Record<string, TensorValue>; readonly batch: number } {
+  const batch = options.batch ?? batchOf(session) ?? 1;
   if (options.dataset === undefined) {
-    return syntheticFeeds(session, { batch, inputs: options.inputs ?? {}, seed: options.seed ?? 0 });
+    const feeds = syntheticFeeds(session, { batch, inputs: options.inputs ?? {}, seed: options.seed ?? 0 });
+    return { feeds, batch };
   }
   const bound = bindDataset(options.dataset, session.inputs);
   const count = bound.fixedBatch ?? batch;
   if (count > options.dataset.sampleCount) {
     throw new LightfootError("E_SHAPE", `'${options.dataset.name}' has fewer than ${count} samples`);
   }
-  return bound.feeds(0, count).feeds;
+  return { feeds: bound.feeds(0, count).feeds, batch: count };
+}
+
+/** The batch that a model with one input fixes. */
+function batchOf({ inputs }: Session): number | undefined {
+  const [first] = inputs.length === 1 ? inputs[0].shape : [];
+  return typeof first === "number" ? first : undefined;
 }
 
 function differences(
   first: Readonly<Record<string, TensorValue>>,
   second: Readonly<Record<string, TensorValue>>,
 ): OutputDifference[] {
-  return Object.entries(first).map(([name, { data, shape }]) => {
+  return Object.entries(first).map(([name, value]) => {
+    const { dtype, shape } = value;
     const other = second[name];
-    if (other === undefined || other.shape.join() !== shape.join()) {
+    if (other === undefined || other.dtype !== dtype || other.shape.join() !== shape.join()) {
       throw new LightfootError("E_RUNTIME", `output '${name}' [${shape.join(", ")}] is not the same in both models`);
     }
-    let [identical, largest, difference, size] = [true, 0, 0, 0];
-    for (let at = 0; at < data.length; at++) {
-      const [a, b] = [Number(data[at]), Number(other.data[at])];
-      if (!Object.is(a, b) && a !== b) identical = false;
+    const identical = Buffer.compare(bytesOf(value), bytesOf(other)) === 0;
+    const [before, after] = [numbersOf(value), numbersOf(other)];
+    let [largest, difference, size] = [0, 0, 0];
+    for (let at = 0; at < before.length; at++) {
+      const [a, b] = [before[at], after[at]];
+      if (!Number.isNaN(a)) size += a ** 2;
+      // The difference of equal infinities is no number.
+      if (Object.is(a, b)) continue;
       largest = Math.max(largest, Math.abs(a - b));
       difference += (a - b) ** 2;
-      size += a ** 2;
     }
     const relativeDifference = size === 0 ? null : Math.sqrt(difference / size);
     return { name, identical, largestDifference: largest, relativeDifference };
   });
 }
+
+const bytesOf = ({ data }: TensorValue): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 async function inTurns(
   one: Session,

@@ -1,9 +1,9 @@
 // Checkpoints of training: one safetensors file, written atomically, refused when damaged or of another run; may depend
 // on errors, io and model.
-import { readFile, mkdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LightfootError } from "../errors/index.ts";
-import { writeFileAtomic } from "../io/atomic-write.ts";
+import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import { sha256 } from "../io/digest.ts";
 import { elementCount } from "../model/tensor-value.ts";
 import type { EpochRecord } from "./train-options.ts";
@@ -70,7 +70,7 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): P
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length + padding));
   const path = checkpointFile(folder);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFileAtomic(path, Buffer.concat([length, header, Buffer.alloc(padding, " "), payload]));
   return path;
 }

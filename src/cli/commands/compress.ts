@@ -41,7 +41,10 @@ export function registerCompress(program: Command): void {
       "validation data, which chooses: .npz, .npy, IDX, .csv, .parquet, mnist:train[50000:]",
     )
     .option("--test <data>", "data that judges the choice, looked at once, afterwards")
-    .option("--train <data>", "data to retrain narrower networks on; without it they are refused")
+    .option(
+      "--train <data>",
+      "data to retrain on; left out, a network that loses units is fitted by least squares on the calibration data",
+    )
     .option("--calibrate <data>", "data for the ranges of activations; left out, the training or validation data")
     .option(
       "--metric <name>",

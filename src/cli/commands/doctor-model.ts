@@ -17,7 +17,7 @@ interface ModelFlags {
   readonly exactOnly: boolean;
   readonly data?: string;
   readonly input: InputShapes;
-  readonly batch: number;
+  readonly batch?: number;
   readonly threads?: number;
   readonly seed: number;
 }
@@ -38,7 +38,11 @@ export function addModelDoctor(doctor: Command): void {
       collectShape,
       {},
     )
-    .option("--batch <n>", "samples in one run of the comparison", wholeNumber(1), 1)
+    .option(
+      "--batch <n>",
+      "samples in one run of the comparison; left out, what the model fixes, else 1",
+      wholeNumber(1),
+    )
     .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
     .option("--seed <n>", "decides the random numbers", wholeNumber(0), 0)
     .action(runAction(examine));

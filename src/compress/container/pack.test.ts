@@ -214,6 +214,20 @@ describe("pack and unpack keep what is there", () => {
     }
   });
 
+  it("a file where a data folder has to be is the user's matter, not a defect", async () => {
+    const { home, path } = await withData();
+    const files = [
+      { name: "", path, byteLength: (await readFile(path)).byteLength, segments: [] },
+      { name: "m.onnx/w.data", path: join(home, "m.onnx.data"), byteLength: 1600, segments: [] },
+    ];
+    const parts: Uint8Array[] = [];
+    for await (const part of encodeContainer(files, { threads: 1 })) parts.push(part);
+    await writeFile(join(home, "c.lfz"), Buffer.concat(parts));
+    const refusal = unpack(join(home, "c.lfz"), join(home, "net.onnx"));
+    await expect(refusal).rejects.toMatchObject({ code: "E_FILE_WRITE", hint: expect.stringContaining("folder") });
+    expect((await readdir(home)).toSorted()).toEqual(["c.lfz", "m.onnx", "m.onnx.data"]);
+  });
+
   it("nothing is left of a run that was stopped, at the start or amid the chunks", async () => {
     const home = await mkdtemp(join(folder, "stopped-"));
     const path = join(home, "large.onnx");

@@ -1,9 +1,9 @@
 // Packs a model file with its external data into one container, and gives the exact bytes back; may depend on this folder, runtime and io.
-import { mkdir, realpath, stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
-import { openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
+import { makeFolder, openAtomicWriter, type AtomicWriter } from "../../io/atomic-write.ts";
 import { openFileRange } from "../../io/file-range.ts";
 import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { encodeContainer, openContainer } from "./container.ts";
@@ -112,7 +112,7 @@ export async function unpack(path: string, out: string, options: UnpackOptions =
       if (options.force !== true) await refuseExisting(target);
     }
     for (const target of targets) {
-      if (target !== out) await mkdir(dirname(target), { recursive: true });
+      if (target !== out) await makeFolder(dirname(target));
       writers.push(await openAtomicWriter(target));
     }
     const { signal, onProgress, threads = availableParallelism() } = options;
