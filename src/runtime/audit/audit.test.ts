@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { int } from "../../model/attributes.ts";
 import { model, node, tensorInfo } from "../../model/build.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
@@ -133,6 +134,28 @@ describe("audit", () => {
     expect(found.membership!.change.value).toBe(0);
     const none = await audit(original, spoiled, { data, seed: 1, membership: { members: data, others: data } });
     expect(Math.abs(none.membership!.original.advantage.value)).toBeLessThan(0.15);
+  });
+
+  it("leaves out what class numbers do not say, when either model gives nothing else", async () => {
+    const decided = await serializeOnnx(
+      model({
+        inputs: [tensorInfo("x", "float32", ["N", 3])],
+        outputs: [tensorInfo("y", "int64", ["N"])],
+        initializers: [],
+        nodes: [node("ArgMax", ["x"], ["y"], { axis: int(1), keepdims: int(0) })],
+      }),
+    );
+    for (const pair of [
+      [original, decided],
+      [decided, original],
+    ]) {
+      const found = await audit(pair[0], pair[1], { data, seed: 1, membership: { members: data, others: data } });
+      expect(found.agreement.share.value).toBe(1);
+      expect([found.calibration, found.membership]).toEqual([null, null]);
+      expect(found.notMeasured.map(({ what }) => what)).toEqual(
+        expect.arrayContaining(["calibration", "membership inference"]),
+      );
+    }
   });
 
   it("gives the same numbers for the same seed, and refuses data without labels", async () => {

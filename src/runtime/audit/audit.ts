@@ -80,7 +80,7 @@ export async function audit(original: Model, compressed: Model, options: AuditOp
   const membership =
     options.membership === undefined
       ? omit("membership inference", "no samples of the training data (members) and others were given")
-      : first.reading === "classes"
+      : [first.reading, second.reading].includes("classes")
         ? omit("membership inference", "the outputs are class numbers")
         : await membershipOf([original, compressed], options.membership, first, options, step);
   if (imageLayout([...data.inputs.values()][0].shape, options.image) === undefined && robustness !== null) {
