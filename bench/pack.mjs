@@ -1,4 +1,4 @@
-// Containers of lightfoot pack against gzip -9, zstd -19 and xz -9 on the same files, sizes and interleaved times; may depend on dist
+// Containers of lightfoot pack against gzip -9, zstd -19 and xz -9 on the same files, sizes, and interleaved times as medians with their range; may depend on dist
 // and on those three programs. Run: npm run build && node bench/pack.mjs [model.onnx …]
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -9,6 +9,7 @@ import { pack, unpack } from "../dist/compress/container/pack.js";
 import { float32Tensor, memoryTensor, readOnnx, writeOnnx } from "../dist/model/index.js";
 import { buildMlp } from "../dist/runtime/architecture/mlp.js";
 import { seededRandom } from "../dist/statistics/index.js";
+import { summary } from "./record.mjs";
 
 const ROUNDS = 3;
 const PEERS = { "gzip -9": ["gzip", "-9", "-c"], "zstd -19": ["zstd", "-19", "-q", "-c"], "xz -9": ["xz", "-9", "-c"] };
@@ -75,16 +76,20 @@ async function compare(path) {
     }
   }
   const own = statSync(container).size;
-  const least = (name) => Math.min(...seconds.get(name));
+  const ratio = (name) => {
+    const { median, low, high } = summary(seconds.get(name).map((taken, round) => taken / packing[round]));
+    return `${median.toFixed(2)} times (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  };
+  const packing = seconds.get("lightfoot pack");
   console.log(`\n${basename(path)}: ${bytes} bytes, container ${own}, CompressionRate ${(bytes / own).toFixed(2)}`);
   for (const name of names) {
-    const ratio = (sizes.get(name) / own).toFixed(3);
-    const speed = (least(name) / least("lightfoot pack")).toFixed(2);
-    console.log(`  ${name}: ${ratio} times the container's bytes, ${speed} times its time`);
+    console.log(
+      `  ${name}: ${(sizes.get(name) / own).toFixed(3)} times the container's bytes, ${ratio(name)} its time`,
+    );
   }
-  console.log(
-    `  unpack: ${(least("lightfoot unpack") / least("lightfoot pack")).toFixed(2)} times the time of pack, one thread each`,
-  );
+  console.log(`  unpack: ${ratio("lightfoot unpack")} the time of pack, one thread each`);
+  const absent = Object.keys(PEERS).filter((name) => !names.includes(name));
+  if (absent.length > 0) console.log(`  not installed: ${absent.join(", ")}`);
 }
 
 async function timed(work) {

@@ -40,7 +40,10 @@ export interface ProfileOptions {
 export async function storedBytes(path: string, model: ModelGraph): Promise<number> {
   const external = new Map<string, number>();
   for (const { data } of tensorsOf(model)) {
-    if (data.kind === "file" && data.external) external.set(`${data.file}@${data.offset}`, data.byteLength);
+    if (data.kind !== "file" || !data.external) continue;
+    // Tied weights share a place; a tensor without elements may have that of the next one.
+    const place = `${data.file}@${data.offset}`;
+    external.set(place, Math.max(external.get(place) ?? 0, data.byteLength));
   }
   const { size } = await stat(path);
   return [...external.values()].reduce((total, bytes) => total + bytes, size);

@@ -8,7 +8,7 @@ import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { loadDataset, type Dataset } from "../runtime/dataset.ts";
 import { assumptionsOf, figuresOf } from "./found-assumptions.ts";
-import { placeWinner } from "./place-winner.ts";
+import { placeWinner, refuseOwnOutput } from "./place-winner.ts";
 import { refuseSame, type RunData } from "./run-data.ts";
 
 export interface CompressOptions extends Pick<
@@ -77,10 +77,11 @@ function metricFor(data: RunData, wanted: string | undefined): { metric: string;
  * Searches and writes `candidates/`, `compressed.onnx` (the chosen one, if any) and `compression.json` to the output folder.
  *
  * Ends with the best so far when the signal or the time limit ends the search: the files are written all the same.
- * @throws LightfootError what `loadDataset` and `search` throw; E_DATA when two roles share a data set that must be apart
+ * @throws LightfootError what `loadDataset` and `search` throw; E_USAGE when the model is an output of its own; E_DATA when two roles share a data set that must be apart
  */
 export async function compress(options: CompressOptions): Promise<Compression> {
   const { outDir, maxDrop, confidence, version, onEvent, metric: wanted, ...rest } = options;
+  await refuseOwnOutput(options.model, outDir);
   await makeFolder(outDir);
   const data = await loadData(options);
   const { metric, assumptions } = metricFor(data, wanted);

@@ -21,7 +21,7 @@ import { assumptionsOf, figuresOf } from "./found-assumptions.ts";
 import { manifestAssumptions } from "./manifest-assumptions.ts";
 import { readManifest } from "./manifest.ts";
 import { placeModel, type PlacedModel } from "./model-source.ts";
-import { placeWinner, WINNER_FILE } from "./place-winner.ts";
+import { placeWinner, refuseOwnOutput, WINNER_FILE } from "./place-winner.ts";
 import { auditRun } from "./run-audit.ts";
 import { checkRun } from "./run-check.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
@@ -76,6 +76,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
 
   const data = await timed("data", "Reading data", () => loadRunData(manifest));
   const { original, narrow } = await placeModels(manifest, data, options, timed);
+  await refuseOwnOutput(original.path, outDir);
   const found = await timed("compress", "Compressing", () => compress(original.path, manifest, data, options));
   const winner = found.candidates.find(({ id }) => id === found.selected);
   const chosen = await placeWinner(winner, outDir);
