@@ -148,7 +148,7 @@ export const searchResultSchema = z.object({
   ended: z.enum(["complete", "candidate-limit", "time-limit", "interrupted"]),
   tried: z.int().nonnegative(),
   planned: z.int().nonnegative(),
-  /** Id of the first recipe that a limit or an interruption kept from being tried; null when all were. */
+  /** Id of the first recipe (or name of the table of layers) that a limit or an interruption kept from being made; null when all were. */
   stoppedBefore: z.string().nullable(),
   /** The tables by which layers got different schemes, for each model that was mixed from: `original` or a candidate's id. */
   sensitivity: z.array(z.object({ of: z.string(), layers: z.array(sensitivityRowSchema) })),

@@ -27,7 +27,7 @@ export class SearchRun {
   readonly #deadline: Deadline;
   readonly #original: Candidate;
   readonly #planned: number;
-  /** Title of the first recipe that the limits kept from being tried. */
+  /** Id of the first recipe, or name of the table, that the limits kept from being made. */
   stoppedBefore: string | null = null;
 
   constructor(
@@ -65,11 +65,7 @@ export class SearchRun {
    */
   async *attempt(recipe: Recipe, base?: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
     const { id, title } = recipe;
-    const { maxCandidates = Infinity } = this.options;
-    if (this.#deadline.check() || this.attempts.length >= maxCandidates) {
-      this.stoppedBefore ??= id;
-      return undefined;
-    }
+    if (this.#isOver(id)) return undefined;
     const planned = Math.max(this.#planned, this.attempts.length + 1);
     yield { kind: "trying", id, title, done: this.attempts.length, planned };
     const known = this.#journal.find(recipe);
@@ -81,13 +77,21 @@ export class SearchRun {
     return attempt;
   }
 
+  /** True when a limit or a signal ended the search; then `next` is what it stopped before. */
+  #isOver(next: string): boolean {
+    const { maxCandidates = Infinity } = this.options;
+    if (!this.#deadline.check() && this.attempts.length < maxCandidates) return false;
+    this.stoppedBefore ??= next;
+    return true;
+  }
+
   /**
    * The table of a model's layers under every scheme; undefined when a limit or a signal ended the search.
    *
    * @param of `original`, or the id of the candidate whose file is at `path`
    */
   async *sensitivity(of: string, path: string): AsyncGenerator<SearchEvent, readonly SensitivityRow[] | undefined> {
-    if (this.#deadline.check()) return undefined;
+    if (this.#isOver(`layers of ${of}`)) return undefined;
     const known = this.#journal.layers(of);
     const rows = known ?? (yield* this.#measureLayers(path));
     if (rows === undefined) return undefined;
