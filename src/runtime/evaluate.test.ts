@@ -192,7 +192,10 @@ describe("latency", () => {
     expect(fixed.measurements.map(({ batch }) => batch)).toEqual([3]);
     expect(fixed.skipped).toEqual([{ batch: 1, reason: expect.stringContaining("takes 3 samples a run") as string }]);
     expect(fixed.measurements[0].p95.assumptions.map(({ key }) => key)).toEqual(["latency.p95.runs"]);
-    await expect(measureLatency(await classifier(3), { batches: [2] })).rejects.toMatchObject({ code: "E_SHAPE" });
+    for (const dataset of [undefined, samples()]) {
+      const refusal = measureLatency(await classifier(3), { batches: [2], dataset });
+      await expect(refusal).rejects.toMatchObject({ code: "E_SHAPE", hint: expect.stringContaining("--batch 3") });
+    }
   });
 });
 

@@ -66,6 +66,7 @@ export async function measureLatency(model: string | Uint8Array, options: Latenc
   try {
     const measurements: LatencyMeasurement[] = [];
     const skipped: { batch: number; reason: string }[] = [];
+    let hint: string | undefined;
     for (const batch of options.batches) {
       let feeds: Record<string, TensorValue>;
       try {
@@ -73,12 +74,14 @@ export async function measureLatency(model: string | Uint8Array, options: Latenc
       } catch (thrown) {
         if (!(thrown instanceof LightfootError) || thrown.code !== "E_SHAPE") throw thrown;
         skipped.push({ batch, reason: thrown.message });
+        hint ??= thrown.hint;
         continue;
       }
       measurements.push(await measure(session, feeds, batch, options));
     }
     if (measurements.length === 0) {
-      throw new LightfootError("E_SHAPE", skipped.map(({ reason }) => reason).join("; ") || "no batch size was given");
+      const reasons = skipped.map(({ reason }) => reason).join("; ");
+      throw new LightfootError("E_SHAPE", reasons || "no batch size was given", { hint });
     }
     return { measurements, skipped };
   } finally {
@@ -92,7 +95,9 @@ function feedsFor(session: Session, batch: number, options: LatencyOptions): Rec
   }
   const bound = bindDataset(options.dataset, session.inputs);
   if (bound.fixedBatch !== undefined && bound.fixedBatch !== batch) {
-    throw new LightfootError("E_SHAPE", `'${session.name}' takes ${bound.fixedBatch} samples a run, not ${batch}`);
+    throw new LightfootError("E_SHAPE", `'${session.name}' takes ${bound.fixedBatch} samples a run, not ${batch}`, {
+      hint: `Ask for what it takes: --batch ${bound.fixedBatch}.`,
+    });
   }
   if (batch > options.dataset.sampleCount) {
     throw new LightfootError("E_SHAPE", `'${options.dataset.name}' has fewer than ${batch} samples`);

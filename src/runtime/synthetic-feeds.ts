@@ -37,7 +37,9 @@ function shapeFor(input: SessionValue, session: Session, { batch, inputs }: Synt
   }
   const isBatched = session.inputs.length === 1;
   if (isBatched && given === undefined && shape.length > 0 && shape[0] !== batch) {
-    throw new LightfootError("E_SHAPE", `'${session.name}' takes ${String(shape[0])} samples a run, not ${batch}`);
+    throw new LightfootError("E_SHAPE", `'${session.name}' takes ${String(shape[0])} samples a run, not ${batch}`, {
+      hint: `Ask for what it takes: --batch ${String(shape[0])}.`,
+    });
   }
   return shape as number[];
 }

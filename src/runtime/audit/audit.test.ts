@@ -165,6 +165,9 @@ describe("audit", () => {
     ];
     expect(one).toEqual(two);
     const bare = createDataset({ name: "bare", inputs: data.inputs });
-    await expect(audit(original, spoiled, { data: bare, seed: 1 })).rejects.toMatchObject({ code: "E_METRIC" });
+    await expect(audit(original, spoiled, { data: bare, seed: 1 })).rejects.toMatchObject({
+      code: "E_METRIC",
+      message: expect.stringContaining("an audit needs labels"),
+    });
   });
 });

@@ -62,6 +62,7 @@ export async function audit(original: Model, compressed: Model, options: AuditOp
     throwIfStopped(signal, "the audit");
     onStep?.(title);
   };
+  const classes = labelPartition(data);
   step("Comparing answers");
   const settings = { batch: options.batch, threads: options.threads, signal };
   const first = await chooseClasses(original, data, settings);
@@ -71,7 +72,7 @@ export async function audit(original: Model, compressed: Model, options: AuditOp
     notMeasured.push({ what, why });
     return null;
   };
-  const answers = compareAnswers(first, second, labelPartition(data), options.partitions ?? []);
+  const answers = compareAnswers(first, second, classes, options.partitions ?? []);
   step("Calibration");
   const calibration = calibrationOf(first, second, seed) ?? omit("calibration", "the outputs are class numbers");
   const robustness = canPerturb(data)
@@ -116,7 +117,11 @@ const measured = (interval: Interval, source: string, unit = "1"): Figure =>
   });
 
 function labelPartition({ labels, name }: Dataset): Partition {
-  if (labels === undefined) throw new LightfootError("E_METRIC", `an audit needs labels, '${name}' has none`);
+  if (labels === undefined) {
+    throw new LightfootError("E_METRIC", `an audit needs labels, '${name}' has none`, {
+      hint: "Add an array 'labels' to the .npz, or name it with #labels= or #label=.",
+    });
+  }
   const groups = labels.data as Int32Array;
   const classCount = groups.reduce((most, label) => Math.max(most, label), 0) + 1;
   return { name: "class", groups, groupNames: Array.from({ length: classCount }, (_, label) => String(label)) };
