@@ -1,5 +1,7 @@
 // `lightfoot simulate`: what policies would change, over all draws of a scenario; may depend on this room, policy, quantity and errors.
 import type { Command } from "commander";
+import { LightfootError } from "../../errors/lightfoot-error.ts";
+import type { Pack } from "../../policy/rules/pack.ts";
 import type { PolicyResult, Simulation, Spread } from "../../policy/simulate/result-schema.ts";
 import { formatCount, formatNumber } from "../../quantity/format.ts";
 import { runAction, type ActionContext } from "../action.ts";
@@ -12,6 +14,7 @@ interface SimulateFlags {
   readonly draws?: number;
   readonly seed?: number;
   readonly assumptions?: string;
+  readonly pack: readonly string[];
 }
 
 /** Adds the verb `simulate` to the program. */
@@ -28,6 +31,12 @@ export function registerSimulate(program: Command): void {
       wholeNumber(1, 1_000_000_000),
     )
     .option("--seed <n>", "left out, that of the scenario", wholeNumber(0))
+    .option(
+      "--pack <folder>",
+      "with a 'check' in the scenario: rules of your own, added to those that come along; repeatable",
+      (text: string, before: string[]) => [...before, text],
+      [],
+    )
     .option("--assumptions <file>", "write every number that went in as CSV")
     .action(runAction(simulate));
   withExamples(command, [
@@ -36,6 +45,7 @@ export function registerSimulate(program: Command): void {
       "a carbon price, a PUE cap and a model swap side by side",
     ],
     ["lightfoot simulate scenario.yaml --draws 10000 --seed 7 --json", "percentiles, waterfall, tornado, years"],
+    ["lightfoot simulate scenario.yaml --pack our-rules", "which rules flip, those of your own among them"],
     ["lightfoot simulate scenario.yaml --assumptions inputs.csv", "the inputs, to hand on with the result"],
   ]);
 }
@@ -44,8 +54,14 @@ async function simulate(context: ActionContext, file: string, flags: SimulateFla
   const { readScenario } = await import("../../policy/simulate/scenario.ts");
   const { runScenario } = await import("../../policy/simulate/run.ts");
   const read = await readScenario(file);
+  if (read.check === undefined && flags.pack.length > 0) {
+    throw new LightfootError("E_USAGE", "--pack is for a scenario that asks for rules, and this one has no 'check'", {
+      hint: "Add check: { roles: [data-center-operator], evidence: { dc.country: DE } } to the scenario.",
+    });
+  }
   const scenario = { ...read, draws: flags.draws ?? read.draws, seed: flags.seed ?? read.seed };
   context.progress.phase(`Simulating ${scenario.title}`, scenario.draws, "draws");
+  const pack = scenario.check === undefined ? undefined : await packOf(flags);
   let reported = 0;
   const result = runScenario(scenario, {
     onDraw(done) {
@@ -53,12 +69,18 @@ async function simulate(context: ActionContext, file: string, flags: SimulateFla
       context.progress.advance(done - reported);
       reported = done;
     },
+    ...(pack !== undefined && { pack }),
   });
   if (flags.assumptions !== undefined) {
     const { writeFileAtomic } = await import("../../io/atomic-write.ts");
     await writeFileAtomic(flags.assumptions, assumptionsCsv(result));
   }
   context.result(result, () => describe(result, context.columns), result.assumptions);
+}
+
+async function packOf(flags: SimulateFlags): Promise<Pack> {
+  const { OWN_PACK, readPack } = await import("../../policy/rules/pack.ts");
+  return readPack([OWN_PACK, ...flags.pack]);
 }
 
 /** Every uncertain number and the scenario it belongs to. */
@@ -111,7 +133,8 @@ function describe(result: Simulation, columns: number): string {
     `Baseline: ${range(baseline.energy, 1e-6)} GWh, ${range(baseline.emissions)} tCO2e`,
     "",
     table,
-    ...result.policies.flatMap((policy) => ["", ...describePolicy(policy, columns)]),
+    ...result.policies.flatMap((policy) => ["", ...describePolicy(policy, columns), ...describeFlips(policy, columns)]),
+    ...describeCheck(result.check, columns),
     "",
     ...wrapText(`${result.notice} Ranges are the 5th to 95th percentile.`, columns),
   ].join("\n");
@@ -150,5 +173,31 @@ function describePolicy(policy: PolicyResult, columns: number): string[] {
   }
   return lines;
 }
+
+function describeFlips({ flips }: PolicyResult, columns: number): string[] {
+  return (flips ?? []).flatMap(({ rule, title, group, before, after, share, moved }) => {
+    const why = moved.map((change) => `${change.field} ${number(change.before)} → ${number(change.after)}`).join(", ");
+    const text = `Flips ${rule}, ${title.en}, for ${group}: ${OUTCOME[before]} → ${OUTCOME[after]} in ${Math.round(share * 100)} % of the checked draws (${why}).`;
+    return wrapText(text, Math.max(40, columns - 2)).map((line) => `  ${line}`);
+  });
+}
+
+function describeCheck(check: Simulation["check"], columns: number): string[] {
+  if (check === null) return [];
+  const { asOf, roles, proposals, rules, draws } = check;
+  const drafts = proposals.length === 0 ? "" : `, with ${proposals.join(", ")}`;
+  const judged = rules.length === 0 ? "no rule hangs on it that could be judged" : `judged: ${rules.join(", ")}`;
+  const text = `Rules on ${asOf} for ${roles.join(", ")}${drafts}, each group as one site at its mean PUE, WUE and renewable share, over ${formatCount(draws)} draws; ${judged}.`;
+  return ["", ...wrapText(text, columns)];
+}
+
+const OUTCOME = {
+  pass: "passes",
+  fail: "fails",
+  unknown: "unknown",
+  notApplicable: "does not apply",
+  notYetApplicable: "not yet",
+  manual: "for a person",
+} as const;
 
 const STATUS = { inForce: "in force", proposal: "proposal", idea: "idea" } as const;

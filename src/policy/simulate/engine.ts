@@ -214,12 +214,7 @@ export function simulateGroup(
     const carbonPrice = on.carbonPrice ?? group.carbonPrice;
     const price = basePrice + group.passThrough * carbonPrice * intensity;
     let spend = 0;
-    let pue = pueOfSite;
-    if (on.retrofit !== undefined && !retrofitted && pueOfSite > on.retrofit.targetPue) {
-      pue -= on.retrofit.uptake * (pueOfSite - on.retrofit.targetPue);
-    }
-    if (on.cap !== undefined) pue -= on.cap.compliance * Math.max(0, pue - on.cap.max);
-    if (on.gate !== undefined) pue -= on.gate.share * Math.max(0, pue - on.gate.maxPue);
+    const pue = limitedPue(retrofitted ? pueOfSite : retrofittedPue(pueOfSite, on), on);
     const surchargePerItKwh = on.surcharge === undefined ? 0 : surchargeOf(on.surcharge, pue);
 
     // What each model costs a unit, and which one a chooser takes.
@@ -310,6 +305,17 @@ function unitCost(
   perItKwh: number,
 ): number {
   return perBill * model.energy * efficiency * perItKwh + deviceShare * (model.deviceTime / device0) + rest;
+}
+
+/** Mean PUE of a group's sites after a grant's retrofits, which are made once. */
+export function retrofittedPue(pue: number, { retrofit }: LeverDraw): number {
+  return retrofit === undefined ? pue : pue - retrofit.uptake * Math.max(0, pue - retrofit.targetPue);
+}
+
+/** Mean PUE of a group's sites after a cap and a gate, each of which moves the share that complies. */
+export function limitedPue(pue: number, { cap, gate }: LeverDraw): number {
+  const capped = cap === undefined ? pue : pue - cap.compliance * Math.max(0, pue - cap.max);
+  return gate === undefined ? capped : capped - gate.share * Math.max(0, capped - gate.maxPue);
 }
 
 /** Currency per kWh of IT energy: the rate on the part of PUE above the limit, a higher one far above it. */

@@ -1,6 +1,8 @@
-// `lightfoot.simulation/1`: what policies would change, over all draws, as plain JSON; may depend on zod and quantity.
+// `lightfoot.simulation/1`: what policies would change, over all draws, as plain JSON; may depend on zod, quantity and the rules.
 import { z } from "zod";
 import { assumptionSchema } from "../../quantity/figure-schema.ts";
+import { ROLES } from "../rules/roles.ts";
+import { OUTCOMES } from "../rules/rule-schema.ts";
 
 /** A quantity over all draws: percentiles, and its value with every number at its most likely. */
 const spreadSchema = z
@@ -21,6 +23,22 @@ const yearSchema = z.object({
   energy: spreadSchema,
   emissions: spreadSchema,
 });
+
+const flipSchema = z
+  .object({
+    rule: z.string(),
+    title: z.object({ en: z.string(), zh: z.string() }),
+    group: z.string(),
+    before: z.enum(OUTCOMES),
+    after: z.enum(OUTCOMES),
+    share: z
+      .number()
+      .meta({ description: "share of the checked draws in which it flips this way, above 0, at most 1" }),
+    moved: z
+      .array(z.object({ field: z.string(), before: z.number(), after: z.number() }))
+      .meta({ description: "evidence of the rule that the policy changes, as the median over those draws" }),
+  })
+  .meta({ id: "Flip", description: "a rule whose outcome for a group is another one under the policy" });
 
 const policySchema = z.object({
   id: z.string(),
@@ -73,6 +91,8 @@ const policySchema = z.object({
     }),
   ),
   years: z.array(yearSchema),
+  /** Rules whose outcome changes; null where the scenario asks for no check. */
+  flips: z.array(flipSchema).nullable(),
 });
 
 export const simulationSchema = z.object({
@@ -95,9 +115,23 @@ export const simulationSchema = z.object({
     years: z.array(yearSchema),
   }),
   policies: z.array(policySchema),
+  /** What the flips are of; null where the scenario asks for none. */
+  check: z
+    .object({
+      asOf: z.iso.date(),
+      roles: z.array(z.enum(ROLES)),
+      proposals: z.array(z.string()),
+      packDigest: z.string(),
+      /** The first ones of the run's. */
+      draws: z.int().positive(),
+      /** Rules that hang on what the simulation determines, and that could be judged for some group. */
+      rules: z.array(z.string()),
+    })
+    .nullable(),
   assumptions: z.array(assumptionSchema),
 });
 
 export type Spread = z.infer<typeof spreadSchema>;
 export type PolicyResult = z.infer<typeof policySchema>;
+export type Flip = z.infer<typeof flipSchema>;
 export type Simulation = z.infer<typeof simulationSchema>;

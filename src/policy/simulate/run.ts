@@ -1,4 +1,4 @@
-// Runs a scenario: every draw of every group with and without each policy, then percentiles, rebound and what moves them; may depend on statistics, quantity and its room.
+// Runs a scenario: every draw of every group with and without each policy, then percentiles, rebound and what moves them; may depend on statistics, quantity, the rules and its room.
 import { GRAMS_PER_TONNE } from "../../quantity/convert.ts";
 import { latinHypercube, triangularQuantile } from "../../statistics/latin-hypercube.ts";
 import { seededRandom } from "../../statistics/random.ts";
@@ -13,12 +13,16 @@ import {
   type Outcome,
   type Pick,
 } from "./engine.ts";
+import type { Pack } from "../rules/pack.ts";
+import { ruleFlips } from "./flips.ts";
 import type { PolicyResult, Simulation, Spread } from "./result-schema.ts";
 import type { Group, Policy, Scenario } from "./scenario.ts";
 
 export interface RunOptions {
   /** Called between draws; a long run can be stopped by throwing in it. */
   readonly onDraw?: (done: number, total: number) => void;
+  /** The rules of the scenario's `check`; left out, none are looked at. */
+  readonly pack?: Pack;
 }
 
 // Longer lists are read by nobody; the rest moves the result less than the last one shown.
@@ -40,11 +44,15 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Simul
   const sums = Array.from({ length: runs }, () => new Float64Array(scenario.draws * OUTCOME_COUNT));
   const yearly = Array.from({ length: runs }, () => new Float64Array(scenario.draws * years * 2));
   const numbers = new Float64Array(dimensions.length);
-  for (let draw = 0; draw < scenario.draws; draw++) {
+  const pickOf = (draw: number): Pick => {
     for (const [at, { low, value, high }] of dimensions.entries()) {
       numbers[at] = triangularQuantile(points[draw * dimensions.length + at], low, value, high);
     }
-    const outcome = simulate(scenario, (amount, dimension) => (dimension < 0 ? amount.value : numbers[dimension]));
+    return (amount, dimension) => (dimension < 0 ? amount.value : numbers[dimension]);
+  };
+  const flips = options.pack && ruleFlips(scenario, options.pack, pickOf);
+  for (let draw = 0; draw < scenario.draws; draw++) {
+    const outcome = simulate(scenario, pickOf(draw));
     for (let run = 0; run < runs; run++) {
       for (let year = 0; year < years; year++) {
         const row = outcome[run].subarray(year * OUTCOME_COUNT, (year + 1) * OUTCOME_COUNT);
@@ -76,9 +84,11 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Simul
       electricityBill: drawn[0].spread((of) => of("electricityBill"), scenario.currency),
       years: series[0],
     },
-    policies: policies.map((policy, index) =>
-      policyResult(scenario, policy, index, drawn[0], drawn[index + 1], series[index + 1], central),
-    ),
+    policies: policies.map((policy, index) => ({
+      ...policyResult(scenario, policy, index, drawn[0], drawn[index + 1], series[index + 1], central),
+      flips: flips?.byPolicy[index] ?? null,
+    })),
+    check: flips?.check ?? null,
     assumptions: [...scenario.assumptions],
   };
 }
@@ -211,7 +221,7 @@ function policyResult(
   run: Drawn,
   years: PolicyResult["years"],
   central: readonly Float64Array[],
-): PolicyResult {
+): Omit<PolicyResult, "flips"> {
   const { currency } = scenario;
   /** Paired: the same draw with and without the policy. */
   const paired = (value: (without: Of, withIt: Of) => number, unit: string): Spread => {

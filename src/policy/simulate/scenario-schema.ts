@@ -1,5 +1,7 @@
-// `scenario.yaml`: actor groups, the models they choose from, and policies as overlays on levers; may depend on zod and its room.
+// `scenario.yaml`: actor groups, the models they choose from, and policies as overlays on levers; may depend on zod, the rules and its room.
 import { z } from "zod";
+import { ROLES } from "../rules/roles.ts";
+import { evidenceValueSchema } from "../rules/rule-schema.ts";
 import { amounts, certain, type Amount } from "./amount.ts";
 
 const year = z.int().min(1990).max(2200);
@@ -108,6 +110,20 @@ const modelSchema = z.strictObject({
   deviceTime: z.number().positive(),
 });
 
+/** Evidence of rules by its field, as declared: `dc.country: DE`. */
+const evidenceSchema = z.record(z.string(), evidenceValueSchema);
+
+/** Against which rules the groups are held before and after each policy. */
+const checkSchema = z.strictObject({
+  roles: z.array(z.enum(ROLES)).min(1),
+  /** The day to judge by, in a year of the scenario; left out, the last one. */
+  asOf: z.iso.date().optional(),
+  /** Draft laws that hold before and after alike. */
+  proposals: z.array(z.string()).default([]),
+  /** Of all groups. */
+  evidence: evidenceSchema.default({}),
+});
+
 /** The schema of a scenario whose money is in `currency`: the amounts' units depend on it. */
 export function scenarioSchema(currency: string) {
   const fields = groupFields(currency);
@@ -122,9 +138,19 @@ export function scenarioSchema(currency: string) {
     /** Fields that groups share; a range here is one draw for all of them. */
     defaults: group.default({}),
     groups: z
-      .array(z.strictObject({ id, title: z.string().optional(), model: id.optional(), ...group.shape }))
+      .array(
+        z.strictObject({
+          id,
+          title: z.string().optional(),
+          model: id.optional(),
+          /** For `check`, beside what holds for all groups. */
+          evidence: evidenceSchema.optional(),
+          ...group.shape,
+        }),
+      )
       .min(1)
       .max(1_000),
+    check: checkSchema.optional(),
     /** What actors can choose from; the first is in use, unless a group names another. */
     models: z.union([z.array(modelSchema).min(1).max(64), z.strictObject({ dossier: z.string().min(1) })]),
     policies: z

@@ -6,6 +6,8 @@ import { sha256 } from "../../io/digest.ts";
 import { fileError } from "../../io/file-range.ts";
 import { checkAgainst, inReadingOrder, locateYaml, type LocatedDocument } from "../../io/yaml-findings.ts";
 import type { Assumption } from "../../quantity/figure.ts";
+import type { EvidenceValue } from "../rules/conditions.ts";
+import type { Role } from "../rules/roles.ts";
 import type { Amount } from "./amount.ts";
 import { readFront } from "./front.ts";
 import { GROUP_DEFAULTS, scenarioSchema, type Levers, type ModelOption, type RawScenario } from "./scenario-schema.ts";
@@ -41,6 +43,8 @@ export interface Group {
   readonly fields: Readonly<Record<GroupField, Uncertain>>;
   /** False where neither the group nor the defaults say how much water is used. */
   readonly hasWater: boolean;
+  /** Declared for rules: the group's own over that of all groups. */
+  readonly evidence: Readonly<Record<string, EvidenceValue>>;
 }
 
 export interface Policy {
@@ -53,6 +57,14 @@ export interface Policy {
   readonly levers: Levers;
   /** Dimension of each uncertain number of the levers, by its path: `carbonPrice`, `pueCap.max`. */
   readonly dimensions: Readonly<Record<string, number>>;
+}
+
+/** Who is judged when, and under which draft laws. */
+export interface ScenarioCheck {
+  readonly roles: readonly Role[];
+  /** ISO date in a year of the scenario. */
+  readonly asOf: string;
+  readonly proposals: readonly string[];
 }
 
 export interface Dimension extends Amount {
@@ -70,6 +82,8 @@ export interface Scenario {
   readonly groups: readonly Group[];
   readonly models: readonly ModelOption[];
   readonly policies: readonly Policy[];
+  /** Undefined where the scenario asks for no rules. */
+  readonly check: ScenarioCheck | undefined;
   readonly dimensions: readonly Dimension[];
   readonly assumptions: readonly Assumption[];
   readonly digest: string;
@@ -119,11 +133,16 @@ function throwIfAny(findings: readonly Finding[], file: string): void {
 function crossFindings(raw: RawScenario, located: LocatedDocument): Finding[] {
   const findings: Finding[] = [];
   if (raw.to < raw.from) findings.push(located.find(["to"], `found ${raw.to}, expected a year from ${raw.from}`));
+  const year = Number(raw.check?.asOf?.slice(0, 4) ?? raw.to);
+  if (year < raw.from || year > raw.to)
+    findings.push(located.find(["check", "asOf"], `found a day of ${year}, expected one of ${raw.from} to ${raw.to}`));
   const ids = new Set<string>();
   for (const [index, group] of raw.groups.entries()) {
     if (ids.has(group.id))
       findings.push(located.find(["groups", index, "id"], `a second group is called '${group.id}'`));
     ids.add(group.id);
+    if (group.evidence !== undefined && raw.check === undefined)
+      findings.push(located.find(["groups", index, "evidence"], "there is no 'check' that the evidence is for"));
     for (const field of REQUIRED) {
       if (group[field] !== undefined || raw.defaults[field] !== undefined) continue;
       findings.push(located.find(["groups", index], `'${field}' is missing here and in defaults`));
@@ -207,6 +226,7 @@ function compile(raw: RawScenario, models: readonly ModelOption[], digest: strin
     ),
     fields: Object.fromEntries(GROUP_FIELDS.map((field) => [field, fieldOf(group, field)])) as Group["fields"],
     hasWater: (group.water ?? raw.defaults.water) !== undefined,
+    evidence: { ...raw.check?.evidence, ...group.evidence },
   }));
   const policies = raw.policies.map((policy): Policy => ({
     id: policy.id,
@@ -227,7 +247,8 @@ function compile(raw: RawScenario, models: readonly ModelOption[], digest: strin
     };
   });
   const { title, currency, seed, draws, from, to } = raw;
-  return { title, currency, seed, draws, from, to, groups, models, policies, dimensions, assumptions, digest };
+  const check = raw.check && { ...raw.check, asOf: raw.check.asOf ?? `${to}-12-31` };
+  return { title, currency, seed, draws, from, to, groups, models, policies, check, dimensions, assumptions, digest };
 }
 
 const isAmount = (value: unknown): value is Amount =>
