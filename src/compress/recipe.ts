@@ -161,7 +161,7 @@ export function following(first: Recipe): Recipe[] {
 }
 
 /** Shares of zeros that are tried, few to many. */
-export const SPARSITIES = [0.9, 0.966] as const;
+export const SPARSITIES = [0.95, 0.966] as const;
 
 /** Values that the weights left share in each layer: four bits of index, and zero. */
 const SHARED_VALUES = 16;

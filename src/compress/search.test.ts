@@ -122,7 +122,7 @@ describe("search", () => {
     const techniques = ["prune", "share-weights", "packed"];
     const retrain = { epochs: 1, batch: 64 };
     const { result } = await finish(options({ techniques, outDir: join(folder, "sparse"), retrain }));
-    const sparse = result.candidates.find(({ id }) => id === "sparse-90-shared-16")!;
+    const sparse = result.candidates.find(({ id }) => id === "sparse-95-shared-16")!;
     expect(sparse.techniques).toEqual(techniques);
     expect(sparse.compressionRate!.bytesOnDisk).toBeGreaterThan(2);
   });

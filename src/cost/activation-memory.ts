@@ -4,6 +4,7 @@ import { byteLengthOf } from "../model/dtype.ts";
 import type { Graph, Node, ValueType } from "../model/graph.ts";
 import type { GraphInference } from "../model/shapes/inference.ts";
 import { elementCount } from "../model/tensor-value.ts";
+import { foldedAtLoad } from "./load-time.ts";
 
 /** Bytes of a dense tensor whose shape is known; undefined otherwise. */
 export function bytesOfType(type: ValueType | undefined): number | undefined {
@@ -28,13 +29,14 @@ function capturedBy(graph: Graph): string[] {
  * Peak bytes of live activations.
  *
  * A value lives from the node that makes it to the last one that reads it; a graph input from the start, a graph output to the end.
- * A node's inputs and outputs live together: nothing is computed in place, reshapes copy. Weights and constants do not count.
+ * A node's inputs and outputs live together: nothing is computed in place, reshapes copy. Weights, constants and what is folded at load do not count.
  * While a node runs a body, the body's own peak comes on top; of an `If`'s branches the larger one.
  */
 export function peakActivationBytes(inference: GraphInference): number {
   const { graph, types, bodies } = inference;
   const lastUse = new Map<string, number>();
   const nodes = graph.nodes;
+  const folded = foldedAtLoad(graph);
   nodes.forEach((node, index) => readBy(node).forEach((name) => lastUse.set(name, index)));
   for (const { name } of graph.outputs) lastUse.set(name, nodes.length);
 
@@ -50,7 +52,7 @@ export function peakActivationBytes(inference: GraphInference): number {
   for (const { name } of graph.inputs) begin(name, 0);
   let peak = live;
   nodes.forEach((node, index) => {
-    if (node.opType !== "Constant") for (const name of node.outputs) begin(name, index);
+    if (!folded.has(node)) for (const name of node.outputs) begin(name, index);
     const inner = (bodies.get(node) ?? []).map((body) => peakActivationBytes(body.inference));
     peak = Math.max(peak, live + Math.max(0, ...inner));
     for (const name of endingAt[index]) live -= bytes(name);

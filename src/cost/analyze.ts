@@ -9,6 +9,7 @@ import { nodesOf, tensorsOf } from "../model/tensors.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { peakActivationBytes } from "./activation-memory.ts";
 import { concreteShapes, realInputs, type GivenShapes } from "./concrete-shapes.ts";
+import { rebuiltWeights } from "./load-time.ts";
 import { countParameters } from "./parameters.ts";
 import type { CostReport, NodeCost, OperatorCost } from "./report-schema.ts";
 import { durationFigure } from "./roofline.ts";
@@ -52,7 +53,7 @@ export async function analyze(model: ModelGraph, options: AnalyzeOptions = {}): 
   const hardware = options.hardware === undefined ? undefined : findHardware(options.hardware);
   const assumptions = new Map<string, Assumption>();
   const inference = await concreteShapes(model, options, assumptions);
-  const counted = countParameters(model);
+  const counted = countParameters(model, rebuiltWeights(inference.root));
   const tally = new Tally(inference, counted, hardware, assumptions);
   tally.graph(inference.root, 1);
 

@@ -5,6 +5,7 @@ import { DTYPES, isFloat } from "../model/dtype.ts";
 import type { Graph, ModelGraph, Node, SparseTensorRef, TensorRef } from "../model/graph.ts";
 import { tensorByteLength } from "../model/tensor-data.ts";
 import { elementCount } from "../model/tensor-value.ts";
+import type { RebuiltWeights } from "./load-time.ts";
 
 export interface ParameterCount {
   /** Elements. */
@@ -103,6 +104,19 @@ class Count {
       if (node.opType === "Constant") this.#claim(node, tensors.get(node.outputs[0] ?? ""));
   }
 
+  /** Counts what an inference reads in place of the parts that are stored for it. */
+  rebuild({ parts, elements }: RebuiltWeights, nodes: readonly Node[]): void {
+    for (const tensor of parts) {
+      this.#seen.add(storageKey(tensor));
+      this.weightBytes += tensorByteLength(tensor);
+    }
+    for (const [name, count] of elements) {
+      this.parameters += count;
+      const reader = nodes.find(({ inputs }) => inputs.includes(name));
+      if (reader !== undefined) this.byNode.set(reader, count + (this.byNode.get(reader) ?? 0));
+    }
+  }
+
   #claim(node: Node, tensor: TensorRef | undefined): void {
     const key = tensor === undefined ? undefined : storageKey(tensor);
     const own = this.#elements.get(key) ?? 0;
@@ -131,10 +145,11 @@ function sparseValue(node: Node): SparseTensorRef | undefined {
 
 /**
  * Elements of floating-point initializers and `Constant` tensors, scalars included, in all subgraphs and functions, each stored
- * tensor once; integer tensors only where they are quantised weights.
+ * tensor once; integer tensors only where they are quantised weights; rebuilt weights as what they become.
  */
-export function countParameters(model: ModelGraph): ParameterCount {
+export function countParameters(model: ModelGraph, rebuilt: readonly RebuiltWeights[] = []): ParameterCount {
   const count = new Count();
+  for (const weights of rebuilt) count.rebuild(weights, model.graph.nodes);
   count.graph(model.graph, undefined);
   for (const definition of model.functions) count.graph({ nodes: definition.nodes }, undefined);
   return count;

@@ -6,6 +6,7 @@ import { nodePath, typeIn, type Body, type GraphInference, type ShapeInference }
 import { elementCount } from "../model/tensor-value.ts";
 import type { Assumption } from "../quantity/figure.ts";
 import { bytesOfType } from "./activation-memory.ts";
+import { foldedAtLoad } from "./load-time.ts";
 import { PICKS, VIEWS, workOf } from "./operator-work.ts";
 import type { ParameterCount } from "./parameters.ts";
 import type { CostReport, NodeCost } from "./report-schema.ts";
@@ -45,8 +46,9 @@ export class Tally {
   }
 
   graph(inference: GraphInference, executions: number): void {
+    const folded = foldedAtLoad(inference.graph);
     inference.graph.nodes.forEach((node, index) =>
-      this.#node(node, nodePath(inference.path, node, index), inference, executions),
+      this.#node(node, nodePath(inference.path, node, index), inference, folded.has(node) ? 0 : executions),
     );
   }
 
@@ -54,14 +56,15 @@ export class Tally {
     const bodies = inference.bodies.get(node) ?? [];
     const shaped = shapedNode(node, inference);
     const known = shaped === undefined || bodies.length > 0 ? undefined : workOf(shaped);
-    if (known === undefined && bodies.length === 0) {
+    if (known === undefined && bodies.length === 0 && executions > 0) {
       const reason =
         this.#reasons.get(path) ??
         (shaped === undefined ? "a shape depends on data" : `operator ${operatorName(node)} has no cost rule`);
       this.unknown.push({ path, opType: operatorName(node), reason });
     }
-    const own = bodies.length > 0 ? { macs: 0, flops: 0 } : known;
-    const bytes = bodies.length > 0 ? 0 : trafficOf(node, inference);
+    const isIdle = bodies.length > 0 || executions === 0;
+    const own = isIdle ? { macs: 0, flops: 0 } : known;
+    const bytes = isIdle ? 0 : trafficOf(node, inference);
     const cost: NodeCost = {
       path,
       opType: operatorName(node),

@@ -1,5 +1,6 @@
 // Tests of packed storage: ONNX Runtime rebuilds every bit, outputs stay equal, the file shrinks; depends on this folder and runtime.
 import { describe, expect, it } from "vitest";
+import { analyze } from "../../cost/analyze.ts";
 import { node } from "../../model/build.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
@@ -122,7 +123,7 @@ describe("packed", () => {
     }
   });
 
-  it("answers like the original and computes the weights once", async () => {
+  it("answers like the original, computes the weights once, and costs an inference the same", async () => {
     for (const original of [gemmNet(), convNet()]) {
       const random = seededRandom(5);
       const initializers = new Map(
@@ -137,6 +138,12 @@ describe("packed", () => {
       expect(await outputsOf(smaller, data)).toEqual(await outputsOf(model, data));
       expect(await executedOperators(smaller)).toEqual(await executedOperators(model));
       expect((await serializeOnnx(smaller)).byteLength).toBeLessThan((await serializeOnnx(model)).byteLength / 2);
+      const [before, after] = [await analyze(model), await analyze(smaller)];
+      expect(after.coverage.knownFraction).toBe(1);
+      for (const key of ["parameters", "macs", "flops", "bytesMoved", "peakActivationBytes"] as const) {
+        expect([key, after[key]]).toEqual([key, before[key]]);
+      }
+      expect(after.weightBytes).toBeLessThan(before.weightBytes);
     }
   });
 
