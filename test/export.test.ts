@@ -17,7 +17,7 @@ import { verifyReport } from "../src/footprint/verify/verify-report.ts";
 import { inferenceFootprint, runFootprint } from "../src/pipeline/dossier-footprint.ts";
 import type { Dossier } from "../src/pipeline/dossier-schema.ts";
 import { figure } from "../src/quantity/figure.ts";
-import { inUnit, significant, toBase, type FormatUnit } from "../src/report/exports/crosswalk.ts";
+import { inUnit, significant, toBase, type FormatUnit } from "../src/footprint/exchange/crosswalk.ts";
 import { exportDossier, readDossier } from "../src/report/exports/export-dossier.ts";
 import { EXPORT_FORMATS, gpaiFormSchema, type ExportFormat } from "../src/report/exports/export-schema.ts";
 import { inert } from "../src/report/exports/model-card.ts";

@@ -1,6 +1,7 @@
-// The sheet of a data center's key figures (CSV): meters and the figures that follow from them, written and read back; may depend on errors and quantity.
+// The sheet of a data center's key figures (CSV): meters and the figures that follow from them, written and read back; may depend on errors, quantity and the crosswalk.
 import { LightfootError } from "../../errors/lightfoot-error.ts";
-import { GRAMS_PER_TONNE, JOULES_PER_KWH } from "../../quantity/convert.ts";
+import { JOULES_PER_KWH } from "../../quantity/convert.ts";
+import { CROSSWALK, fromBase, toBase } from "./crosswalk.ts";
 
 /** What meters and accounts say of a site over a period; what is undefined was not given. */
 export interface SiteMeters {
@@ -15,31 +16,23 @@ export interface SiteMeters {
   readonly pueCategory?: number;
 }
 
-const LITRES_PER_CUBIC_METRE = 1000;
 const GRAMS_PER_KILOGRAM = 1000;
 
-interface Row<Key extends string> {
-  readonly key: Key;
-  readonly name: string;
-  readonly unit: string;
-}
-
-/** In the units of the EU's reporting scheme, Delegated Regulation (EU) 2024/1364: kWh and cubic metres. */
-const METERS: readonly (Row<keyof SiteMeters> & { readonly size: number })[] = [
-  { key: "siteEnergyJoules", name: "Energy of the site", unit: "kWh", size: JOULES_PER_KWH },
-  { key: "itEnergyJoules", name: "Energy of the IT equipment", unit: "kWh", size: JOULES_PER_KWH },
-  { key: "renewableEnergyJoules", name: "Renewable energy", unit: "kWh", size: JOULES_PER_KWH },
-  { key: "reusedEnergyJoules", name: "Reused energy", unit: "kWh", size: JOULES_PER_KWH },
-  { key: "waterLitres", name: "Water consumed", unit: "m3", size: LITRES_PER_CUBIC_METRE },
-  { key: "emissionsGrams", name: "Emissions, location-based", unit: "tCO2e", size: GRAMS_PER_TONNE },
-  { key: "months", name: "Months covered", unit: "month", size: 1 },
-  { key: "pueCategory", name: "Category of the PUE", unit: "1", size: 1 },
-];
+const METERS = Object.entries(CROSSWALK["kpi-sheet"] satisfies Record<keyof SiteMeters, unknown>).map(
+  ([key, { field, unit }]) => {
+    return { key: key as keyof SiteMeters, name: field, unit };
+  },
+);
 
 export const KPI_NAMES = ["PUE", "WUE", "REF", "ERF", "CUE"] as const;
 export type SiteKpis = Partial<Record<(typeof KPI_NAMES)[number], number>>;
 
-const KPIS: readonly (Row<(typeof KPI_NAMES)[number]> & { readonly formula: string })[] = [
+const KPIS: readonly {
+  readonly key: (typeof KPI_NAMES)[number];
+  readonly name: string;
+  readonly unit: string;
+  readonly formula: string;
+}[] = [
   { key: "PUE", name: "Power usage effectiveness", unit: "1", formula: "site energy / IT energy (ISO/IEC 30134-2)" },
   { key: "WUE", name: "Water usage effectiveness", unit: "L/kWh", formula: "water / IT energy (ISO/IEC 30134-9)" },
   { key: "REF", name: "Renewable energy factor", unit: "1", formula: "renewable / site energy (ISO/IEC 30134-3)" },
@@ -84,11 +77,11 @@ const HEAD = "item,value,unit,meaning";
 export function writeKpiSheet(meters: SiteMeters): string {
   const kpis = siteKpis(meters);
   const rows = [
-    ...METERS.flatMap(({ key, name, unit, size }) =>
+    ...METERS.flatMap(({ key, name, unit }) =>
       meters[key] === undefined
         ? []
         : [
-            `${name},${meters[key] / size},${unit},${key === "emissionsGrams" ? "site energy × the grid's average intensity: modelled" : "as given"}`,
+            `${name},${fromBase(meters[key], unit)},${unit},${key === "emissionsGrams" ? "site energy × the grid's average intensity: modelled" : "as given"}`,
           ],
     ),
     ...KPIS.flatMap(({ key, unit, formula }) =>
@@ -132,7 +125,7 @@ export function readKpiSheet(text: string, file: string): SiteMeters {
       throw new LightfootError("E_DATA", `${item} is in ${unit}, expected ${row.unit}`, { where });
     }
     if (meter === undefined) stated.set(row.key, value);
-    else meters[meter.key] = value * meter.size;
+    else meters[meter.key] = toBase(value, meter.unit);
   }
   const { siteEnergyJoules, itEnergyJoules } = meters;
   if (siteEnergyJoules === undefined || itEnergyJoules === undefined) {

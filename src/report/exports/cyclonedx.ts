@@ -1,7 +1,7 @@
 // A dossier's model as a CycloneDX 1.7 bill of materials with model card and energy; may depend on its room and quantity.
 import type { Assumption, Figure } from "../../quantity/figure.ts";
 import type { Footprint } from "../../footprint/footprint-schema.ts";
-import { CROSSWALK, inUnit, type Amount } from "./crosswalk.ts";
+import { CROSSWALK, inUnit, type Amount } from "../../footprint/exchange/crosswalk.ts";
 import { isLicenseId, unique, type Subject } from "./subject.ts";
 
 interface Property {

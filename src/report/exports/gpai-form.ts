@@ -1,7 +1,7 @@
 // The fields of the EU Model Documentation Form that a dossier or its supplement can fill, the others marked unknown; may depend on its room and quantity.
 import { exact, figure, type Assumption, type Figure } from "../../quantity/figure.ts";
 import { formatCount } from "../../quantity/format.ts";
-import { CROSSWALK, inUnit, significant, type FormatUnit } from "./crosswalk.ts";
+import { CROSSWALK, inUnit, significant, type FormatUnit } from "../../footprint/exchange/crosswalk.ts";
 import type { FormField, GpaiForm } from "./export-schema.ts";
 import { runAmounts, unique, type Subject } from "./subject.ts";
 

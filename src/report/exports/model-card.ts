@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import type { Assumption, Figure } from "../../quantity/figure.ts";
 import { formatCount, formatFigure, formatFraction, formatNumber } from "../../quantity/format.ts";
-import { CROSSWALK, inUnit, significant } from "./crosswalk.ts";
+import { CROSSWALK, inUnit, significant } from "../../footprint/exchange/crosswalk.ts";
 import { noLicense } from "./cyclonedx.ts";
 import { isLicenseId, runAmounts, unique, type Subject } from "./subject.ts";
 

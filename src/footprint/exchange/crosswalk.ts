@@ -3,6 +3,8 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { GRAMS_PER_TONNE, JOULES_PER_KWH } from "../../quantity/convert.ts";
 import type { Figure } from "../../quantity/figure.ts";
 
+const LITRES_PER_CUBIC_METRE = 1000;
+
 /** Every unit that a format prescribes: the base unit it is made from, and how many of those it holds. */
 const FORMAT_UNITS = {
   kWh: { base: "J", size: JOULES_PER_KWH },
@@ -12,6 +14,10 @@ const FORMAT_UNITS = {
   g: { base: "gCO2e", size: 1 },
   "g/kWh": { base: "gCO2e/kWh", size: 1 },
   FLOP: { base: "FLOP", size: 1 },
+  m3: { base: "L", size: LITRES_PER_CUBIC_METRE },
+  tCO2e: { base: "gCO2e", size: GRAMS_PER_TONNE },
+  month: { base: "month", size: 1 },
+  "1": { base: "1", size: 1 },
 } as const;
 
 export type FormatUnit = keyof typeof FORMAT_UNITS;
@@ -30,6 +36,17 @@ export const CROSSWALK = {
   "gpai-form": {
     energy: { field: "training.energy", unit: "MWh" },
     work: { field: "training.compute, inference.compute", unit: "FLOP" },
+  },
+  // In the units of the EU's reporting scheme, Delegated Regulation (EU) 2024/1364: kWh and cubic metres.
+  "kpi-sheet": {
+    siteEnergyJoules: { field: "Energy of the site", unit: "kWh" },
+    itEnergyJoules: { field: "Energy of the IT equipment", unit: "kWh" },
+    renewableEnergyJoules: { field: "Renewable energy", unit: "kWh" },
+    reusedEnergyJoules: { field: "Reused energy", unit: "kWh" },
+    waterLitres: { field: "Water consumed", unit: "m3" },
+    emissionsGrams: { field: "Emissions, location-based", unit: "tCO2e" },
+    months: { field: "Months covered", unit: "month" },
+    pueCategory: { field: "Category of the PUE", unit: "1" },
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, { field: string; unit: FormatUnit }>>>>;
 
@@ -52,6 +69,9 @@ export function inUnit({ value, low, high, unit }: Figure, target: FormatUnit): 
   if (unit !== base) throw new LightfootError("E_UNIT", `${target} is made from ${base}, found ${value} ${unit}`);
   return { value: value / size, low: low / size, high: high / size, unit: target };
 }
+
+/** A number in base units, in the unit that a format prescribes: value / size. */
+export const fromBase = (value: number, unit: FormatUnit): number => value / FORMAT_UNITS[unit].size;
 
 /** The way back, for a number that was read from a document: value · size, in the base unit. */
 export const toBase = (value: number, unit: FormatUnit): number => value * FORMAT_UNITS[unit].size;
