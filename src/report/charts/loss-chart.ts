@@ -34,7 +34,7 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
   const room = (high - low) * 0.06 || 1;
   return {
     animation: false,
-    grid: { left: 220, right: 24, top: 34, bottom: 50 },
+    grid: { left: 300, right: 24, top: 34, bottom: 50 },
     xAxis: {
       type: "value",
       name: axisTitle,
@@ -56,7 +56,7 @@ export function lossChart({ rows, axisTitle, factor, budget }: LossChart, theme:
       type: "category",
       inverse: true,
       data: rows.map(({ label }) => label),
-      axisLabel: { ...text, color: theme.ink, width: 205, overflow: "truncate" },
+      axisLabel: { ...text, color: theme.ink, width: 255, overflow: "truncate" },
       axisLine: { show: false },
       axisTick: { show: false },
     },
