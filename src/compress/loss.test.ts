@@ -88,6 +88,9 @@ describe("lossBetween", () => {
     // Student's t of nine degrees of freedom, times √10 · the deviation of one 1 among nine 0.
     expect(loss.high).toBeCloseTo(1 + 2.2622 * Math.sqrt(0.1 * 10), 3);
     expect(allowedLoss).toBe(2);
+    // 49 · (1/49) is less than 1, and the like above it would break a budget of whole matches.
+    const all = Array.from({ length: 49 }, () => 1);
+    expect(lossBetween(matches(all), matches(all.with(7, 0)), budget, "test", 49).loss.value).toBe(1);
     const inPixels = { maxDrop: { kind: "absolute", value: 2, unit: "px" } } as const;
     expect(() => lossBetween(before, after, inPixels, "test", 10)).toThrowError(/px.*matches/);
   });

@@ -24,13 +24,15 @@ function pairedDifferences(
 ): Paired {
   const original = perSample as Float64Array;
   const n = original.length;
-  const times = aggregate === "sum" ? n : 1;
-  const mean = original.reduce((total, value, at) => total + sign * (value - candidate[at]), 0) / n;
+  const sum = original.reduce((total, value, at) => total + sign * (value - candidate[at]), 0);
+  const mean = sum / n;
   const squares = original.reduce((total, value, at) => total + (sign * (value - candidate[at]) - mean) ** 2, 0);
   const half = n < 2 ? 0 : studentQuantile((1 + confidence) / 2, n - 1) * Math.sqrt(squares / (n - 1) / n);
   const sources = [`paired difference over ${n} samples, Student's interval`];
-  const [value, low, high] = [mean, mean - half, mean + half].map((one) => one * times);
-  return { loss: figure({ value, low, high, unit, method: "measured", sources }), mcnemarP: null };
+  // A count stays whole: n times the mean may lie a rounding beyond a budget of whole matches.
+  const [value, width] = aggregate === "sum" ? [sum, half * n] : [mean, half];
+  const ends = { low: value - width, high: value + width };
+  return { loss: figure({ value, ...ends, unit, method: "measured", sources }), mcnemarP: null };
 }
 
 function pairedCorrectness(

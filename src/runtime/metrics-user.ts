@@ -5,7 +5,7 @@ import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LightfootError } from "../errors/index.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
-import { figure, scale } from "../quantity/index.ts";
+import { figure, scale, type Figure } from "../quantity/index.ts";
 import { joinSamples } from "./join-samples.ts";
 import { meanFigure } from "./mean-figure.ts";
 import type { Metric, MetricBatch, MetricResult } from "./metric.ts";
@@ -119,6 +119,13 @@ function join(batches: readonly MetricBatch[]): UserMetricInput {
   };
 }
 
+/** The interval of the mean times n around the sum itself, so that a count is a whole number. */
+function sumFigure(mean: Figure, perSample: Float64Array, unit: string): Figure {
+  const scaled = scale(mean, perSample.length, unit);
+  const value = perSample.reduce((sum, each) => sum + each, 0);
+  return { ...scaled, value, low: Math.min(scaled.low, value), high: Math.max(scaled.high, value) };
+}
+
 function resultOf(
   given: UserMetricOutput,
   name: string,
@@ -131,7 +138,7 @@ function resultOf(
       throw new LightfootError("E_METRIC", `${name} gave perSample that is empty or not finite`, { where: { file } });
     }
     const mean = meanFigure(perSample, { unit, source: `${name}, ${aggregate} over samples` });
-    const whole = aggregate === "sum" ? scale(mean, perSample.length, unit) : mean;
+    const whole = aggregate === "sum" ? sumFigure(mean, perSample, unit) : mean;
     const value = given.value ?? whole.value;
     if (!(Math.abs(value - whole.value) <= 1e-6 * Math.max(1, Math.abs(whole.value)))) {
       throw new LightfootError(
