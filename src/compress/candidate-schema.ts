@@ -32,6 +32,20 @@ export const compressionRateSchema = z.object({
   bytesOnDisk: z.number().positive(),
   parameters: z.number().positive(),
   peakMemory: figureSchema.nullable(),
+  /** The original's bytes on disk / bytes of the candidate's coded container. */
+  codedContainer: z.number().positive().nullable().default(null),
+});
+
+/** A candidate as a coded container of `lightfoot pack`: what is sent, not what a runtime opens. */
+export const containerSchema = z.object({
+  bytes: z.int().positive(),
+  /**
+   * What `lightfoot unpack` gives back: the candidate's very file; or `plain`, the same weights as the tensors that a packed file
+   * rebuilds at load, which code into fewer bytes, with outputs seen to be equal to the last bit.
+   */
+  holds: z.enum(["file", "plain"]),
+  /** Path of the container relative to the document's folder; kept for the chosen candidate only. */
+  file: z.string().nullable(),
 });
 
 export const latencySchema = z.object({
@@ -87,6 +101,8 @@ export const candidateSchema = z.object({
   /** What single classes lost, and confidence; null without class labels, with several decisions a sample, or when nobody looked. */
   classes: classesSchema.nullable().default(null),
   fileBytes: z.int().nonnegative().nullable(),
+  /** Null when nobody coded it: it never ran, is larger than 64 MiB and was not chosen, or the search was ended early. */
+  container: containerSchema.nullable().default(null),
   compressionRate: compressionRateSchema.nullable(),
   parameters: z.int().nonnegative().nullable(),
   /** Per single inference. */
@@ -161,6 +177,7 @@ export const searchResultSchema = z.object({
 });
 
 export type Loss = z.infer<typeof lossSchema>;
+export type Container = z.infer<typeof containerSchema>;
 export type Execution = z.infer<typeof executionSchema>;
 export type Candidate = z.infer<typeof candidateSchema>;
 export type SensitivityRow = z.infer<typeof sensitivityRowSchema>;

@@ -6,6 +6,7 @@ import { sha256, sha256File } from "../io/digest.ts";
 import { readText } from "../io/read-text.ts";
 import type { BenchSettings } from "./bench-settings.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
+import { removeContainers } from "./coded-container.ts";
 import type { Ending } from "./deadline.ts";
 import type { Recipe } from "./recipe.ts";
 import type { Attempt } from "./verdict.ts";
@@ -70,7 +71,10 @@ export class Journal {
       if (resumes && line.kind === "original") journal.#original = line.candidate;
       if (resumes && line.kind === "layers") journal.#layers.set(line.of, line.rows);
       if (line.kind !== "attempt") continue;
-      if (!resumes && line.file !== null) await rm(join(folder, line.file), { force: true });
+      if (!resumes && line.file !== null) {
+        await rm(join(folder, line.file), { force: true });
+        await removeContainers(join(folder, line.file));
+      }
       if (resumes && (await isIntact(line.attempt))) journal.#known.set(line.recipe, line.attempt);
     }
     if (!resumes) await rm(journal.#file, { force: true });

@@ -46,6 +46,19 @@ export function sizeAndSpeedReasons(candidate: Candidate, original: Candidate): 
   });
 }
 
+/** What is sent instead of the file, and how far that is from the original. */
+export function containerReason({ container, compressionRate }: Candidate): string[] {
+  if (container === null || compressionRate?.codedContainer == null) return [];
+  const { bytes, holds, file } = container;
+  const held =
+    holds === "file" ? "of the file" : "of the same weights stored plainly, with the same outputs to the last bit";
+  const kept = file === null ? "" : `, kept as ${file}`;
+  return [
+    `for transport a coded container ${held} takes ${formatCount(bytes)} bytes: ` +
+      `CompressionRate ${compressionRate.codedContainer.toPrecision(3)} (coded container, bytes)${kept}`,
+  ];
+}
+
 /** What of the multiply-adds runs in integers. */
 export function executionReason(execution: Execution): string {
   const { int8Share, int4Share, floatShare, leftoverQuantizeNodes } = execution;

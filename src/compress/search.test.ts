@@ -125,6 +125,13 @@ describe("search", () => {
     const sparse = result.candidates.find(({ id }) => id === "sparse-95-shared-16")!;
     expect(sparse.techniques).toEqual(techniques);
     expect(sparse.compressionRate!.bytesOnDisk).toBeGreaterThan(2);
+    // The chosen one's container is on disk, is as large as it says, and is set against the original's file.
+    const { container, compressionRate } = result.candidates.find(({ selected }) => selected)!;
+    const kept = await readFile(join(folder, "sparse", container!.file!));
+    expect(container!.bytes).toBe(kept.length);
+    expect(compressionRate!.codedContainer).toBeCloseTo(result.original.fileBytes! / kept.length, 9);
+    const others = result.candidates.filter(({ selected, fileBytes }) => !selected && fileBytes !== null);
+    expect(others.every((other) => other.container !== null && other.container.file === null)).toBe(true);
   });
 
   it("narrows without training data too, says that nothing was retrained, and judges by validation alone", async () => {

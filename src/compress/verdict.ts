@@ -2,7 +2,14 @@
 import type { Candidate, Loss } from "./candidate-schema.ts";
 import type { Verdict } from "./judge.ts";
 import { within } from "./loss.ts";
-import { classReasons, executionReason, lossReason, nameIsWrong, sizeAndSpeedReasons } from "./reasons.ts";
+import {
+  classReasons,
+  containerReason,
+  executionReason,
+  lossReason,
+  nameIsWrong,
+  sizeAndSpeedReasons,
+} from "./reasons.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
 
 /** A candidate with what the search still has to know about it. */
@@ -27,6 +34,7 @@ export const NOTHING_MEASURED: Omit<
   agreement: null,
   classes: null,
   fileBytes: null,
+  container: null,
   compressionRate: null,
   parameters: null,
   flops: null,
@@ -87,6 +95,7 @@ export function conclude(
       ...onlyValidation,
       ...(classes === null ? [] : classReasons(classes)),
       ...sizeAndSpeedReasons(candidate, original),
+      ...containerReason(candidate),
       ...(candidate.execution === null ? [] : [executionReason(candidate.execution)]),
       ...notes,
     ],

@@ -6,9 +6,10 @@ import type { ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
 import type { BenchSettings } from "./bench-settings.ts";
-import type { Candidate, Loss } from "./candidate-schema.ts";
+import type { Candidate, Container, Loss } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
 import { ClassEffects } from "./class-effects.ts";
+import { codedContainer, removeContainers } from "./coded-container.ts";
 import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
 import { profileModel, type Profile } from "./profile.ts";
@@ -60,6 +61,7 @@ export class Workbench {
     const profile = await this.#profile(path, signal);
     const judged = await this.#judge.original(this.#judgingSplit, signal);
     requireFittingBudget(judged, budget.maxDrop);
+    const container = await this.#container(path, profile, {});
     return {
       ...NOTHING_MEASURED,
       ...profile,
@@ -69,7 +71,8 @@ export class Workbench {
       techniques: [],
       recipe: [],
       accuracy: judged.figure,
-      compressionRate: ratesAgainst(profile, profile),
+      container,
+      compressionRate: ratesAgainst(profile, profile, container),
       accepted: true,
       selected: false,
       reasons: ["the original, which the others are judged against"],
@@ -117,13 +120,26 @@ export class Workbench {
     const hasTest = this.#judgingSplit === "test";
     const verdict = hasTest ? await this.#judge.verdict(path, "test", signal) : undefined;
     const classes = await this.#classes.of(path, this.#judgingSplit, signal);
-    return conclude(attempt, verdict, original, selected, rule, this.#settings.budget.metric, classes);
+    await removeContainers(path);
+    const isPacked = candidate.techniques.includes("packed");
+    const container = await this.#container(path, candidate, { isPacked, keep: selected });
+    const coded = { ...candidate, container, compressionRate: ratesAgainst(original, candidate, container) };
+    return conclude(
+      { ...attempt, candidate: coded },
+      verdict,
+      original,
+      selected,
+      rule,
+      this.#settings.budget.metric,
+      classes,
+    );
   }
 
   /** A model that no recipe made, such as one narrowed by hand, judged like a candidate. */
   async measure(path: string, title: string, original: Candidate, signal: AbortSignal): Promise<Candidate> {
     const profile = await this.#profile(path, signal);
     const verdict = await this.#judge.verdict(path, this.#judgingSplit, signal);
+    const container = await this.#container(path, profile, {});
     return {
       ...NOTHING_MEASURED,
       ...profile,
@@ -136,7 +152,8 @@ export class Workbench {
       test: verdict.loss.split === "test" ? verdict.loss : null,
       agreement: verdict.agreement,
       classes: await this.#classes.of(path, this.#judgingSplit, signal),
-      compressionRate: ratesAgainst(original, profile),
+      container,
+      compressionRate: ratesAgainst(original, profile, container),
       accepted: within(verdict.loss),
       selected: false,
       reasons: [lossReason(this.#settings.budget.metric, verdict.loss)],
@@ -152,6 +169,19 @@ export class Workbench {
     return profileModel(path, { batches, dataset: data.validation, threads, signal });
   }
 
+  async #container(
+    path: string,
+    { fileBytes }: Pick<Profile, "fileBytes">,
+    { isPacked = false, keep = false }: { readonly isPacked?: boolean; readonly keep?: boolean },
+  ): Promise<Container | null> {
+    const { data, threads, outDir } = this.#settings;
+    const options = { fileBytes: fileBytes!, isPacked, keep, dataset: data.validation, threads };
+    const coded = await codedContainer(path, options);
+    if (coded === null) return null;
+    const { bytes, holds, kept } = coded;
+    return { bytes, holds, file: kept === undefined ? null : relative(outDir, kept) };
+  }
+
   #measured(recipe: Recipe, path: string, profile: Profile, verdict: Verdict, original: Candidate): Candidate {
     return {
       ...describedBy(recipe),
@@ -162,6 +192,7 @@ export class Workbench {
       test: null,
       agreement: verdict.agreement,
       classes: null,
+      container: null,
       compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss) && nameIsWrong(techniquesOf(recipe), profile.execution) === undefined,
       selected: false,

@@ -73,7 +73,7 @@ export function gainBetween(candidate: Efficiency, original: Efficiency): Figure
 }
 
 /** What was counted as size. */
-export type SizeBasis = "bytes on disk" | "parameters" | "peak memory";
+export type SizeBasis = "bytes on disk" | "parameters" | "peak memory" | "coded container, bytes";
 
 /** OriginalSize / CompressedSize with what was counted; unit 1, above 1 when the model became smaller. */
 export interface CompressionRate extends Figure {

@@ -34,7 +34,7 @@ export interface RowContext {
 export async function modelRow(row: ModelRow, context: RowContext, original?: DossierModel): Promise<DossierModel> {
   const footprint = inferenceFootprint(row.measured.energyPerInference ?? null, context.footprint);
   const { measured, path } = row;
-  const { accuracy, compressionRate, digest, fileBytes, parameters, flops, macs } = measured;
+  const { accuracy, container, compressionRate, digest, fileBytes, parameters, flops, macs } = measured;
   if (
     !accuracy ||
     !compressionRate ||
@@ -53,6 +53,7 @@ export async function modelRow(row: ModelRow, context: RowContext, original?: Do
     digest,
     accuracy,
     fileBytes,
+    container,
     compressionRate,
     parameters,
     flops,

@@ -55,7 +55,8 @@ const modelSchema = z.object({
   /** The budget's metric on test data, or on validation data when there is no test data. */
   accuracy: figureSchema,
   fileBytes: z.int().positive(),
-  /** OriginalSize / CompressedSize by basis; 1 for the original itself. */
+  container: candidateSchema.shape.container,
+  /** OriginalSize / CompressedSize by basis; 1 for the original itself, except as a coded container. */
   compressionRate: candidateSchema.shape.compressionRate,
   parameters: z.int().nonnegative(),
   /** Per single inference; multiply-add = 2. */

@@ -16,7 +16,7 @@ export interface CandidatesView {
 /** Every candidate with its figures and reasons, in the order of trying. */
 export function candidatesTable(search: CandidatesView, messages: Messages): Html {
   const { columns } = messages;
-  const titles = [columns.accuracy, columns.loss, columns.bytes, columns.rate];
+  const titles = [columns.accuracy, columns.loss, columns.bytes, columns.rate, columns.container];
   return html`<p class="quiet">
       ${messages.searchEnded[search.ended]} ${messages.selectionRule}: ${search.selectionRule}
     </p>
@@ -38,13 +38,14 @@ export function candidatesTable(search: CandidatesView, messages: Messages): Htm
 
 /** A row of figures, and one below it with the reasons over the whole width. */
 function candidateRows(candidate: Candidate, isChosen: boolean, messages: Messages): Html {
-  const { accepted, accuracy, fileBytes, compressionRate } = candidate;
+  const { accepted, accuracy, fileBytes, compressionRate, container } = candidate;
   const judged = candidate.test ?? candidate.validation;
   const cells = [
     accuracy && twoLines(formatMetric(accuracy)),
     judged && twoLines(formatLoss(judged.loss, messages)),
     fileBytes === null ? null : formatNumber(fileBytes, "B"),
     compressionRate && `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
+    container && twoLines(`${formatNumber(container.bytes, "B")} (${compressionRate?.codedContainer?.toFixed(2)} ×)`),
   ];
   const chosenClass = isChosen ? " chosen" : "";
   const standing = accepted ? "accepted" : "refused";

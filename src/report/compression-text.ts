@@ -50,6 +50,7 @@ export function compressionText(result: SearchResult): CompressionText {
     { title: "verdict" },
     { title: "bytes", align: "right" },
     { title: "rate", align: "right" },
+    { title: "coded, rate", align: "right" },
     ...batches.map((batch) => ({ title: `latency, batch ${batch}`, align: "right" as const })),
     { title: `${result.metric} (${split})`, align: "right" },
     { title: "loss", align: "right" },
@@ -63,6 +64,7 @@ export function compressionText(result: SearchResult): CompressionText {
       standing(candidate, result),
       fileBytes === null ? messages.none : formatNumber(fileBytes, "B"),
       compressionRate === null ? messages.none : `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
+      codedText(candidate),
       ...batches.map((batch) => {
         const found = candidate.latency.find((entry) => entry.batch === batch);
         return found === undefined ? messages.none : formatFigure(found.median);
@@ -80,9 +82,35 @@ export function compressionText(result: SearchResult): CompressionText {
     paragraphs: [
       ...refused.map(({ id, reasons }) => `${id} refused: ${reasonOf(reasons)}`),
       ...ending(result),
+      ...codedNote(result),
       `* no other candidate is better in both ${goal} and loss on validation data.`,
     ],
   };
+}
+
+function codedText({ container, compressionRate }: Candidate): string {
+  const rate = compressionRate?.codedContainer;
+  if (container === null || rate === null || rate === undefined) return MESSAGES.en.none;
+  return `${formatNumber(container.bytes, "B")}, ${rate.toFixed(2)} ×`;
+}
+
+/** What the column of containers counts, and where the chosen one is. */
+function codedNote({ original, candidates }: SearchResult): string[] {
+  const coded = [original, ...candidates].flatMap(({ container }) => container ?? []);
+  if (coded.length === 0) return [];
+  const hasPlain = coded.some(({ holds }) => holds === "plain");
+  const kept = coded.find(({ file }) => file !== null);
+  return [
+    [
+      "coded: bytes as a container of lightfoot pack, for transport, and the original's bytes on disk by them.",
+      hasPlain
+        ? "Of packed candidates it holds the same weights as plain tensors, with the same outputs to the last bit."
+        : "",
+      kept === undefined ? "" : `The chosen one's is ${kept.file}.`,
+    ]
+      .filter((sentence) => sentence !== "")
+      .join(" "),
+  ];
 }
 
 const percent = (share: number): string => (share * 100).toFixed(0);

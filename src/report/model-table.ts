@@ -64,7 +64,14 @@ export function modelTable(dossier: Dossier, messages: Messages): ModelTable {
     method: accuracy.method,
   }));
   add(columns.bytes, ({ fileBytes }) => ({ text: formatNumber(fileBytes, "B"), method: "measured" }));
+  add(
+    columns.container,
+    ({ container }) => container && { text: formatNumber(container.bytes, "B"), method: "measured" },
+  );
   add(`${columns.rate}, ${columns.rateBasis.bytesOnDisk}`, ({ compressionRate }) => rate(compressionRate?.bytesOnDisk));
+  add(`${columns.rate}, ${columns.rateBasis.codedContainer}`, ({ compressionRate }) =>
+    rate(compressionRate?.codedContainer ?? undefined),
+  );
   add(`${columns.rate}, ${columns.rateBasis.parameters}`, ({ compressionRate }) => rate(compressionRate?.parameters));
   add(`${columns.rate}, ${columns.rateBasis.peakMemory}`, ({ compressionRate }) =>
     compressionRate?.peakMemory ? shown({ ...compressionRate.peakMemory, unit: "×" }) : undefined,

@@ -54,22 +54,49 @@ const WARM_UPS = 3;
  * @throws LightfootError E_RUNTIME, E_SHAPE, E_DATA, E_INTERRUPTED
  */
 export async function compareModels(first: string, second: string, options: CompareOptions): Promise<ModelComparison> {
-  const one = await openSession(first, { threads: options.threads });
+  return withBoth(first, second, options, async (one, two) => {
+    const { feeds, batch } = feedsOf(one, options);
+    const outputs = differences(await one.run(feeds), await two.run(feeds));
+    const [firstSeconds, secondSeconds] = await inTurns(one, two, feeds, options);
+    const source = `${firstSeconds.length} pairs of warm runs of batch ${batch}, in turns`;
+    const ratios = firstSeconds.map((seconds, at) => seconds / secondSeconds[at]);
+    return {
+      batch,
+      outputs,
+      first: medianFigure(firstSeconds, "s", source),
+      second: medianFigure(secondSeconds, "s", source),
+      speedUp: medianFigure(ratios, "1", source),
+    };
+  });
+}
+
+/**
+ * How far the outputs of both models differ on the same inputs, in one run each.
+ *
+ * @throws LightfootError E_RUNTIME, E_SHAPE, E_DATA
+ */
+export async function compareOutputs(
+  first: string,
+  second: string,
+  options: CompareOptions,
+): Promise<readonly OutputDifference[]> {
+  return withBoth(first, second, options, async (one, two) => {
+    const { feeds } = feedsOf(one, options);
+    return differences(await one.run(feeds), await two.run(feeds));
+  });
+}
+
+async function withBoth<Result>(
+  first: string,
+  second: string,
+  { threads }: CompareOptions,
+  work: (one: Session, two: Session) => Promise<Result>,
+): Promise<Result> {
+  const one = await openSession(first, { threads });
   try {
-    const two = await openSession(second, { threads: options.threads });
+    const two = await openSession(second, { threads });
     try {
-      const { feeds, batch } = feedsOf(one, options);
-      const outputs = differences(await one.run(feeds), await two.run(feeds));
-      const [firstSeconds, secondSeconds] = await inTurns(one, two, feeds, options);
-      const source = `${firstSeconds.length} pairs of warm runs of batch ${batch}, in turns`;
-      const ratios = firstSeconds.map((seconds, at) => seconds / secondSeconds[at]);
-      return {
-        batch,
-        outputs,
-        first: medianFigure(firstSeconds, "s", source),
-        second: medianFigure(secondSeconds, "s", source),
-        speedUp: medianFigure(ratios, "1", source),
-      };
+      return await work(one, two);
     } finally {
       await two.close();
     }

@@ -77,7 +77,9 @@ async function run(context: ActionContext, manifest: string, flags: RunFlags): P
     ];
     const names = dossier.models.map(({ role, title }) => `${messages.roles[role]}: ${title}`).join("\n");
     const rows = table.rows.map(({ title, cells }) => [title, ...cells.map((cell) => cell.text)]);
-    const files = ["report.html", "dossier.json", ...dossier.models.map(({ file }) => file), "candidates/"];
+    const containers = dossier.models.flatMap(({ container }) => container?.file ?? []);
+    const models = dossier.models.map(({ file }) => file);
+    const files = ["report.html", "dossier.json", ...models, ...containers, "candidates/"];
     const prose = [verdict.text, ...rulesLine(dossier), `Wrote ${flags.out}: ${files.join(", ")}`];
     const closing = prose.map((paragraph) => wrapText(paragraph, context.columns).join("\n"));
     return [names, formatTable(head, rows, context.columns), ...closing].join("\n\n");

@@ -63,8 +63,8 @@ interface Plan {
   readonly constants: readonly TensorRef[];
 }
 
-/** One node after another: each is taken if what it gives takes no more room than what then is no longer read. */
-function planned(draft: GraphDraft, shapes: ShapeInference): Plan {
+/** One node after another: each is taken if what it gives takes no more room than what then is no longer read, or if it may. */
+function planned(draft: GraphDraft, shapes: ShapeInference, mayGrow: boolean): Plan {
   const uses = draft.useCounts();
   const made = new Map<string, Result>();
   const constants = new Map<string, TensorRef>();
@@ -91,7 +91,7 @@ function planned(draft: GraphDraft, shapes: ShapeInference): Plan {
       const bytes = result === undefined ? tensorByteLength(draft.initializer(name)!) : bytesOf(result);
       if (uses.get(name) === readHere) going += goingBytes(name, bytes);
     }
-    if (coming > going || inputBytes + fresh > MOST_INPUT_BYTES) continue;
+    if ((coming > going && !mayGrow) || inputBytes + fresh > MOST_INPUT_BYTES) continue;
     inputBytes += fresh;
     for (const tensor of stored) constants.set(tensor.name, tensor);
     for (const input of node.inputs) uses.set(input, (uses.get(input) ?? 0) - 1);
@@ -104,13 +104,18 @@ function planned(draft: GraphDraft, shapes: ShapeInference): Plan {
 
 /**
  * Replaces operators with constant inputs by their results, computed by the engine itself without any optimization: the same bits that
- * it would compute in each run. The file never grows: what a result takes is at most what it makes superfluous.
+ * it would compute in each run. The file never grows unless it may: what a result takes is at most what it makes superfluous.
  *
+ * @param options.mayGrow also where results take more room, such as weights stored packed
  * @returns how many operators were computed
  * @throws LightfootError E_RUNTIME when the engine refuses one of them
  */
-export async function foldConstants(draft: GraphDraft, shapes: ShapeInference): Promise<number> {
-  const { nodes, results, constants } = planned(draft, shapes);
+export async function foldConstants(
+  draft: GraphDraft,
+  shapes: ShapeInference,
+  { mayGrow = false }: { readonly mayGrow?: boolean } = {},
+): Promise<number> {
+  const { nodes, results, constants } = planned(draft, shapes, mayGrow);
   if (nodes.length === 0) return 0;
   if (results.length > 0) {
     const outputs = results.map(({ name, dtype, shape }) => tensorInfo(name, dtype, shape));
