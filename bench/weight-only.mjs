@@ -17,6 +17,8 @@ import { describeThisMachine } from "../dist/io/machine.js";
 const SEED = 1;
 const [NARROW, WIDE] = [1024, 4096];
 const BLOCK = 32;
+/** Pairs of runs behind each ratio, or as many as this time allows. */
+const [PAIRS, SECONDS] = [300, 8];
 const SELF = fileURLToPath(import.meta.url);
 
 const { values, positionals } = parseArgs({
@@ -88,8 +90,8 @@ async function against(first, second) {
       dataset,
       batch,
       threads: 1,
-      pairs: 60,
-      maxSeconds: 15,
+      pairs: PAIRS,
+      maxSeconds: SECONDS,
     });
     const { value, low, high } = speedUp;
     runs.push({ rows: batch, speedUp: { value, low, high }, relativeDifference: outputs[0].relativeDifference });

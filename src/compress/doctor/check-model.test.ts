@@ -11,7 +11,7 @@ import { writeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { seededRandom } from "../../statistics/index.ts";
-import { quantizeToIntegers, packRows } from "../quantize/blockwise.ts";
+import { packRows, quantizeBlocks, unpackRows } from "../quantize/blockwise.ts";
 import { gemmNet } from "../techniques/test-models.ts";
 import { checkModel } from "./check-model.ts";
 import { modelCheckSchema, type ModelCheck } from "./model-check-schema.ts";
@@ -83,7 +83,8 @@ function blockedNet(
   order?: number[],
 ): ModelGraph {
   const weight = floats(K * N);
-  const { integers, scales, blocks } = quantizeToIntegers(weight, K, N, { bits: 4, blockSize: BLOCK, symmetric: true });
+  const { packed, scales, blocks } = quantizeBlocks(weight, K, N, { bits: 4, blockSize: BLOCK, symmetric: true });
+  const integers = unpackRows(packed, N, blocks * BLOCK, 4);
   const placed = integers.slice();
   order?.forEach((input, at) => {
     for (let column = 0; column < N; column++) placed[column * K + input] = integers[column * K + at];

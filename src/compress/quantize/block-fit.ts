@@ -1,4 +1,5 @@
-// The scale and integer zero point under which a block of weights rounds with the least loss; may depend on nothing.
+// The scales and integer zero points under which blocks of weights round with the least loss; may depend on block-kernel.
+import { BlockKernel, STRIP } from "./block-kernel.ts";
 
 /** How a block's weights become integers of `bits` bits. */
 export interface FitOptions {
@@ -12,20 +13,10 @@ export interface FitOptions {
   readonly fit?: "squared" | "half-quadratic";
 }
 
-/** Where a fit is put; one object serves all blocks. `weight ≈ (integer − zeroPoint) · scale`. */
-export interface Fit {
-  /** A float32 value: what the file stores is what was rounded with. */
-  scale: number;
-  zeroPoint: number;
-}
-
 /** Fractions of the full range tried per block: giving up the outermost value often lowers the error of all others. */
 const CLIP_RATIOS = [1, 0.93, 0.86, 0.78];
 /** With four levels nearly all of a bell-shaped block is better off without its tails. */
 const NARROW_CLIP_RATIOS = [1, 0.87, 0.75, 0.64, 0.54, 0.45];
-
-/** Adding and taking away 1.5·2^52 rounds a double to the nearest integer, halves to the even one. */
-const ROUNDER = 1.5 * 2 ** 52;
 
 /** A block of zeros has no scale; a denormal one makes the kernel divide by nothing. */
 const SMALLEST_SCALE = 2 ** -120;
@@ -34,174 +25,147 @@ const SMALLEST_SCALE = 2 ** -120;
 const ITERATIONS = 8;
 const PULL = { start: 10, growth: 1.01 };
 
-/** |x|^(3/4) by two square roots: powers of any other exponent take twenty times longer. */
-const robust = (x: number): number => {
-  const root = Math.sqrt(Math.abs(x));
-  return root * Math.sqrt(root);
-};
-
-/** The integer that stands for `value`, saturated to `0…top`. @param inverse 1 / scale */
-export function gridInteger(value: number, inverse: number, zeroPoint: number, top: number): number {
-  const integer = value * inverse + ROUNDER - ROUNDER + zeroPoint;
-  return integer < 0 ? 0 : integer > top ? top : integer;
-}
-
 const isUsable = (scale: number): boolean => Math.abs(scale) > SMALLEST_SCALE && Number.isFinite(scale);
+const integerWithin = (value: number, top: number): number => Math.min(top, Math.max(0, Math.round(value)));
 
-/** One block: its weights, what errors in them count, and the grid that they are rounded to. */
-class Block {
-  readonly #values: Float32Array;
-  readonly #start: number;
-  readonly #length: number;
-  readonly #importance: Float64Array;
-  readonly #at: number;
+/** Fits the grids of one block of up to 64 columns at a time; its memory serves all blocks. `weight ≈ (integer − zeroPoint) · scale`. */
+export class BlockFitter {
+  readonly #kernel: BlockKernel;
+  readonly #options: FitOptions;
   readonly #top: number;
+  readonly #middle: number;
+  readonly #least = new Float64Array(STRIP);
+  /** Of the last fit: `[STRIP]`. Float32 values: what the file stores is what was rounded with. */
+  readonly scales = new Float32Array(STRIP);
+  readonly zeroPoints = new Float32Array(STRIP);
 
-  constructor(values: Float32Array, start: number, length: number, importance: Float64Array, at: number, bits: number) {
-    this.#values = values;
-    this.#start = start;
-    this.#length = length;
-    this.#importance = importance;
-    this.#at = at;
-    this.#top = 2 ** bits - 1;
+  constructor(blockSize: number, options: FitOptions) {
+    this.#kernel = new BlockKernel(blockSize, options.bits);
+    this.#options = options;
+    this.#top = 2 ** options.bits - 1;
+    this.#middle = 2 ** (options.bits - 1);
+  }
+
+  /** `[blockSize, STRIP]`: the weights to fit go here. */
+  get values(): Float32Array {
+    return this.#kernel.values;
+  }
+
+  /** `[blockSize]`: what an error in each row counts. */
+  get counts(): Float32Array {
+    return this.#kernel.counts;
+  }
+
+  /** `[blockSize]`: means of the inputs that the rows meet, for the `shift` of `round`. */
+  get means(): Float32Array {
+    return this.#kernel.means;
   }
 
   /**
-   * What squared error the integers of this scale and zero point save, if they then get the scale that suits them best:
-   * `(Σ c·w·l)² / Σ c·l²` with levels l and importance c. That scale goes into `into`.
+   * Fits the first `columns` columns.
+   *
+   * Squared: the best of some clipped ranges (mirrored ones too), each with its least-squares scale, then once more from there and,
+   * if there are zero points, to their neighbours. Half-quadratic: the best of them by that loss, from there on alternately scale and
+   * zero point of least loss for weights whose errors were pulled to zero. The zero point is an integer throughout: kernels take
+   * float ones on a path 80 times slower.
    */
-  gain(scale: number, zeroPoint: number, into: Fit): number {
-    const [values, importance] = [this.#values, this.#importance];
-    const [start, at, length, top] = [this.#start, this.#at, this.#length, this.#top];
-    const inverse = 1 / scale;
-    let cross = 0;
-    let square = 0;
-    for (let i = 0; i < length; i++) {
-      const value = values[start + i];
-      const level = gridInteger(value, inverse, zeroPoint, top) - zeroPoint;
-      const weighted = importance[at + i] * level;
-      cross += weighted * value;
-      square += weighted * level;
+  fit(columns: number): void {
+    const { bits, symmetric } = this.#options;
+    const { scales, zeroPoints } = this.#kernel;
+    const [top, middle] = [this.#top, this.#middle];
+    const range = this.#kernel.range(columns);
+    const [low, high] = [range.low.slice(), range.high.slice()];
+    this.#least.fill(Infinity);
+    this.zeroPoints.fill(middle);
+    for (let column = 0; column < columns; column++) {
+      const whole = Math.max(-low[column], high[column]) / (middle - 1);
+      this.scales[column] = isUsable(whole) ? whole : 1;
     }
-    into.scale = Math.fround(cross / square);
-    into.zeroPoint = zeroPoint;
-    return square === 0 || !isUsable(into.scale) ? 0 : (cross * cross) / square;
-  }
-
-  /** Weighted sum of |error|^(3/4). */
-  robustLoss({ scale, zeroPoint }: Fit): number {
-    const inverse = 1 / scale;
-    let sum = 0;
-    for (let i = 0; i < this.#length; i++) {
-      const value = this.#values[this.#start + i];
-      const level = gridInteger(value, inverse, zeroPoint, this.#top) - zeroPoint;
-      sum += this.#importance[this.#at + i] * robust(value - level * scale);
+    for (const ratio of bits === 2 ? NARROW_CLIP_RATIOS : CLIP_RATIOS) {
+      // The grid has one step more below zero than above: mirroring it lets the largest value use that step, whatever its sign.
+      zeroPoints.fill(middle);
+      for (let column = 0; column < columns; column++) {
+        const extreme = -low[column] > high[column] ? low[column] : high[column];
+        scales[column] = (-extreme / middle) * ratio;
+      }
+      this.#consider(columns);
+      for (let column = 0; column < columns; column++) {
+        scales[column] = (Math.max(-low[column], high[column]) / (middle - 1)) * ratio;
+      }
+      this.#consider(columns);
+      if (symmetric) continue;
+      for (let column = 0; column < columns; column++) {
+        const step = ((high[column] - low[column]) / top) * ratio;
+        scales[column] = step;
+        zeroPoints[column] = integerWithin((-low[column] * ratio) / step || 0, top);
+      }
+      this.#consider(columns);
     }
-    return sum;
+    for (const move of symmetric ? [0] : [0, -1, 1]) this.#moveZeroPoints(columns, move);
+    if (this.#isRobust) this.#alternate(columns);
   }
 
-  /** The better scale, or zero point, for the weights less the part of their errors that the p-norm does not mind. */
-  alternated({ scale, zeroPoint }: Fit, pull: number, movesZero: boolean): Fit {
-    const inverse = 1 / scale;
-    let [cross, square, weighted, total] = [0, 0, 0, 0];
-    for (let i = 0; i < this.#length; i++) {
-      const value = this.#values[this.#start + i];
-      const integer = gridInteger(value, inverse, zeroPoint, this.#top);
-      const level = integer - zeroPoint;
-      const target = value - shrunk(value * inverse - level, pull) * scale;
-      const counts = this.#importance[this.#at + i];
-      cross += counts * target * level;
-      square += counts * level * level;
-      weighted += counts * (integer - target * inverse);
-      total += counts;
+  /** The integers of the last fit, as `BlockKernel.round` gives them. */
+  round(columns: number): ReturnType<BlockKernel["round"]> {
+    this.#kernel.scales.set(this.scales);
+    this.#kernel.zeroPoints.set(this.zeroPoints);
+    return this.#kernel.round(columns);
+  }
+
+  get #isRobust(): boolean {
+    return this.#options.fit === "half-quadratic";
+  }
+
+  /**
+   * Gives the kernel's grids the scale that suits their integers best, `s + Σ c·e·l / Σ c·l²`, which takes `(Σ c·e·l)² / Σ c·l²` from
+   * the squared error, and keeps the result where it is better than what was found before.
+   */
+  #consider(columns: number): void {
+    const { scales } = this.#kernel;
+    const { cross, square, loss } = this.#kernel.moments(columns);
+    for (let column = 0; column < columns; column++) {
+      const correction = cross[column] / square[column];
+      scales[column] += correction;
+      loss[column] -= cross[column] * correction;
     }
-    return movesZero
-      ? { scale, zeroPoint: gridInteger(weighted / total, 1, 0, this.#top) }
-      : { scale: Math.fround(cross / square), zeroPoint };
+    this.#keep(columns, this.#isRobust ? this.#kernel.robustLoss(columns) : loss);
   }
-}
 
-/**
- * Fits the `length` weights from `values[start]` on and writes the result into `into`.
- *
- * Squared: the best of some clipped ranges (mirrored ones too), each with its least-squares scale, then once more from there and,
- * if there are zero points, to their neighbours. Half-quadratic: the best of them by that loss, from there on alternately scale and zero point of least loss for
- * weights whose errors were pulled to zero. The zero point is an integer throughout: kernels take float ones on a path 80 times
- * slower.
- *
- * @param importance what an error in each weight counts, from `importance[at]` on
- */
-export function fitBlock(
-  values: Float32Array,
-  start: number,
-  length: number,
-  importance: Float64Array,
-  at: number,
-  options: FitOptions,
-  into: Fit,
-): void {
-  const { bits, symmetric } = options;
-  const block = new Block(values, start, length, importance, at, bits);
-  const top = 2 ** bits - 1;
-  const middle = 2 ** (bits - 1);
-  const tried: Fit = { scale: 1, zeroPoint: middle };
-  const isRobust = options.fit === "half-quadratic";
-  let most = isRobust ? -Infinity : 0;
-  into.scale = 1;
-  into.zeroPoint = middle;
-  const consider = (scale: number, zeroPoint: number): void => {
-    if (!isUsable(scale)) return;
-    const gain = block.gain(scale, zeroPoint, tried);
-    if (gain === 0) return;
-    const score = isRobust ? -block.robustLoss(tried) : gain;
-    if (score <= most) return;
-    most = score;
-    into.scale = tried.scale;
-    into.zeroPoint = tried.zeroPoint;
-  };
+  #keep(columns: number, losses: Float32Array): void {
+    const { scales, zeroPoints } = this.#kernel;
+    for (let column = 0; column < columns; column++) {
+      if (!(losses[column] < this.#least[column]) || !isUsable(scales[column])) continue;
+      this.#least[column] = losses[column];
+      this.scales[column] = scales[column];
+      this.zeroPoints[column] = zeroPoints[column];
+    }
+  }
 
-  let [low, high] = [0, 0];
-  for (let i = start; i < start + length; i++) {
-    if (values[i] < low) low = values[i];
-    else if (values[i] > high) high = values[i];
+  /** Tries what was found once more, with zero points moved by `move`. */
+  #moveZeroPoints(columns: number, move: number): void {
+    const { scales, zeroPoints } = this.#kernel;
+    scales.set(this.scales);
+    for (let column = 0; column < columns; column++) {
+      zeroPoints[column] = integerWithin(this.zeroPoints[column] + move, this.#top);
+    }
+    this.#consider(columns);
   }
-  const extreme = -low > high ? low : high;
-  for (const ratio of bits === 2 ? NARROW_CLIP_RATIOS : CLIP_RATIOS) {
-    // The grid has one step more below zero than above: mirroring it lets the largest value use that step, whatever its sign.
-    consider((-extreme / middle) * ratio, middle);
-    consider((Math.abs(extreme) / (middle - 1)) * ratio, middle);
-    if (symmetric) continue;
-    const scale = ((high - low) / top) * ratio;
-    if (isUsable(scale)) consider(scale, gridInteger(-low * ratio, 1 / scale, 0, top));
-  }
-  consider(into.scale, into.zeroPoint);
-  if (!symmetric) {
-    const { scale, zeroPoint } = into;
-    if (zeroPoint > 0) consider(scale, zeroPoint - 1);
-    if (zeroPoint < top) consider(scale, zeroPoint + 1);
-  }
-  if (isRobust && most > -Infinity) fitRobustly(block, symmetric, into);
-}
 
-function fitRobustly(block: Block, symmetric: boolean, into: Fit): void {
-  let least = block.robustLoss(into);
-  let current: Fit = { scale: into.scale, zeroPoint: into.zeroPoint };
-  let pull = PULL.start;
-  for (let iteration = 0; iteration < ITERATIONS; iteration++, pull *= PULL.growth) {
-    // Scale and zero point take turns: the best of one holds only while the other stays.
-    current = block.alternated(current, pull, !symmetric && iteration % 2 === 1);
-    if (!isUsable(current.scale)) return;
-    const loss = block.robustLoss(current);
-    if (loss >= least) continue;
-    least = loss;
-    into.scale = current.scale;
-    into.zeroPoint = current.zeroPoint;
+  #alternate(columns: number): void {
+    const { scales, zeroPoints, counts } = this.#kernel;
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    scales.set(this.scales);
+    zeroPoints.set(this.zeroPoints);
+    let pull = PULL.start;
+    for (let iteration = 0; iteration < ITERATIONS; iteration++, pull *= PULL.growth) {
+      const { cross, square, rest } = this.#kernel.alternation(columns, pull);
+      // Scale and zero point take turns: the best of one holds only while the other stays.
+      const movesZero = !this.#options.symmetric && iteration % 2 === 1;
+      for (let column = 0; column < columns; column++) {
+        if (movesZero) zeroPoints[column] = integerWithin(zeroPoints[column] - rest[column] / total, this.#top);
+        else scales[column] *= 1 + cross[column] / square[column];
+      }
+      this.#keep(columns, this.#kernel.robustLoss(columns));
+    }
   }
-}
-
-/** What minimises `|e|^p + pull/(2p)·(e − error)²` with p = 3/4, approximately: the generalised soft threshold. */
-function shrunk(error: number, pull: number): number {
-  const magnitude = Math.abs(error);
-  const rest = magnitude - 1 / (pull * Math.sqrt(Math.sqrt(magnitude)));
-  return rest > 0 ? Math.sign(error) * rest : 0;
 }

@@ -7,7 +7,14 @@ import { memoryTensor } from "../../model/tensor-data.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { openSession } from "../../runtime/session.ts";
 import { seededRandom } from "../../statistics/index.ts";
-import { blockedBytes, dequantizeBlocks, quantizeBlocks, type BlockOptions } from "./blockwise.ts";
+import {
+  blockedBytes,
+  BlockQuantizer,
+  dequantizeBlocks,
+  quantizeBlocks,
+  unpackRows,
+  type BlockOptions,
+} from "./blockwise.ts";
 
 const normal = (count: number, seed: number): Float32Array => {
   const random = seededRandom(seed);
@@ -103,6 +110,78 @@ describe("quantizeBlocks", () => {
     };
     expect(seen("half-quadratic").robust).toBeLessThan(0.98 * seen("squared").robust);
     expect(seen("squared").squared).toBeLessThan(0.98 * seen("half-quadratic").squared);
+  });
+
+  it.each(CASES)(
+    "rounds each weight to the nearest point of its block's grid: $bits bits, blocks of $blockSize, symmetric $symmetric",
+    (options) => {
+      const [k, n] = [100, 70];
+      const weight = normal(k * n, 31);
+      const { packed, scales, zeroPoints, blocks } = quantizeBlocks(weight, k, n, options);
+      const integers = unpackRows(packed, n, blocks * options.blockSize, options.bits);
+      const zeros = zeroPoints && unpackRows(zeroPoints, n, blocks, options.bits);
+      weight.forEach((value, at) => {
+        const [row, column] = [Math.floor(at / n), at % n];
+        const block = column * blocks + Math.floor(row / options.blockSize);
+        const zero = zeros?.[block] ?? 2 ** (options.bits - 1);
+        const nearest = Math.min(2 ** options.bits - 1, Math.max(0, Math.round(value / scales[block] + zero)));
+        const distance = (integer: number) => Math.abs(value - (integer - zero) * scales[block]);
+        const found = distance(integers[column * blocks * options.blockSize + row]);
+        // Half-way between two points either will do.
+        expect(found).toBeLessThanOrEqual(distance(nearest) + 1e-5 * Math.abs(scales[block]));
+      });
+    },
+  );
+
+  it.each(["squared", "half-quadratic"] as const)(
+    "gives a column what it gets alone, wherever it stands: %s",
+    (fit) => {
+      const [k, n] = [100, 70];
+      const weight = normal(k * n, 12);
+      const options: BlockOptions = { bits: 4, blockSize: 32, symmetric: false, fit };
+      const together = dequantizeBlocks(quantizeBlocks(weight, k, n, options), k, n, options);
+      for (const column of [0, 3, 63, 64, 69]) {
+        const alone = Float32Array.from({ length: k }, (_, row) => weight[row * n + column]);
+        const seen = dequantizeBlocks(quantizeBlocks(alone, k, 1, options), k, 1, options);
+        expect(seen).toEqual(Float32Array.from({ length: k }, (_, row) => together[row * n + column]));
+      }
+    },
+  );
+
+  it("takes a matrix in parts, however it lies, with a factor, and tells what the product loses in the mean", () => {
+    const [k, n] = [100, 70];
+    const weight = normal(k * n, 14);
+    const transposed = Float32Array.from({ length: k * n }, (_, at) => weight[(at % k) * n + Math.floor(at / k)] * 2);
+    const inputs = { mean: Float64Array.from(normal(k, 15)), meanSquare: Float64Array.from(normal(k, 16), Math.abs) };
+    const options: BlockOptions = { bits: 4, blockSize: 16, symmetric: true };
+    const quantizer = new BlockQuantizer(k, n, options, inputs, 0.5);
+    for (let column = 0; column < n; column += 64) {
+      const columns = Math.min(64, n - column);
+      const values = transposed.subarray(column * k, (column + columns) * k);
+      const part = { values, firstRow: 0, rows: k, firstColumn: column, columns, rowStride: 1, columnStride: k };
+      quantizer.take(part);
+    }
+    const { shift, ...found } = quantizer.result;
+    const whole = quantizeBlocks(weight, k, n, options, inputs.meanSquare);
+    expect(found.packed).toEqual(whole.packed);
+    expect(found.scales).toEqual(whole.scales);
+    const rounded = dequantizeBlocks(whole, k, n, options);
+    for (let column = 0; column < n; column++) {
+      let lost = 0;
+      for (let row = 0; row < k; row++) {
+        lost += inputs.mean[row] * (weight[row * n + column] - rounded[row * n + column]);
+      }
+      expect(shift[column]).toBeCloseTo(lost, 4);
+    }
+  });
+
+  it("rounds the rest of a block that holds what is no number, or too large to square", () => {
+    const options: BlockOptions = { bits: 8, blockSize: 16, symmetric: true };
+    const odd = Float32Array.from({ length: 16 }, (_, at) => (at === 5 ? Number.NaN : at - 8));
+    const huge = Float32Array.from({ length: 16 }, (_, at) => (at - 8) * 1e30);
+    const seen = (weight: Float32Array) => dequantizeBlocks(quantizeBlocks(weight, 16, 1, options), 16, 1, options);
+    seen(odd).forEach((value, at) => at === 5 || expect(Math.abs(value - odd[at])).toBeLessThan(0.05));
+    seen(huge).forEach((value, at) => expect(Math.abs(value - huge[at])).toBeLessThan(0.05e30));
   });
 
   it("gives zeros back for a block of zeros", () => {

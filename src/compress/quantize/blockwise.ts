@@ -1,22 +1,12 @@
 // Blockwise 2-, 4- and 8-bit weights in the layout of ONNX Runtime's MatMulNBits; may depend on block-fit.
-import { fitBlock, gridInteger, type FitOptions } from "./block-fit.ts";
+import { BlockFitter, type FitOptions } from "./block-fit.ts";
+import { STRIP } from "./block-kernel.ts";
 
 export type BlockSize = 16 | 32 | 64 | 128 | 256;
 
 export interface BlockOptions extends FitOptions {
   /** Neighbours along K that share a scale. */
   readonly blockSize: BlockSize;
-}
-
-/** Weights as integers, one a byte; a row is one output column. */
-export interface BlockIntegers {
-  /** `[N, blocks·blockSize]` */
-  readonly integers: Uint8Array;
-  /** `[N, blocks]` */
-  readonly scales: Float32Array;
-  /** `[N, blocks]`; absent: every zero point is 2^(bits−1). */
-  readonly zeroPoints: Uint8Array | undefined;
-  readonly blocks: number;
 }
 
 /** Weights as MatMulNBits reads them; B is stored transposed, one row per output column. */
@@ -29,9 +19,6 @@ export interface BlockedWeights {
   readonly zeroPoints: Uint8Array | undefined;
   readonly blocks: number;
 }
-
-/** Columns that are turned into rows together, so that memory is read in lines. */
-export const STRIP = 64;
 
 /** Integers of `bits` width packed row by row, each row padded with zeros to whole bytes. */
 export function packRows(integers: Uint8Array, rows: number, bits: 2 | 4 | 8): Uint8Array {
@@ -64,88 +51,148 @@ export function unpackRows(packed: Uint8Array, rows: number, length: number, bit
   return integers;
 }
 
-export function packBlocks(weights: BlockIntegers, n: number, bits: 2 | 4 | 8): BlockedWeights {
-  const { integers, scales, zeroPoints, blocks } = weights;
-  return {
-    packed: packRows(integers, n, bits),
-    scales,
-    zeroPoints: zeroPoints === undefined ? undefined : packRows(zeroPoints, n, bits),
-    blocks,
-  };
-}
-
 /**
- * What an error in each row of the weights counts, padded to whole blocks `[blocks·blockSize]`.
+ * What an error in each row of the weights counts, around 1 and padded to whole blocks: `[length]`.
  *
  * An input that is always zero must not leave its block without any error to go by: each row counts a little.
  */
-export function paddedImportance(importance: Float64Array | undefined, k: number, length: number): Float64Array {
-  const padded = new Float64Array(length);
-  const total = importance?.reduce((sum, one) => sum + one, 0) ?? 0;
-  const least = total / k / 1000 || 1;
-  for (let row = 0; row < k; row++) padded[row] = (importance?.[row] ?? 0) + least;
+export function paddedImportance(importance: Float64Array | undefined, k: number, length: number): Float32Array {
+  const padded = new Float32Array(length);
+  const mean = (importance?.reduce((sum, one) => sum + one, 0) ?? 0) / k;
+  for (let row = 0; row < k; row++)
+    padded[row] = importance === undefined || mean === 0 ? 1 : importance[row] / mean + 0.001;
   return padded;
 }
 
-/** Columns `first…first+width` of `weight` `[K, N]` as rows `[width, length]`, padded with zeros, in `into`. */
-export function columnsAsRows(
-  weight: Float32Array,
-  k: number,
-  n: number,
-  first: number,
-  width: number,
-  length: number,
+/** A part of a matrix `[K, N]` in memory: which rows and columns it has, and how far apart they lie. */
+export interface MatrixPart {
+  readonly values: Float32Array;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly firstColumn: number;
+  readonly columns: number;
+  readonly rowStride: number;
+  readonly columnStride: number;
+}
+
+/** All of a row-major `[K, N]`. */
+export const wholeMatrix = (values: Float32Array, k: number, n: number): MatrixPart => {
+  return { values, firstRow: 0, rows: k, firstColumn: 0, columns: n, rowStride: n, columnStride: 1 };
+};
+
+/** Copies up to `STRIP` columns of some rows, counted within the part, as rows of `STRIP` in `into`. */
+export function copyStrip(
+  { values, rowStride, columnStride }: MatrixPart,
+  row: number,
+  rows: number,
+  column: number,
+  columns: number,
   into: Float32Array,
 ): void {
-  for (let row = 0; row < k; row++) {
-    const from = row * n + first;
-    for (let column = 0; column < width; column++) into[column * length + row] = weight[from + column];
+  const from = row * rowStride + column * columnStride;
+  if (columnStride === 1) {
+    for (let at = 0; at < rows; at++) {
+      const start = from + at * rowStride;
+      into.set(values.subarray(start, start + columns), at * STRIP);
+    }
+    return;
   }
+  for (let over = 0; over < columns; over++) {
+    const start = from + over * columnStride;
+    for (let at = 0; at < rows; at++) into[at * STRIP + over] = values[start + at * rowStride];
+  }
+}
+
+/** What is known of the inputs that meet the weights: mean and mean square of each, `[K]`. */
+export interface KnownInputs {
+  readonly mean: Float64Array;
+  readonly meanSquare: Float64Array;
+}
+
+export interface QuantizedBlocks extends BlockedWeights {
+  /** `E[x]·(W − Ŵ)` `[N]`: what the layer's output loses in the mean; zeros when nothing is known of the inputs. */
+  readonly shift: Float64Array;
 }
 
 /**
- * Quantises `weight` `[K, N]` (row-major) in blocks along K, each to the nearest point of the grid that `fitBlock` finds. K is
- * padded with zeros to whole blocks.
- *
- * @param importance `[K]`, what an error in a row of the weights counts: the mean square of the input it is multiplied with
- *   (Lin et al. 2023, AWQ, measure importance alike); all rows alike when left out
+ * Quantises a matrix `[K, N]` in blocks along K, each to the nearest point of the grid that `BlockFitter` finds, as its parts come
+ * in. K is padded with zeros to whole blocks.
  */
-export function quantizeToIntegers(
-  weight: Float32Array,
-  k: number,
-  n: number,
-  options: BlockOptions,
-  importance?: Float64Array,
-): BlockIntegers {
-  const { bits, blockSize, symmetric } = options;
-  const blocks = Math.ceil(k / blockSize);
-  const length = blocks * blockSize;
-  const top = 2 ** bits - 1;
-  const integers = new Uint8Array(n * length);
-  const scales = new Float32Array(n * blocks);
-  const zeroPoints = symmetric ? undefined : new Uint8Array(n * blocks);
-  const counts = paddedImportance(importance, k, length);
-  const strip = new Float32Array(Math.min(STRIP, n) * length);
-  const fit = { scale: 1, zeroPoint: 0 };
-  for (let first = 0; first < n; first += STRIP) {
-    const width = Math.min(STRIP, n - first);
-    columnsAsRows(weight, k, n, first, width, length, strip);
-    for (let block = 0; block < width * blocks; block++) {
-      const start = block * blockSize;
-      fitBlock(strip, start, blockSize, counts, (block % blocks) * blockSize, options, fit);
-      const { scale, zeroPoint } = fit;
-      scales[first * blocks + block] = scale;
-      if (zeroPoints !== undefined) zeroPoints[first * blocks + block] = zeroPoint;
-      const inverse = 1 / scale;
-      for (let at = start; at < start + blockSize; at++) {
-        integers[first * length + at] = gridInteger(strip[at], inverse, zeroPoint, top);
-      }
+export class BlockQuantizer {
+  readonly #n: number;
+  readonly #factor: number;
+  readonly #options: BlockOptions;
+  readonly #blocks: number;
+  readonly #counts: Float32Array;
+  readonly #means: Float32Array;
+  readonly #fitter: BlockFitter;
+  readonly #words: Uint32Array;
+  readonly #scales: Float32Array;
+  readonly #zeroPoints: Uint8Array | undefined;
+  readonly #shift: Float64Array;
+
+  /**
+   * @param inputs an error in a row of the weights counts by the mean square of the input that it is multiplied with (Lin et al.
+   *   2023, AWQ, measure importance alike); all rows alike when left out
+   * @param factor on all weights
+   */
+  constructor(k: number, n: number, options: BlockOptions, inputs?: Partial<KnownInputs>, factor = 1) {
+    const { bits, blockSize, symmetric } = options;
+    [this.#n, this.#options, this.#factor] = [n, options, factor];
+    this.#blocks = Math.ceil(k / blockSize);
+    const length = this.#blocks * blockSize;
+    this.#counts = paddedImportance(inputs?.meanSquare, k, length);
+    this.#means = new Float32Array(length);
+    this.#means.set(inputs?.mean ?? []);
+    this.#fitter = new BlockFitter(blockSize, options);
+    this.#words = new Uint32Array((n * length * bits) / 32);
+    this.#scales = new Float32Array(n * this.#blocks);
+    this.#zeroPoints = symmetric ? undefined : new Uint8Array(n * this.#blocks);
+    this.#shift = new Float64Array(n);
+  }
+
+  /** @param part with whole blocks of rows, but for the last of the matrix */
+  take(part: MatrixPart): void {
+    const { blockSize } = this.#options;
+    for (let row = 0; row < part.rows; row += blockSize) {
+      const block = (part.firstRow + row) / blockSize;
+      this.#fitter.counts.set(this.#counts.subarray(block * blockSize, (block + 1) * blockSize));
+      this.#fitter.means.set(this.#means.subarray(block * blockSize, (block + 1) * blockSize));
+      for (let column = 0; column < part.columns; column += STRIP) this.#takeStrip(part, row, column, block);
     }
   }
-  return { integers, scales, zeroPoints, blocks };
+
+  #takeStrip(part: MatrixPart, row: number, column: number, block: number): void {
+    const { blockSize, bits } = this.#options;
+    const fitter = this.#fitter;
+    const { values } = fitter;
+    const columns = Math.min(STRIP, part.columns - column);
+    const rows = Math.min(blockSize, part.rows - row);
+    copyStrip(part, row, rows, column, columns, values);
+    if (rows < blockSize) values.fill(0, rows * STRIP);
+    if (this.#factor !== 1) for (let at = 0; at < values.length; at++) values[at] *= this.#factor;
+    fitter.fit(columns);
+    const { words, shift } = fitter.round(columns);
+    const perBlock = (blockSize * bits) / 32;
+    for (let at = 0; at < columns; at++) {
+      const target = part.firstColumn + column + at;
+      const index = target * this.#blocks + block;
+      this.#scales[index] = fitter.scales[at];
+      if (this.#zeroPoints !== undefined) this.#zeroPoints[index] = fitter.zeroPoints[at];
+      this.#shift[target] += shift[at];
+      for (let word = 0; word < perBlock; word++) this.#words[index * perBlock + word] = words[word * STRIP + at];
+    }
+  }
+
+  /** The result, once every part was taken. */
+  get result(): QuantizedBlocks {
+    const zeroPoints = this.#zeroPoints && packRows(this.#zeroPoints, this.#n, this.#options.bits);
+    const packed = new Uint8Array(this.#words.buffer);
+    return { packed, scales: this.#scales, zeroPoints, blocks: this.#blocks, shift: this.#shift };
+  }
 }
 
-/** `quantizeToIntegers`, packed. */
+/** `BlockQuantizer` of a row-major matrix in memory. */
 export function quantizeBlocks(
   weight: Float32Array,
   k: number,
@@ -153,7 +200,9 @@ export function quantizeBlocks(
   options: BlockOptions,
   importance?: Float64Array,
 ): BlockedWeights {
-  return packBlocks(quantizeToIntegers(weight, k, n, options, importance), n, options.bits);
+  const quantizer = new BlockQuantizer(k, n, options, { meanSquare: importance });
+  quantizer.take(wholeMatrix(weight, k, n));
+  return quantizer.result;
 }
 
 /** The `[K, N]` weights that a kernel sees behind `weights`. */

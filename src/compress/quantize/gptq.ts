@@ -1,6 +1,14 @@
 // Rounding of weights one input after another, each making up for the errors before it (GPTQ); may depend on blockwise and block-fit.
-import { fitBlock, gridInteger } from "./block-fit.ts";
-import { columnsAsRows, paddedImportance, STRIP, type BlockIntegers, type BlockOptions } from "./blockwise.ts";
+import { BlockFitter } from "./block-fit.ts";
+import { STRIP } from "./block-kernel.ts";
+import {
+  copyStrip,
+  packRows,
+  paddedImportance,
+  wholeMatrix,
+  type BlockedWeights,
+  type BlockOptions,
+} from "./blockwise.ts";
 
 /** Share of the mean diagonal added to it: inputs that hardly vary must not be divided by. */
 const DAMPING = 0.01;
@@ -76,7 +84,7 @@ export function quantizeWithFeedback(
   n: number,
   options: BlockOptions,
   { order, factors, importance }: Feedback,
-): BlockIntegers {
+): BlockedWeights {
   const { bits, blockSize, symmetric } = options;
   const blocks = Math.ceil(k / blockSize);
   const length = blocks * blockSize;
@@ -87,30 +95,37 @@ export function quantizeWithFeedback(
   const scales = new Float32Array(n * blocks);
   const zeroPoints = symmetric ? undefined : new Uint8Array(n * blocks);
   const counts = paddedImportance(importance, k, length);
-  const strip = new Float32Array(Math.min(STRIP, n) * length);
   const errors = new Float32Array(k);
-  const fit = { scale: 1, zeroPoint: middle };
+  const fitter = new BlockFitter(blockSize, options);
+  const matrix = wholeMatrix(weight, k, n);
   for (let first = 0; first < n; first += STRIP) {
     const width = Math.min(STRIP, n - first);
-    columnsAsRows(weight, k, n, first, width, length, strip);
-    for (let column = first; column < first + width; column++) {
-      const start = (column - first) * length;
-      for (let block = 0; block < blocks; block++) {
-        fitBlock(strip, start + block * blockSize, blockSize, counts, block * blockSize, options, fit);
-        scales[column * blocks + block] = fit.scale;
-        if (zeroPoints !== undefined) zeroPoints[column * blocks + block] = fit.zeroPoint;
+    for (let block = 0; block < blocks; block++) {
+      const row = block * blockSize;
+      const rows = Math.min(blockSize, k - row);
+      copyStrip(matrix, row, rows, first, width, fitter.values);
+      fitter.values.fill(0, rows * STRIP);
+      fitter.counts.set(counts.subarray(row, row + blockSize));
+      fitter.fit(width);
+      for (let at = 0; at < width; at++) {
+        scales[(first + at) * blocks + block] = fitter.scales[at];
+        if (zeroPoints !== undefined) zeroPoints[(first + at) * blocks + block] = fitter.zeroPoints[at];
       }
+    }
+    for (let column = first; column < first + width; column++) {
       for (let i = 0; i < k; i++) {
         const row = order[i];
         const block = column * blocks + Math.floor(row / blockSize);
         const scale = scales[block];
         const zeroPoint = zeroPoints?.[block] ?? middle;
-        const value = strip[start + row];
-        const integer = gridInteger(value + dot(factors, i * k, errors, 0, i), 1 / scale, zeroPoint, top);
+        const value = weight[row * n + column];
+        const level = Math.round((value + dot(factors, i * k, errors, 0, i)) / scale);
+        const integer = Math.min(top, Math.max(0, level + zeroPoint));
         integers[column * length + row] = integer;
         errors[i] = value - (integer - zeroPoint) * scale;
       }
     }
   }
-  return { integers, scales, zeroPoints, blocks };
+  const packedZeros = zeroPoints && packRows(zeroPoints, n, bits);
+  return { packed: packRows(integers, n, bits), scales, zeroPoints: packedZeros, blocks };
 }

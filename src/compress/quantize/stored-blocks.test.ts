@@ -11,7 +11,7 @@ import { createThreadPool } from "../../runtime/task-runner.ts";
 import { scaledTransposedGemmNet } from "../techniques/test-models.ts";
 import { denseWeight } from "../rewrite/linear.ts";
 import { quantizeBlocks } from "./blockwise.ts";
-import { LazyBlocks, quantizeStoredBlocks, Turnstile, type StoredBlocks } from "./stored-blocks.ts";
+import { LazyBlocks, quantizeStoredBlocks, type StoredBlocks } from "./stored-blocks.ts";
 
 let folder: string;
 let weight: TensorRef;
@@ -32,7 +32,7 @@ describe("LazyBlocks", () => {
   it("gives in a worker what it gives here, which is the matrix in blocks and its mean loss", async () => {
     const pool = createThreadPool(1);
     try {
-      const options = { runner: pool, turnstile: new Turnstile(1), keep: false };
+      const options = { runner: pool, keep: false };
       const there = await new LazyBlocks(task(), 1, options).look();
       const here = await quantizeStoredBlocks(task());
       expect(there).toEqual(here);
@@ -46,29 +46,11 @@ describe("LazyBlocks", () => {
   });
 
   it("quantises once for all parts, forgets, and makes the same anew", async () => {
-    const blocks = new LazyBlocks(task(), 2, { runner: undefined, turnstile: new Turnstile(1), keep: false });
+    const blocks = new LazyBlocks(task(), 2, { runner: undefined, keep: false });
     const [first, second] = await Promise.all([blocks.take("weight"), blocks.take("scales")]);
     expect(second).toBe(first);
     const again = await blocks.take("weight");
     expect(again).not.toBe(first);
     expect(again).toEqual(first);
-  });
-});
-
-describe("Turnstile", () => {
-  it("never has more under way than it lets in, and lets one in however large", async () => {
-    const turnstile = new Turnstile(10);
-    let [inside, most] = [0, 0];
-    const enter = (bytes: number) =>
-      turnstile.pass(bytes, async () => {
-        inside += bytes;
-        most = Math.max(most, inside);
-        await Promise.resolve();
-        inside -= bytes;
-      });
-    await Promise.all([4, 4, 4, 4, 4].map(enter));
-    expect(most).toBe(8);
-    await Promise.all([100, 1].map(enter));
-    expect(most).toBe(100);
   });
 });

@@ -1,35 +1,62 @@
-// Quantises a stored weight matrix in blocks when its parts are asked for, in this thread or in a worker; may depend on model, runtime,
-// rewrite and blockwise.
+// Quantises a stored weight matrix in blocks when its parts are asked for, in this thread or in a worker; may depend on io, model,
+// runtime, rewrite and blockwise.
+import { OpenFiles } from "../../io/file-range.ts";
+import { floatPieces } from "../../model/tensor-data.ts";
 import { compiledModule } from "../../runtime/compiled-module.ts";
 import type { TaskContext, TaskRunner } from "../../runtime/task-runner.ts";
 import { denseWeight, type StoredMatrix } from "../rewrite/linear.ts";
 import { denseShift } from "./bias-correction.ts";
-import { dequantizeBlocks, packBlocks, quantizeBlocks, type BlockedWeights, type BlockOptions } from "./blockwise.ts";
+import { STRIP } from "./block-kernel.ts";
+import {
+  BlockQuantizer,
+  dequantizeBlocks,
+  type BlockOptions,
+  type KnownInputs,
+  type MatrixPart,
+  type QuantizedBlocks,
+} from "./blockwise.ts";
 import { quantizeWithFeedback, type Feedback } from "./gptq.ts";
 
 /** What a worker is told: a float matrix by reference, and what is known of the inputs that it meets. */
 export interface StoredBlocks {
   readonly matrix: StoredMatrix;
   readonly options: BlockOptions;
-  /** Mean and mean square of each input, `[K]`. */
-  readonly inputs?: { readonly mean: Float64Array; readonly meanSquare: Float64Array };
+  readonly inputs?: KnownInputs;
   /** Present: weights are rounded with it, else to nearest. */
   readonly feedback?: Feedback;
 }
 
-export interface QuantizedBlocks extends BlockedWeights {
-  /** `E[x]·(W − Ŵ)` `[N]`: what the layer's output loses in the mean; zeros when nothing is known of the inputs. */
-  readonly shift: Float64Array;
+/** A matrix in parts of some rows, or some columns, as it lies in its file; each is void when the next is asked for. */
+async function* storedParts({ weight, transposedWeight, k, n }: StoredMatrix, blockSize: number) {
+  const files = new OpenFiles();
+  try {
+    // A buffer of whole blocks, so that no block lies in two pieces.
+    const lineLength = transposedWeight ? k : n;
+    const lines = transposedWeight ? STRIP : blockSize;
+    let line = 0;
+    for await (const values of floatPieces(weight, files, new Uint8Array(lines * lineLength * 4))) {
+      const count = values.length / lineLength;
+      const part: MatrixPart = transposedWeight
+        ? { values, firstRow: 0, rows: k, firstColumn: line, columns: count, rowStride: 1, columnStride: k }
+        : { values, firstRow: line, rows: count, firstColumn: 0, columns: n, rowStride: n, columnStride: 1 };
+      yield part;
+      line += count;
+    }
+  } finally {
+    await files.close();
+  }
 }
 
 export async function quantizeStoredBlocks(task: StoredBlocks): Promise<QuantizedBlocks> {
   const { matrix, options, inputs, feedback } = task;
   const { k, n } = matrix;
+  if (feedback === undefined) {
+    const quantizer = new BlockQuantizer(k, n, options, inputs, matrix.alpha);
+    for await (const part of storedParts(matrix, options.blockSize)) quantizer.take(part);
+    return quantizer.result;
+  }
   const values = await denseWeight(matrix);
-  const weights =
-    feedback === undefined
-      ? quantizeBlocks(values, k, n, options, inputs?.meanSquare)
-      : packBlocks(quantizeWithFeedback(values, k, n, options, feedback), n, options.bits);
+  const weights = quantizeWithFeedback(values, k, n, options, feedback);
   if (inputs === undefined) return { ...weights, shift: new Float64Array(n) };
   const errors = dequantizeBlocks(weights, k, n, options);
   for (let at = 0; at < errors.length; at++) errors[at] = values[at] - errors[at];
@@ -43,33 +70,8 @@ export async function run(task: StoredBlocks, context: TaskContext): Promise<Qua
   return result;
 }
 
-/** Lets work on matrices begin as long as what is under way takes no more than `bytes`; one is always let in. */
-export class Turnstile {
-  readonly #bytes: number;
-  readonly #waiting: (() => void)[] = [];
-  #inside = 0;
-
-  constructor(bytes: number) {
-    this.#bytes = bytes;
-  }
-
-  async pass<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    while (this.#inside > 0 && this.#inside + bytes > this.#bytes) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#inside += bytes;
-    try {
-      return await work();
-    } finally {
-      this.#inside -= bytes;
-      for (const resume of this.#waiting.splice(0)) resume();
-    }
-  }
-}
-
 export interface LazyOptions {
   readonly runner: TaskRunner | undefined;
-  readonly turnstile: Turnstile;
   /** True: the result is remembered, for small matrices and for what is dear to find. */
   readonly keep: boolean;
 }
@@ -111,13 +113,10 @@ export class LazyBlocks {
   }
 
   async #quantize(): Promise<QuantizedBlocks> {
-    const { runner, turnstile } = this.#options;
-    const { weight, k, n } = this.#task.matrix;
-    return turnstile.pass(k * n * 4, () =>
-      // Elements in memory or still to be computed would have to be copied to the thread.
-      runner === undefined || weight.data.kind !== "file"
-        ? quantizeStoredBlocks(this.#task)
-        : runner.run({ module: compiledModule("./stored-blocks.js", import.meta.url).href, input: this.#task }),
-    );
+    const { runner } = this.#options;
+    // Elements in memory or still to be computed would have to be copied to the thread.
+    return runner === undefined || this.#task.matrix.weight.data.kind !== "file"
+      ? quantizeStoredBlocks(this.#task)
+      : runner.run({ module: compiledModule("./stored-blocks.js", import.meta.url).href, input: this.#task });
   }
 }

@@ -9,7 +9,7 @@ import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import { shifted } from "../quantize/bias-correction.ts";
 import { blockShapes, type BlockOptions } from "../quantize/blockwise.ts";
 import { feedbackOf } from "../quantize/gptq.ts";
-import { LazyBlocks, Turnstile } from "../quantize/stored-blocks.ts";
+import { LazyBlocks } from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -45,11 +45,9 @@ const MANY_ROWS = 64;
 /** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
 const GRAM_BYTES = 256 * 2 ** 20;
 /** Float weights below this are quantised sooner than threads start. */
-const WORTH_THREADS_BYTES = 32 * 2 ** 20;
+const WORTH_THREADS_BYTES = 64 * 2 ** 20;
 /** Float weights below this leave results that fit into memory. */
 const KEPT_BYTES = 256 * 2 ** 20;
-/** Float weights under way at once, each with its integers beside it. */
-const IN_FLIGHT_BYTES = 200 * 2 ** 20;
 
 /** Nodes of the layer in blocks; the weights are quantised when somebody reads them. */
 async function blockNodes(
@@ -200,7 +198,6 @@ export async function weightOnlyBlocks(
   const floatBytes = dense.reduce((sum, { k, n }) => sum + 4 * k * n, 0);
   const lazy = {
     runner: floatBytes < WORTH_THREADS_BYTES ? undefined : runner,
-    turnstile: new Turnstile(IN_FLIGHT_BYTES),
     // What GPTQ found rests on matrices that are gone by the time the model is written.
     keep: withGrams || floatBytes < KEPT_BYTES,
   };
