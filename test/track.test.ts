@@ -202,7 +202,7 @@ describe("attribution", () => {
   const BUSY = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done";
 
   it("counts the processor time of children that came and went between two samples", async () => {
-    const { stdout } = await track(["--json", "--interval", "10s"], `for n in 1 2; do sh -c '${BUSY}'; done; ${BUSY}`);
+    const { stdout } = await track(["--json", "--interval", "60s"], `for n in 1 2; do sh -c '${BUSY}'; done; ${BUSY}`);
     const { usage, samples } = documentAfter("", stdout);
     expect(samples).toBe(1);
     expect(usage.cpu?.value).toBeGreaterThan(0.05);

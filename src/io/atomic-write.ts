@@ -17,11 +17,13 @@ export interface AtomicWriter {
 
 const unfinished = new Set<string>();
 
-/** Deletes every temporary file of this process, at once: for the handler of SIGINT, which cannot await. */
+/** Deletes every temporary file of this process, at once: for a signal that is to end it, where nothing can be awaited. */
 export function removeUnfinishedFiles(): void {
   for (const path of unfinished) rmSync(path, { force: true });
   unfinished.clear();
 }
+
+process.on("exit", removeUnfinishedFiles);
 
 /** Makes a folder and those above it, where they are missing. @throws LightfootError E_FILE_WRITE, E_PERMISSION */
 export async function makeFolder(path: string): Promise<void> {

@@ -1,4 +1,5 @@
 // Positioned reads, atomic writes and digests on real files.
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFile, chmod, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -92,6 +93,18 @@ describe("an atomic write", () => {
     removeUnfinishedFiles();
     expect(await readdir(folder)).toEqual([]);
     await interrupted.abort();
+  });
+
+  it("leaves nothing behind when the process exits in the middle", async () => {
+    const module = new URL("../../dist/io/atomic-write.js", import.meta.url).href;
+    const script = `const { openAtomicWriter } = await import(${JSON.stringify(module)});
+      const writer = await openAtomicWriter(process.argv[1]);
+      await writer.write(Buffer.from("part"));
+      console.log((await import("node:fs")).readdirSync(${JSON.stringify(folder)}).length);
+      process.exit(3);`;
+    const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script, path]);
+    expect([status, stdout.toString().trim()]).toEqual([3, "1"]);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it("keeps the permissions of the file it replaces", async () => {

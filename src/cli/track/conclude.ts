@@ -1,6 +1,5 @@
 // The end of a tracked run: last readings, document, evidence, and what is printed; may depend on this room, pipeline, meter, io and errors.
 import { asLightfootError, LightfootError } from "../../errors/lightfoot-error.ts";
-import { removeUnfinishedFiles, writeFileAtomic } from "../../io/atomic-write.ts";
 import { describeThisMachine } from "../../io/machine.ts";
 import type { EnergyBoundary } from "../../footprint/boundary.ts";
 import { cpuEnergyModel } from "../../meter/cpu-energy.ts";
@@ -43,6 +42,7 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   } else if (flags.quiet !== true) writeRaw(2, describeTrackedRun(document, columnsOf()));
   if (flags.out !== undefined) {
     try {
+      const { writeFileAtomic } = await import("../../io/atomic-write.ts");
       await writeFileAtomic(flags.out, `${JSON.stringify(document, undefined, 2)}\n`);
     } catch (error) {
       fails.push(asLightfootError(error));
@@ -54,7 +54,6 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
     fails.push(new LightfootError("E_ASSUMPTIONS", message, { hint: "Give what was assumed, or leave --strict out." }));
   }
   for (const error of fails) printError(error, { json: flags.json === true, verbose: flags.verbose === true });
-  removeUnfinishedFiles();
   return document.exitCode === 0 ? (fails[0]?.exitCode ?? 0) : document.exitCode;
 }
 

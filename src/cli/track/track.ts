@@ -2,7 +2,6 @@
 import { asLightfootError, LightfootError } from "../../errors/lightfoot-error.ts";
 import { startCommand } from "../../io/command.ts";
 import { controlTree } from "../../io/process-control.ts";
-import { randomName } from "../../io/writer-identity.ts";
 import { takeFirstReadings } from "../../meter/first-readings.ts";
 import { findCgroup, ownCgroup } from "../../meter/usage/cgroup-cpu.ts";
 import { openUsageProbe } from "../../meter/usage/usage-probe.ts";
@@ -11,7 +10,8 @@ import type { Factors } from "./factors.ts";
 import { planTrack, type TrackFlags, type TrackPlan } from "./flags.ts";
 import type { Running } from "./running.ts";
 
-const now = (): number => performance.now() / 1e3;
+// Not `performance`: its first use loads ten of Node's modules, and the command would wait for them.
+const now = (): number => Number(process.hrtime.bigint()) / 1e9;
 
 /** Runs the command and ends this process with its exit code. */
 export async function track(words: readonly string[], flags: TrackFlags): Promise<void> {
@@ -20,7 +20,7 @@ export async function track(words: readonly string[], flags: TrackFlags): Promis
     // A mistake in these would be bitter to hear of after hours.
     const factors = await factorsOf(plan);
     const running = await start(words, plan);
-    const { follow } = await import("./follow.ts");
+    const { follow } = await import("./after-start.ts");
     // Nothing of ours is worth waiting for once the document is out: a sensor's tool may hang.
     process.exit(await follow(running, factors));
   } catch (thrown) {
@@ -54,7 +54,8 @@ async function start(words: readonly string[], plan: TrackPlan): Promise<Running
   const troubles: string[] = [];
   const tell = (trouble: string): void => void troubles.push(trouble);
   const cgroup = cgroupOf(plan);
-  const marker = randomName();
+  // A process id and a nanosecond, which no other run of this machine has; a random name would wait for Node's crypto to load.
+  const marker = `${process.pid}.${process.hrtime.bigint()}`;
   const group = cgroup === undefined ? {} : { cgroup };
   const probe = openUsageProbe({ procRoot, marker: `${MARKER}=${marker}`, ...group });
   const firstUsage = probe.observe();
@@ -73,7 +74,7 @@ async function start(words: readonly string[], plan: TrackPlan): Promise<Running
   process.on("unhandledRejection", keepGoing);
   probe.attach(command.pid);
   const tree = controlTree(() => probe.pids());
-  const { openRun } = await import("./open-run.ts");
+  const { openRun } = await import("./after-start.ts");
   const { meter, session } = await openRun({ plan, first, firstUsage, probe, now, tell });
   const ends = { startSeconds: first.atSeconds, endedSeconds: () => endedSeconds };
   return { plan, words, session, meter, command, tree, startedAt, ...ends, cgroup, troubles, signals };
