@@ -189,6 +189,21 @@ export function sparseRecipe(sparsity: number, epochs: number): Recipe {
   };
 }
 
+const codebook = (vectorLength: number, entries: number, title: string): Recipe => ({
+  id: `codebooks-${vectorLength}x${entries}`,
+  title,
+  steps: [{ technique: "codebooks", options: { vectorLength, entries } }],
+});
+
+/**
+ * Codebooks for models that are not retrained. Four bits a weight are hardly to be told from float; at two, vectors of four weights lose
+ * less than blocks of 2-bit integers do (seen on MNIST's validation split).
+ */
+export const CODEBOOKS: readonly Recipe[] = [
+  codebook(1, 16, "weights as indices into 16 values a layer"),
+  codebook(4, 256, "weights by fours, as indices into 256 vectors a layer"),
+];
+
 /** A candidate's recipe, or the original, stored packed. */
 export function packedRecipe(candidate: Pick<Candidate, "id" | "title" | "recipe"> | undefined): Recipe {
   const { id, title, recipe } = candidate ?? { id: "original", title: "the original", recipe: [] };

@@ -134,6 +134,23 @@ describe("search", () => {
     expect(others.every((other) => other.container !== null && other.container.file === null)).toBe(true);
   });
 
+  it("tries codebooks where size is the goal and nothing can be retrained, and packs the best", async () => {
+    const techniques = ["codebooks", "packed"];
+    const untaught = { validation: data.validation, test: data.test };
+    const { result } = await finish(options({ data: untaught, techniques, outDir: join(folder, "books") }));
+    expect(result.candidates.map(({ id }) => id)).toEqual([
+      "codebooks-1x16",
+      "codebooks-4x256",
+      "codebooks-1x16+packed",
+    ]);
+    const [book, , smallest] = result.candidates;
+    expect(book.compressionRate!.bytesOnDisk).toBeGreaterThan(1.5);
+    expect(book.compressionRate!.parameters).toBe(1);
+    expect(book.execution!.floatShare).toBe(1);
+    expect(smallest.fileBytes!).toBeLessThan(book.fileBytes!);
+    expect(smallest).toMatchObject({ selected: true, accepted: true });
+  });
+
   it("narrows without training data too, says that nothing was retrained, and judges by validation alone", async () => {
     const { result } = await finish(
       options({ data: { validation: data.validation }, techniques: [...INT8_AND_NARROW], outDir: join(folder, "d") }),

@@ -1,24 +1,27 @@
-// What only makes files smaller, for the goal size: sparse shared weights, and the winner's file packed; may depend on this room.
+// What only makes files smaller, for the goal size: sparse shared weights, codebooks, and the winner's file packed; may depend on this room.
 import { DEFAULT_RETRAIN } from "./bench-settings.ts";
 import { surelyWithin } from "./loss.ts";
-import { packedRecipe, sparseRecipe, SPARSITIES } from "./recipe.ts";
+import { CODEBOOKS, packedRecipe, sparseRecipe, SPARSITIES } from "./recipe.ts";
 import type { SearchEvent } from "./search-options.ts";
 import type { SearchRun } from "./search-run.ts";
 import { select } from "./selection.ts";
 
-/** Candidates made at most: a bisection of the sparsities, and one packed. */
+/** Candidates made at most: a bisection of the sparsities, codebooks, and one packed. */
 export function plannedSmallFiles(run: Pick<SearchRun, "wanted">, canTrain: boolean): number {
   const sparse = canTrain ? Math.ceil(Math.log2(SPARSITIES.length + 1)) * run.wanted([sparseRecipe(0.5, 1)]).length : 0;
-  return sparse + run.wanted([packedRecipe(undefined)]).length;
+  return sparse + run.wanted(CODEBOOKS).length + run.wanted([packedRecipe(undefined)]).length;
 }
 
-/** Bisects the sparsities for the sparsest network that surely holds the budget, then packs the smallest file that does. */
+/**
+ * Bisects the sparsities for the sparsest network that surely holds the budget; where none does, or nothing can be retrained, tries
+ * codebooks. Then packs the smallest file that holds it.
+ */
 export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   const { goal, data, retrain } = run.options;
   const epochs = retrain?.epochs ?? DEFAULT_RETRAIN.epochs;
   if (goal !== "size") return;
+  let [holds, fails] = [-1, SPARSITIES.length as number];
   if (data.train !== undefined && run.wanted([sparseRecipe(0.5, 1)]).length > 0) {
-    let [holds, fails] = [-1, SPARSITIES.length as number];
     while (fails - holds > 1) {
       const middle = (holds + fails) >> 1;
       const attempt = yield* run.attempt(sparseRecipe(SPARSITIES[middle], epochs));
@@ -28,6 +31,8 @@ export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, v
       else fails = middle;
     }
   }
+  // No codebook is as small as a sparse network that holds.
+  if (holds < 0) for (const recipe of run.wanted(CODEBOOKS)) yield* run.attempt(recipe);
   const best = select(
     run.attempts.map(({ candidate }) => candidate),
     run.original,

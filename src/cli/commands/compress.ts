@@ -85,6 +85,10 @@ export function registerCompress(program: Command): void {
       "the fastest at batch 1, integers only",
     ],
     [
+      "lightfoot compress net.onnx --data val.npz --calibrate cal.npz --technique codebooks --technique packed",
+      "a small file for any ONNX runtime, without training",
+    ],
+    [
       "lightfoot compress net.onnx --data unlabelled.npz --max-drop 1% --time-limit 10m",
       "close to the original's own answers",
     ],

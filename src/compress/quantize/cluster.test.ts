@@ -1,7 +1,7 @@
 // One-dimensional clustering against every possible split of a few numbers; depends on its file and fast-check.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { clusterValues, nearest } from "./cluster.ts";
+import { clusterAroundZero, clusterValues, nearest } from "./cluster.ts";
 
 function squaredError(values: readonly number[], centers: ArrayLike<number>, indices: ArrayLike<number>): number {
   return values.reduce((sum, value, at) => sum + (value - centers[indices[at]]) ** 2, 0);
@@ -63,4 +63,35 @@ test("many values are binned, and come within a hair of the best", () => {
     previous = squaredError([...values], centers, nearest(values, centers));
   }
   expect(error / previous).toBeLessThan(1.001);
+});
+
+test("a value that counts three times is three values", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ value: fc.integer({ min: -50, max: 50 }), times: fc.integer({ min: 1, max: 4 }) }), {
+        minLength: 3,
+        maxLength: 20,
+      }),
+      fc.integer({ min: 1, max: 5 }),
+      (weighted, count) => {
+        const values = Float32Array.from(weighted, ({ value }) => value);
+        const repeated = weighted.flatMap(({ value, times }) => Array.from({ length: times }, () => value));
+        const { centers } = clusterValues(
+          values,
+          count,
+          Float32Array.from(weighted, ({ times }) => times),
+        );
+        expect(centers).toEqual(clusterValues(Float32Array.from(repeated), count).centers);
+      },
+    ),
+    { seed: 20261127, numRuns: 200 },
+  );
+});
+
+test("zeros are a center of their own", () => {
+  const { centers, indices } = clusterAroundZero(Float32Array.of(0, 0.1, 0.2, 0, -4), 3);
+  expect([...centers]).toEqual([0, -4, expect.closeTo(0.15, 6)]);
+  expect([...indices]).toEqual([0, 2, 2, 0, 1]);
+  expect([...clusterAroundZero(new Float32Array(3), 4).centers]).toEqual([0]);
+  expect(clusterAroundZero(Float32Array.of(1, 2, 2), 2).centers).toEqual(Float32Array.of(1, 2));
 });

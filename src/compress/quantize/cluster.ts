@@ -10,26 +10,35 @@ export interface Clusters {
 /** More distinct values than this are counted in bins of equal width first: the means stay exact, the borders move by a bin. */
 const BINS = 16_384;
 
-/** Distinct values in ascending order with how often each occurs. */
-function histogram(values: Float32Array): { points: Float64Array; counts: Float64Array } {
-  const sorted = Float32Array.from(values).sort();
-  const low = sorted[0];
-  const width = (sorted.at(-1)! - low) / BINS;
-  const points: number[] = [];
-  const counts: number[] = [];
-  const distinct = new Set(sorted).size;
-  let bin = NaN;
-  for (const value of sorted) {
-    const own = distinct <= BINS ? value : Math.min(BINS - 1, Math.floor((value - low) / width));
-    if (own !== bin) {
-      points.push(0);
-      counts.push(0);
-      bin = own;
-    }
-    points[points.length - 1] += value;
-    counts[counts.length - 1]++;
+/** Distinct values in ascending order with how much each counts. */
+function histogram(
+  values: Float32Array,
+  importance: Float32Array | undefined,
+): Record<"points" | "counts", Float64Array> {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
   }
-  return { points: Float64Array.from(points, (sum, at) => sum / counts[at]), counts: Float64Array.from(counts) };
+  const width = (high - low) / BINS;
+  const isFew = new Set(values).size <= BINS;
+  const bins = new Map<number, { sum: number; count: number }>();
+  values.forEach((value, at) => {
+    const key = isFew ? value : Math.min(BINS - 1, Math.floor((value - low) / width));
+    const count = importance?.[at] ?? 1;
+    const bin = bins.get(key);
+    if (bin === undefined) bins.set(key, { sum: value * count, count });
+    else {
+      bin.sum += value * count;
+      bin.count += count;
+    }
+  });
+  const sorted = [...bins].sort(([left], [right]) => left - right).map(([, bin]) => bin);
+  return {
+    points: Float64Array.from(sorted, ({ sum, count }) => sum / count),
+    counts: Float64Array.from(sorted, ({ count }) => count),
+  };
 }
 
 /**
@@ -41,9 +50,10 @@ function histogram(values: Float32Array): { points: Float64Array; counts: Float6
  *
  * @param values at least one; all finite
  * @param count 1 … 256
+ * @param importance what each value's squared error counts, above 0; left out, 1
  */
-export function clusterValues(values: Float32Array, count: number): Clusters {
-  const { points, counts } = histogram(values);
+export function clusterValues(values: Float32Array, count: number, importance?: Float32Array): Clusters {
+  const { points, counts } = histogram(values, importance);
   const m = points.length;
   const k = Math.min(count, m);
   // Sums of weight, value and square before each point give any interval's squared error in three subtractions.
@@ -90,6 +100,22 @@ export function clusterValues(values: Float32Array, count: number): Clusters {
     return (sum[to] - sum[from]) / (weight[to] - weight[from]);
   });
   return { centers, indices: nearest(values, centers) };
+}
+
+/**
+ * The same with zero as a center of its own where values are zero, so that what was pruned stays so; it is the first one then.
+ *
+ * @param count 2 … 256, zero included
+ */
+export function clusterAroundZero(values: Float32Array, count: number, importance?: Float32Array): Clusters {
+  const isKept = (_: number, at: number): boolean => values[at] !== 0;
+  const survivors = values.filter(isKept);
+  if (survivors.length === values.length) return clusterValues(values, count, importance);
+  if (survivors.length === 0) return { centers: new Float32Array(1), indices: new Uint8Array(values.length) };
+  const { centers, indices: own } = clusterValues(survivors, count - 1, importance?.filter(isKept));
+  let next = 0;
+  const indices = Uint8Array.from(values, (value) => (value === 0 ? 0 : own[next++] + 1));
+  return { centers: Float32Array.of(0, ...centers), indices };
 }
 
 /** The nearest center of each value; the smaller one where two are as near. @param centers ascending */

@@ -1,5 +1,5 @@
 // Quantises a stored weight matrix in blocks when its parts are asked for, in this thread or in a worker; may depend on io, model,
-// runtime, rewrite and blockwise.
+// runtime, rewrite, lazy-parts and blockwise.
 import { OpenFiles } from "../../io/file-range.ts";
 import { floatPieces } from "../../model/tensor-data.ts";
 import { compiledModule } from "../../runtime/compiled-module.ts";
@@ -16,6 +16,7 @@ import {
   type QuantizedBlocks,
 } from "./blockwise.ts";
 import { quantizeWithFeedback, type Feedback } from "./gptq.ts";
+import { LazyParts } from "./lazy-parts.ts";
 
 /** What a worker is told: a float matrix by reference, and what is known of the inputs that it meets. */
 export interface StoredBlocks {
@@ -76,47 +77,17 @@ export interface LazyOptions {
   readonly keep: boolean;
 }
 
-/**
- * The parts of a matrix in blocks, quantised when the first of them is asked for. Without `keep` the result is forgotten once
- * each of `parts` was taken, so that a written model need not fit into memory, and made anew for whoever asks again.
- */
-export class LazyBlocks {
-  readonly #task: StoredBlocks;
-  readonly #options: LazyOptions;
-  readonly #parts: number;
-  readonly #taken = new Set<string>();
-  #result: Promise<QuantizedBlocks> | undefined;
-
-  constructor(task: StoredBlocks, parts: number, options: LazyOptions) {
-    this.#task = task;
-    this.#parts = parts;
-    this.#options = options;
-  }
-
-  /** The whole result, for somebody who takes no part of it. */
-  async look(): Promise<QuantizedBlocks> {
-    if (!this.#options.keep) return this.#quantize();
-    this.#result ??= this.#quantize();
-    return this.#result;
-  }
-
-  /** The whole result, for this part of it. */
-  async take(part: string): Promise<QuantizedBlocks> {
-    this.#result ??= this.#quantize();
-    const result = this.#result;
-    this.#taken.add(part);
-    if (this.#taken.size === this.#parts && !this.#options.keep) {
-      this.#taken.clear();
-      this.#result = undefined;
-    }
-    return result;
-  }
-
-  async #quantize(): Promise<QuantizedBlocks> {
-    const { runner } = this.#options;
+/** The parts of a matrix in blocks. */
+export class LazyBlocks extends LazyParts<QuantizedBlocks> {
+  constructor(task: StoredBlocks, parts: number, { runner, keep }: LazyOptions) {
     // Elements in memory or still to be computed would have to be copied to the thread.
-    return runner === undefined || this.#task.matrix.weight.data.kind !== "file"
-      ? quantizeStoredBlocks(this.#task)
-      : runner.run({ module: compiledModule("./stored-blocks.js", import.meta.url).href, input: this.#task });
+    const quantize = () =>
+      runner === undefined || task.matrix.weight.data.kind !== "file"
+        ? quantizeStoredBlocks(task)
+        : runner.run<QuantizedBlocks>({
+            module: compiledModule("./stored-blocks.js", import.meta.url).href,
+            input: task,
+          });
+    super(quantize, { parts, keep });
   }
 }

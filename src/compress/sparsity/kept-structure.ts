@@ -1,5 +1,6 @@
 // What earlier steps made of a model's weights and retraining must not undo: zeros that stay zero, values that stay shared; may
-// depend on model, runtime's name patterns and rewrite.
+// depend on model, cost and rewrite.
+import { foldedAtLoad } from "../../cost/load-time.ts";
 import { int } from "../../model/attributes.ts";
 import { node } from "../../model/build.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
@@ -16,14 +17,17 @@ const REPEATS = 4;
 
 const isTrained = ({ dtype, shape }: TensorRef): boolean => dtype === "float32" && elementCount(shape) > 1;
 
-/** Masks of the zeros in the weights that were pruned, by name. */
+/** Masks of the zeros in the weights that were pruned, by name, and of those in codebooks: there one zero stands for many. */
 export async function prunedMasks(model: ModelGraph): Promise<Map<string, Mask>> {
   const masks = new Map<string, Mask>();
+  const codebooks = new Set(
+    [...foldedAtLoad(model.graph)].flatMap(({ opType, inputs }) => (opType === "Gather" ? [inputs[0]] : [])),
+  );
   for (const [name, tensor] of model.graph.initializers) {
     if (!isTrained(tensor) || tensor.shape.length < 2) continue; // biases are often zero, and not for good
     const mask = survivorsOf(await readFloats(tensor));
     const zeros = mask.reduce((sum, kept) => sum + (1 - kept), 0);
-    if (zeros > PRUNED_SHARE * mask.length) masks.set(name, mask);
+    if (zeros > (codebooks.has(name) ? 0 : PRUNED_SHARE * mask.length)) masks.set(name, mask);
   }
   return masks;
 }

@@ -57,5 +57,5 @@ export function emitIndexed(row: SharedRow, name: string, shape: readonly number
 }
 
 /** First operator set with uint4. */
-const NIBBLE_OPSET = 21;
+export const NIBBLE_OPSET = 21;
 export const isNibbles = (choices: number, opset: number): boolean => choices <= 16 && opset >= NIBBLE_OPSET;

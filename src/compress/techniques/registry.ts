@@ -6,6 +6,7 @@ import { RANGE_KINDS, type RangeMethod } from "../quantize/range-observer.ts";
 import type { LayerChoice } from "../rewrite/linear.ts";
 import { CRITERIA } from "../sparsity/saliency.ts";
 import { clean } from "./clean.ts";
+import { codebooks, VECTOR_LENGTHS } from "./codebooks.ts";
 import { deadInputs } from "./dead-inputs.ts";
 import { dropLayers } from "./drop-layers.ts";
 import { activationAware } from "./activation-aware.ts";
@@ -46,6 +47,13 @@ function between(options: Options, name: string, low: number, high: number): num
     );
   }
   return value;
+}
+
+function whole(options: Options, name: string, low: number, high: number): number {
+  const value = options[name];
+  if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return value as number;
+  const found = JSON.stringify(value);
+  throw new LightfootError("E_USAGE", `option ${name} is ${found}, expected a whole number from ${low} to ${high}`);
 }
 
 /** An option that may be left out. */
@@ -171,9 +179,19 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     shareWeights(
       model,
       {
-        values: between(options, "values", 1, 256),
-        ...optional(options, "biasValues", () => between(options, "biasValues", 1, 256)),
+        values: whole(options, "values", 2, 256),
+        ...optional(options, "biasValues", () => whole(options, "biasValues", 2, 256)),
         ...recoveryIn(options),
+        ...layersIn(options),
+      },
+      context,
+    ),
+  codebooks: (model, options, context) =>
+    codebooks(
+      model,
+      {
+        vectorLength: oneOf(options, "vectorLength", VECTOR_LENGTHS),
+        entries: whole(options, "entries", 2, 256),
         ...layersIn(options),
       },
       context,

@@ -3,7 +3,7 @@
 import type { ModelGraph } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
-import { clusterValues } from "../quantize/cluster.ts";
+import { clusterAroundZero, clusterValues } from "../quantize/cluster.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { chosenLayers, findLinearLayers, type LayerChoice } from "../rewrite/linear.ts";
 import { fromCodebookForm, prunedMasks, toCodebookForm, type SharedWeight } from "../sparsity/kept-structure.ts";
@@ -19,19 +19,6 @@ export interface ShareWeightsOptions extends LayerChoice, RecoveryOptions {
 
 /** A codebook for fewer elements than this a value is no saving. */
 const LEAST_REPEATS = 4;
-
-/** Indices and codebook of one tensor: k-means over what is not zero, and zero for itself where there are zeros. */
-function share(name: string, shape: readonly number[], weights: Float32Array, values: number): SharedWeight {
-  const survivors = weights.filter((weight) => weight !== 0);
-  const hasZero = survivors.length < weights.length;
-  const lead = hasZero ? 1 : 0;
-  if (survivors.length === 0)
-    return { name, shape, codebook: new Float32Array(1), indices: new Uint8Array(weights.length) };
-  const { centers, indices: own } = clusterValues(survivors, values - lead);
-  let next = 0;
-  const indices = Uint8Array.from(weights, (weight) => (weight === 0 ? 0 : own[next++] + lead));
-  return { name, shape, codebook: Float32Array.of(...(hasZero ? [0] : []), ...centers), indices };
-}
 
 /**
  * Rounds each layer's weights to the best few values (exact one-dimensional k-means), and with training data moves the values by
@@ -49,8 +36,10 @@ export async function shareWeights(
   if (layers.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to share");
   const tensors = new Map(layers.map(({ weight }) => [weight.name, weight]));
   const shared: SharedWeight[] = [];
-  for (const [name, tensor] of tensors)
-    shared.push(share(name, tensor.shape, await readFloats(tensor), options.values));
+  for (const [name, tensor] of tensors) {
+    const { centers, indices } = clusterAroundZero(await readFloats(tensor), options.values);
+    shared.push({ name, shape: tensor.shape, codebook: centers, indices });
+  }
   for (const { bias } of options.biasValues === undefined ? [] : layers) {
     if (bias === undefined || elementCount(bias.shape) < LEAST_REPEATS * options.biasValues!) continue;
     if (shared.some(({ name }) => name === bias.name)) continue;
