@@ -54,6 +54,12 @@ test("mistakes end with their exit codes and leave nothing behind", async () => 
   await lightfoot("pack", "net.onnx");
   expect((await lightfoot("pack", "missing.onnx")).code).toBe(3);
   expect((await lightfoot("pack", "net.onnx", "--out", "./net.onnx")).code).toBe(2);
+  const whole = await readFile(join(folder, "net.onnx"));
+  await writeFile(join(folder, "cut.onnx"), whole.subarray(0, whole.length >> 1));
+  const cut = await lightfoot("pack", "cut.onnx");
+  expect([cut.code, /cut\.onnx cannot be read as a model.*--as-bytes/s.test(cut.stderr)]).toEqual([3, true]);
+  await expect(readFile(join(folder, "cut.lfz"))).rejects.toThrow();
+  expect(JSON.parse((await lightfoot("pack", "cut.onnx", "--as-bytes", "--json")).stdout).isModel).toBe(false);
   const limited = await lightfoot("unpack", "net.lfz", "--out", "limited.onnx", "--limit", "1kB");
   expect([limited.code, limited.stderr.includes("E_LIMIT")]).toEqual([3, true]);
   const damaged = await readFile(join(folder, "net.lfz"));

@@ -166,7 +166,7 @@ export const searchResultSchema = z.object({
   planned: z.int().nonnegative(),
   /** Id of the first recipe (or name of the table of layers) that a limit or an interruption kept from being made; null when all were. */
   stoppedBefore: z.string().nullable(),
-  /** The tables by which layers got different schemes, for each model that was mixed from: `original` or a candidate's id. */
+  /** The tables by which layers got different schemes, for each model that was mixed from: `original` or a candidate's id (`clean`). */
   sensitivity: z.array(z.object({ of: z.string(), layers: z.array(sensitivityRowSchema) })),
   original: candidateSchema,
   candidates: z.array(candidateSchema),

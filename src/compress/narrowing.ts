@@ -24,7 +24,7 @@ export async function* narrowings(run: SearchRun): AsyncGenerator<SearchEvent, v
   let narrowest: { readonly recipe: Recipe; readonly base: Base } | undefined;
   while (fails - holds > 1) {
     const middle = (holds + fails) >> 1;
-    const recipe = narrowRecipe(WIDTHS[middle]);
+    const recipe = run.fromStart(narrowRecipe(WIDTHS[middle]));
     const attempt = yield* run.attempt(recipe);
     // Refused for a reason of the model or the data, not of the width: no other width will do better.
     if (attempt?.path === undefined || attempt.candidate.validation === null) break;

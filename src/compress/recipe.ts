@@ -63,7 +63,8 @@ const SMOOTH: Recipe = {
   steps: [{ technique: "smooth", options: { insert: true } }, ...DYNAMIC.steps],
 };
 
-const CLEAN: Recipe = {
+/** Where it changes something, every other recipe starts with it. */
+export const CLEAN: Recipe = {
   id: "clean",
   title: "exact clean-up: the same answers from fewer bytes",
   steps: [{ technique: "clean", options: {} }],
@@ -103,9 +104,8 @@ const STRUCTURED: readonly Recipe[] = [
   fitted("drop-layers-90", "90 % of the residual blocks", "drop-layers", { ratio: 0.9 }),
 ];
 
-/** What needs no training, on the original itself. */
+/** What needs no training, on the model as it came or cleaned up. */
 export const POST_TRAINING: readonly Recipe[] = [
-  CLEAN,
   HALF,
   DYNAMIC,
   SMOOTH,

@@ -5,7 +5,7 @@ import type { BenchProgress } from "./bench-worker.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Journal } from "./journal.ts";
-import { techniquesOf, type Recipe } from "./recipe.ts";
+import { CLEAN, techniquesOf, type Recipe } from "./recipe.ts";
 import type { RemoteBench } from "./remote-bench.ts";
 import type { SearchEvent, SearchOptions } from "./search-options.ts";
 import type { Attempt } from "./verdict.ts";
@@ -27,6 +27,8 @@ export class SearchRun {
   readonly #deadline: Deadline;
   readonly #original: Candidate;
   readonly #planned: number;
+  /** Path of the cleaned model; undefined while, or where, there is none. */
+  #cleaned: string | undefined;
   /** Id of the first recipe, or name of the table, that the limits kept from being made. */
   stoppedBefore: string | null = null;
 
@@ -58,9 +60,36 @@ export class SearchRun {
     return recipes.filter((recipe) => techniquesOf(recipe).every((technique) => this.wants(technique)));
   }
 
+  /** Tries the exact clean-up; if it changes something and holds the budget, recipes start with its result from then on. */
+  async *cleanUp(): AsyncGenerator<SearchEvent, void> {
+    if (this.wanted([CLEAN]).length === 0) return;
+    const attempt = yield* this.attempt(CLEAN);
+    if (attempt?.candidate.accepted === true) this.#cleaned = attempt.path;
+  }
+
+  /** The recipe as it is made in this search: with the clean-up before it where there is one. */
+  fromStart(recipe: Recipe): Recipe {
+    return this.#cleaned === undefined ? recipe : { ...recipe, steps: [...CLEAN.steps, ...recipe.steps] };
+  }
+
+  /** The model that recipes start from: its path, and `original` or the id of its candidate. */
+  get start(): { readonly id: string; readonly path: string } {
+    return this.#cleaned === undefined
+      ? { id: "original", path: this.options.model }
+      : { id: CLEAN.id, path: this.#cleaned };
+  }
+
+  #baseOf({ steps }: Recipe): Base {
+    const isCleaned = this.#cleaned !== undefined && steps[0]?.technique === CLEAN.steps[0].technique;
+    return isCleaned
+      ? { path: this.start.path, stepsDone: CLEAN.steps.length }
+      : { path: this.options.model, stepsDone: 0 };
+  }
+
   /**
    * Makes, measures and scores one candidate.
    *
+   * @param base left out, the cleaned model for a recipe that starts with the clean-up, else the original
    * @returns undefined when a limit or a signal ended the search before or meanwhile
    */
   async *attempt(recipe: Recipe, base?: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
@@ -69,7 +98,7 @@ export class SearchRun {
     const planned = Math.max(this.#planned, this.attempts.length + 1);
     yield { kind: "trying", id, title, done: this.attempts.length, planned };
     const known = this.#journal.find(recipe);
-    const attempt = known ?? (yield* this.#make(recipe, base ?? { path: this.options.model, stepsDone: 0 }));
+    const attempt = known ?? (yield* this.#make(recipe, base ?? this.#baseOf(recipe)));
     if (attempt === undefined) return undefined;
     if (known === undefined) await this.#journal.remember(recipe, attempt);
     this.attempts.push(attempt);

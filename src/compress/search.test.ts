@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../io/digest.ts";
+import { node } from "../model/build.ts";
+import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
+import { memoryTensor } from "../model/tensor-data.ts";
 import { float32Tensor } from "../model/tensor-value.ts";
 import { buildMlp } from "../runtime/architecture/mlp.ts";
 import { createDataset, type Dataset } from "../runtime/dataset.ts";
@@ -116,6 +119,31 @@ describe("search", () => {
     expect(first).toHaveLength(4);
     expect(first.join()).toContain("mixed-size");
     expect(other).not.toEqual(first);
+  });
+
+  it("starts every recipe with the exact clean-up where that changes something, and compares with the model as it came", async () => {
+    const { graph, ...rest } = await readOnnx(model);
+    const unread = memoryTensor("unread", float32Tensor([500], new Float32Array(500).fill(1)));
+    const nodes = graph.nodes.map((one, at) => (at === 0 ? { ...one, inputs: ["same", ...one.inputs.slice(1)] } : one));
+    const padded = join(folder, "padded.onnx");
+    const initializers = new Map([...graph.initializers, ["unread", unread] as const]);
+    const idle = node("Identity", [graph.nodes[0].inputs[0]], ["same"]);
+    await writeOnnx({ ...rest, graph: { ...graph, nodes: [idle, ...nodes], initializers } }, padded);
+    const techniques = ["clean", "weight-int8", "narrow", "packed"];
+    const outDir = join(folder, "padded");
+    const { result } = await finish(options({ model: padded, outDir, techniques, retrain: { epochs: 1, batch: 64 } }));
+    const [clean, ...others] = result.candidates;
+    expect(clean.id).toBe("clean");
+    expect(clean.fileBytes).toBeLessThan(result.original.fileBytes! - 2000);
+    expect(clean.validation!.loss.value).toBe(0);
+    expect(others.length).toBeGreaterThan(4);
+    expect(others.map(({ techniques: steps }) => steps.lastIndexOf("clean"))).toEqual(others.map(() => 0));
+    expect(result.sensitivity[0].of).toBe("clean");
+    const whole = others.find(({ id }) => id === "weight-int8")!;
+    expect(whole.compressionRate!.bytesOnDisk).toBe(result.original.fileBytes! / whole.fileBytes!);
+    const stored = await readOnnx(join(outDir, whole.file!));
+    expect(stored.graph.nodes.map(({ opType }) => opType)).not.toContain("Identity");
+    expect(stored.graph.initializers.has("unread")).toBe(false);
   });
 
   it("prunes, shares and packs where size is the goal and there is data to retrain on", async () => {

@@ -7,7 +7,7 @@ import { Journal, journalKey } from "./journal.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
 import { narrowings, plannedNarrowings } from "./narrowing.ts";
 import { nameIsWrong } from "./reasons.ts";
-import { POST_TRAINING, techniquesOf } from "./recipe.ts";
+import { CLEAN, POST_TRAINING, techniquesOf } from "./recipe.ts";
 import { RemoteBench } from "./remote-bench.ts";
 import type { CompressionData, SearchEvent, SearchOptions } from "./search-options.ts";
 import { SearchRun } from "./search-run.ts";
@@ -33,7 +33,7 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
   const wanted: SearchRun["wanted"] = (recipes) => recipes.filter((recipe) => techniquesOf(recipe).every(wants));
   return Math.min(
     maxCandidates,
-    wanted(POST_TRAINING).length +
+    wanted([CLEAN, ...POST_TRAINING]).length +
       plannedMixed({ wants }) +
       plannedNarrowings({ wants, wanted }) +
       (goal === "size" ? plannedSmallFiles({ wanted }, data.train !== undefined) : 0),
@@ -42,7 +42,8 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
 
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
-  for (const recipe of run.wanted(POST_TRAINING)) yield* run.attempt(recipe);
+  yield* run.cleanUp();
+  for (const recipe of run.wanted(POST_TRAINING)) yield* run.attempt(run.fromStart(recipe));
   yield* mixedCandidates(run);
   yield* narrowings(run);
   yield* smallFiles(run);
@@ -59,6 +60,8 @@ function describeData(data: CompressionData): SearchResult["data"] {
 
 /**
  * Tries every recipe, chooses on validation data, judges on test data.
+ *
+ * Where the exact clean-up changes something, all other recipes start with it; every comparison is with the model as it came.
  *
  * All heavy work is done in a worker thread. The search always ends with the best candidate found so far: at the time limit and
  * when `signal` fires too; a later search with the same inputs and output folder then goes on where this one was stopped. Same

@@ -24,7 +24,7 @@ export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, v
   if (data.train !== undefined && run.wanted([sparseRecipe(0.5, 1)]).length > 0) {
     while (fails - holds > 1) {
       const middle = (holds + fails) >> 1;
-      const attempt = yield* run.attempt(sparseRecipe(SPARSITIES[middle], epochs));
+      const attempt = yield* run.attempt(run.fromStart(sparseRecipe(SPARSITIES[middle], epochs)));
       const validation = attempt?.candidate.validation ?? null;
       if (validation === null) break;
       if (surelyWithin(validation)) holds = middle;
@@ -40,7 +40,7 @@ export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, v
   );
   const made = run.attempts.find(({ candidate }) => candidate.id === best?.id);
   if (best?.techniques.at(-1) === "packed") return;
-  const recipe = packedRecipe(best);
+  const recipe = best === undefined ? run.fromStart(packedRecipe(undefined)) : packedRecipe(best);
   if (run.wanted([recipe]).length === 0) return;
   yield* run.attempt(
     recipe,

@@ -10,6 +10,7 @@ import type { Candidate, Container, Loss } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
 import { ClassEffects } from "./class-effects.ts";
 import { codedContainer, removeContainers } from "./coded-container.ts";
+import { lostDefaults } from "./defaulted-inputs.ts";
 import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
 import { profileModel, type Profile } from "./profile.ts";
@@ -91,13 +92,14 @@ export class Workbench {
       onStage("making");
       const result = await produce(await readOnnx(plan.base), recipe.steps.slice(plan.stepsDone), context);
       if (result.kind === "refused") return refusal(recipe, result.reason);
+      const notes = [...result.notes, ...lostDefaults(await readOnnx(this.#settings.model), result.model)];
       await mkdir(folder, { recursive: true });
       await writeOnnx(result.model, path);
       onStage("measuring");
       const profile = await this.#profile(path, context.signal);
       onStage("scoring");
       const verdict = await this.#judge.verdict(path, "validation", context.signal);
-      return { path, notes: result.notes, candidate: this.#measured(recipe, path, profile, verdict, original) };
+      return { path, notes, candidate: this.#measured(recipe, path, profile, verdict, original) };
     } catch (thrown) {
       // What does not run is no candidate: nobody shall find its file beside the good ones.
       await rm(path, { force: true });

@@ -111,18 +111,27 @@ function executionText({ int8Share, int4Share, floatShare, leftoverQuantizeNodes
 }
 
 function describe(document: ModelCheck, columns: number): string {
-  const { model, execution, unknownOperators, processor, findings, repair } = document;
+  const { model, execution, unknownOperators, unexamined, processor, findings, repair } = document;
   const facts: [string, string][] = [
     ["model", `${model.file}, ${formatNumber(model.fileBytes, "B", 3)}`],
     ["runs in", executionText(execution)],
     ["processor", processor],
   ];
+  if (unexamined.subgraphs + unexamined.functions > 0) facts.push(["left alone", leftAlone(unexamined)]);
   if (unknownOperators.length > 0) facts.push(["not counted", unknownOperators.join(", ")]);
   const lines = factLines(facts, columns);
   if (findings.length === 0) lines.push("", `${onStdout("green", "●")} nothing slow or wrong was found`);
   for (const finding of findings) lines.push("", ...findingLines(finding, columns));
   if (repair !== null) lines.push("", ...repairLines(repair, columns));
   return lines.join("\n");
+}
+
+function leftAlone({ subgraphs, functions }: ModelCheck["unexamined"]): string {
+  const parts = [
+    ...(subgraphs === 0 ? [] : [`${subgraphs} ${subgraphs === 1 ? "subgraph" : "subgraphs"} (branches, loop bodies)`]),
+    ...(functions === 0 ? [] : [`${functions} model-local ${functions === 1 ? "function" : "functions"}`]),
+  ];
+  return `${parts.join(" and ")}: the patterns were looked for in the main graph only`;
 }
 
 const factLines = (facts: readonly [string, string][], columns: number): string[] =>

@@ -9,9 +9,11 @@ import { withExamples } from "../help.ts";
 
 interface PackFlags {
   readonly out?: string;
+  readonly asBytes: boolean;
 }
 
-interface UnpackFlags extends PackFlags {
+interface UnpackFlags {
+  readonly out?: string;
   readonly limit?: string;
   readonly force: boolean;
 }
@@ -24,8 +26,9 @@ export function registerPack(program: Command): void {
   const pack = program
     .command("pack")
     .description("code a model and its external data into one small container; unpack gives back the exact bytes")
-    .argument("<model>", "an ONNX file; another file is packed as plain bytes")
+    .argument("<model>", "an ONNX file; a file of another ending that is no model is packed as plain bytes")
     .option("--out <file>", "the container; left out, the model's name with .lfz")
+    .option("--as-bytes", "pack the file as it is, also a damaged .onnx, without its external data", false)
     .action(runAction(packAction));
   withExamples(pack, [
     ["lightfoot pack net.onnx", "writes net.lfz"],
@@ -73,6 +76,7 @@ async function packAction(context: ActionContext, model: string, flags: PackFlag
   const onProgress = progressOf(context, `Packing ${model}`);
   const { contentBytes, containerBytes, files, isModel } = await pack(model, out, {
     signal: context.signal,
+    asBytes: flags.asBytes,
     onProgress,
   });
   const document: PackDocument = {
@@ -86,7 +90,8 @@ async function packAction(context: ActionContext, model: string, flags: PackFlag
     compressionRate: await rateOf(contentBytes, containerBytes),
   };
   context.result(document, () => {
-    const note = isModel ? "" : "\nNo ONNX model: packed as plain bytes, without knowing where its numbers are.";
+    const reason = flags.asBytes ? "As asked" : "No ONNX model";
+    const note = isModel ? "" : `\n${reason}: packed as plain bytes, without knowing where its numbers are.`;
     return `Wrote ${out}: ${sizeLine(document)}${note}`;
   });
 }

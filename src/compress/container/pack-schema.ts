@@ -19,7 +19,7 @@ export const packSchema = z.object({
   digest: z.string(),
   /** What it holds: the model first, then its external data. */
   files: z.array(fileSchema).min(1),
-  /** False for a file that is no ONNX model and was packed as bytes. */
+  /** False for a file that was packed as plain bytes. */
   isModel: z.boolean(),
   ...sizes,
 });

@@ -13,6 +13,8 @@ export interface PackOptions {
   /** Left out, one for each processor. */
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** True: the file is packed as plain bytes, whatever it holds, and without its external data. */
+  readonly asBytes?: boolean;
   /** @param total bytes of all files together */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -23,7 +25,7 @@ export interface Packed {
   readonly containerBytes: number;
   /** Paths of the files inside, relative to the model's folder; "" is the model. */
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
-  /** False for a file that is no ONNX model: it was packed without knowing where its numbers are. */
+  /** False for a file that was packed as plain bytes, without knowing where its numbers are. */
   readonly isModel: boolean;
 }
 
@@ -34,7 +36,7 @@ async function packTo(
   options: PackOptions,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<Packed> {
-  const { files, isModel } = await layoutOf(path);
+  const { files, isModel } = await layoutOf(path, options.asBytes === true);
   if (out !== undefined) for (const file of files) await refuseReplacing(file.path, out);
   const contentBytes = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
   if (contentBytes === 0) {
@@ -55,7 +57,8 @@ async function packTo(
 
 /**
  * Writes the container of the model at `path` to `out`, which appears whole or not at all. The same model gives the same bytes.
- * @throws LightfootError E_USAGE when `out` is the model or its data, E_FILE_NOT_FOUND, E_FILE_CHANGED, E_FILE_WRITE, E_INTERRUPTED; E_EXTERNAL_DATA when a data file is missing
+ * @throws LightfootError E_USAGE when `out` is the model or its data, E_FILE_NOT_FOUND, E_FILE_CHANGED, E_FILE_WRITE, E_INTERRUPTED; E_EXTERNAL_DATA when a data file is missing; as
+ *   `readOnnx` for a damaged `.onnx`
  */
 export async function pack(path: string, out: string, options: PackOptions = {}): Promise<Packed> {
   const writer = await openAtomicWriter(out);
@@ -74,7 +77,7 @@ export async function packedBytes(path: string, options: PackOptions = {}): Prom
   return (await packTo(path, undefined, options, async () => undefined)).containerBytes;
 }
 
-export interface UnpackOptions extends PackOptions {
+export interface UnpackOptions extends Omit<PackOptions, "asBytes"> {
   /** Content beyond this is refused; left out, 16 MiB and 4096 times the container's bytes, which no known model exceeds. */
   readonly limitBytes?: number;
   /** Replace data files that are there already. */

@@ -1,5 +1,5 @@
 // Finds where a model's tensors lie in its files, so that the coder knows numbers from structure; may depend on model and io.
-import { relative, dirname, sep } from "node:path";
+import { dirname, extname, relative, sep } from "node:path";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { openFileRange } from "../../io/file-range.ts";
 import { DTYPES } from "../../model/dtype.ts";
@@ -47,14 +47,14 @@ function apart(segments: readonly Segment[]): Segment[] {
 }
 
 /**
- * The model file and its external data files with their tensors. A file that is no ONNX model is one run of bytes.
+ * The model file and its external data files with their tensors. A file that is no ONNX model is one run of bytes, unless its name says
+ * that it is one: then it is damaged, and whoever packs it should know.
+ *
+ * @param asBytes true: one run of bytes whatever the file holds, without external data
  * @throws LightfootError as `readOnnx` for a broken model
  */
-export async function layoutOf(path: string): Promise<{ files: PackedFile[]; isModel: boolean }> {
-  const model = await readOnnx(path).catch((thrown: unknown) => {
-    if (thrown instanceof LightfootError && MODEL_ERRORS.has(thrown.code)) return undefined;
-    throw thrown;
-  });
+export async function layoutOf(path: string, asBytes = false): Promise<{ files: PackedFile[]; isModel: boolean }> {
+  const model = asBytes ? undefined : await modelAt(path);
   const segments = new Map<string, Segment[]>([[path, []]]);
   if (model !== undefined) collect(model, segments);
   const files: PackedFile[] = [];
@@ -66,6 +66,22 @@ export async function layoutOf(path: string): Promise<{ files: PackedFile[]; isM
     files.push({ name, path: file, byteLength: range.size, segments: apart(found) });
   }
   return { files, isModel: model !== undefined };
+}
+
+async function modelAt(path: string): Promise<ModelGraph | undefined> {
+  try {
+    return await readOnnx(path);
+  } catch (thrown) {
+    if (!(thrown instanceof LightfootError) || !MODEL_ERRORS.has(thrown.code)) throw thrown;
+    if (extname(path).toLowerCase() !== ".onnx") return undefined;
+    const { code, message, where, findings } = thrown;
+    throw new LightfootError(code, `${path} cannot be read as a model: ${message}`, {
+      hint: "It is damaged or cut short: fetch it again. With --as-bytes it is packed as it is.",
+      where,
+      findings,
+      cause: thrown,
+    });
+  }
 }
 
 /** Codes under which a file is no model that Lightfoot reads; its bytes can be packed all the same. */

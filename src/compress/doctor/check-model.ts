@@ -11,6 +11,7 @@ import { compareModels, type CompareOptions } from "../../runtime/compare-models
 import { precisionOf, withExecutedGraph } from "../../runtime/executed-precision.ts";
 import { storedBytes } from "../profile.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
+import { subgraphsWithin } from "../rewrite/inner-graphs.ts";
 import { weightGridFor } from "../weight-grid.ts";
 import { BLOCK_PATTERNS } from "./block-patterns.ts";
 import { INTEGER_PATTERNS } from "./integer-patterns.ts";
@@ -80,6 +81,10 @@ export async function checkModel(path: string, options: CheckModelOptions = {}):
       processor: reason,
       execution,
       unknownOperators,
+      unexamined: {
+        subgraphs: subgraphsWithin(model.graph.nodes).length,
+        functions: model.functions.length,
+      },
       findings,
       repair: options.out === undefined ? null : await repaired(path, options.out, subject, options),
     };

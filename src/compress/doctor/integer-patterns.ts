@@ -6,7 +6,7 @@ import {
   consumersIn,
   placeOf,
   producersIn,
-  storedOperand,
+  storedProducts,
   withInput,
   type Occurrence,
   type Pattern,
@@ -61,18 +61,13 @@ function unsignedOperators({ draft }: Subject): Occurrence[] {
   });
 }
 
-const MULTIPLIES = new Set(["Conv", "Gemm", "MatMul"]);
-
 /** DequantizeLinear of u8 weights before an operator whose other operand is quantised too. */
 async function unsignedPairs({ draft }: Subject): Promise<Occurrence[]> {
-  const producers = producersIn(draft.nodes);
   const found: Occurrence[] = [];
   const seen = new Set<Node>();
-  for (const node of draft.nodes) {
-    if (!MULTIPLIES.has(node.opType) || producers.get(node.inputs[0])?.opType !== "DequantizeLinear") continue;
-    const operand = storedOperand(draft, producers, node, 1);
-    if (operand === undefined || !isUnsigned(operand.stored) || seen.has(operand.dequantize)) continue;
-    const { dequantize, stored, zeroPoint } = operand;
+  for (const { node, weights, activation } of storedProducts(draft, ["Conv", "Gemm", "MatMul"])) {
+    const { dequantize, stored, zeroPoint } = weights;
+    if (activation === undefined || !isUnsigned(stored) || seen.has(dequantize)) continue;
     seen.add(dequantize);
     const place = placeOf(node);
     const zeros = zeroPoint === undefined ? [0] : [...(await readTensor(zeroPoint)).data];

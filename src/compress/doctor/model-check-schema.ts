@@ -52,6 +52,8 @@ export const modelCheckSchema = z.object({
   execution: executionSchema,
   /** Operators whose multiply-adds are not known, and so not in the shares. */
   unknownOperators: z.array(z.string()),
+  /** What patterns were not looked for in: bodies of If, Loop and Scan, and model-local functions. */
+  unexamined: z.object({ subgraphs: z.int().nonnegative(), functions: z.int().nonnegative() }),
   findings: z.array(findingSchema),
   repair: repairSchema.nullable(),
 });

@@ -64,26 +64,49 @@ export function withInput(node: Node, index: number, name: string): Node {
   return { ...node, inputs };
 }
 
-/** A DequantizeLinear before input `index` of `node`, with the constants it reads, when it holds constant integers. */
+/** Constant integers behind DequantizeLinear. */
+export interface StoredOperand {
+  readonly dequantize: Node;
+  readonly stored: TensorRef;
+  readonly zeroPoint: TensorRef | undefined;
+}
+
+/** What is stored as integers for input `index` of `node`; undefined for anything else. */
 export function storedOperand(
   draft: GraphDraft,
   producers: ReadonlyMap<string, Node>,
   node: Node,
   index: number,
-): { readonly dequantize: Node; readonly stored: TensorRef; readonly zeroPoint: TensorRef | undefined } | undefined {
+): StoredOperand | undefined {
   const dequantize = producers.get(node.inputs[index] ?? "");
   if (dequantize?.opType !== "DequantizeLinear") return undefined;
   const stored = draft.initializer(dequantize.inputs[0]);
   return stored === undefined ? undefined : { dequantize, stored, zeroPoint: draft.initializer(dequantize.inputs[2]) };
 }
 
-/** True when input `index` of `node` is a DequantizeLinear of something computed. */
-export function isQuantizedActivation(
+/** The DequantizeLinear that gives input 0 of `node`, when it is of something computed. */
+export function quantizedActivation(
   draft: GraphDraft,
   producers: ReadonlyMap<string, Node>,
   node: Node,
-  index: number,
-): boolean {
-  const dequantize = producers.get(node.inputs[index] ?? "");
-  return dequantize?.opType === "DequantizeLinear" && draft.initializer(dequantize.inputs[0]) === undefined;
+): Node | undefined {
+  const dequantize = producers.get(node.inputs[0] ?? "");
+  const isComputed = dequantize?.opType === "DequantizeLinear" && draft.initializer(dequantize.inputs[0]) === undefined;
+  return isComputed ? dequantize : undefined;
+}
+
+/** A product with weights stored as integers, and the DequantizeLinear of its input where that is quantised too. */
+export interface StoredProduct {
+  readonly node: Node;
+  readonly weights: StoredOperand;
+  readonly activation: Node | undefined;
+}
+
+/** The products among `operators` whose weights (input 1) are integers behind DequantizeLinear. */
+export function storedProducts(draft: GraphDraft, operators: readonly string[]): StoredProduct[] {
+  const producers = producersIn(draft.nodes);
+  return draft.nodes.flatMap((node): StoredProduct[] => {
+    const weights = operators.includes(node.opType) ? storedOperand(draft, producers, node, 1) : undefined;
+    return weights === undefined ? [] : [{ node, weights, activation: quantizedActivation(draft, producers, node) }];
+  });
 }

@@ -7,10 +7,11 @@ import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import type { GraphDraft } from "../rewrite/draft.ts";
 import {
   consumersIn,
-  isQuantizedActivation,
   placeOf,
   producersIn,
+  quantizedActivation,
   storedOperand,
+  storedProducts,
   withInput,
   type Occurrence,
   type Pattern,
@@ -139,15 +140,12 @@ const floatConvBias: Pattern = {
   cost: "the convolution runs in float32, 1.3 to 2.6 times slower than the unquantised model",
   repair: { kind: "exact", how: "the bias becomes int32 where each value lies on the grid of the product's scales" },
   async find({ draft }): Promise<Occurrence[]> {
-    const producers = producersIn(draft.nodes);
     const found: Occurrence[] = [];
-    for (const node of draft.nodes) {
+    for (const { node, weights, activation } of storedProducts(draft, ["Conv"])) {
       const bias = draft.initializer(node.inputs[2]);
-      if (node.opType !== "Conv" || bias?.dtype !== "float32") continue;
-      const operand = storedOperand(draft, producers, node, 1);
-      if (operand === undefined || !isQuantizedActivation(draft, producers, node, 0)) continue;
-      const inputScale = draft.initializer(producers.get(node.inputs[0])!.inputs[1]);
-      const weightScale = draft.initializer(operand.dequantize.inputs[1]);
+      if (activation === undefined || bias?.dtype !== "float32") continue;
+      const inputScale = draft.initializer(activation.inputs[1]);
+      const weightScale = draft.initializer(weights.dequantize.inputs[1]);
       const place = placeOf(node);
       if (inputScale === undefined || weightScale === undefined || elementCount(inputScale.shape) !== 1) {
         found.push({ place });
@@ -190,7 +188,8 @@ const reluBeforeSymmetric: Pattern = {
     for (const node of draft.nodes) {
       const relu = node.opType === "QuantizeLinear" ? producers.get(node.inputs[0]) : undefined;
       const product = relu?.opType === "Relu" ? producers.get(relu.inputs[0]) : undefined;
-      if (relu === undefined || product === undefined || !isQuantizedActivation(draft, producers, product, 0)) continue;
+      if (relu === undefined || product === undefined) continue;
+      if (quantizedActivation(draft, producers, product) === undefined) continue;
       const zero = draft.initializer(node.inputs[2]);
       const value = zero === undefined ? 0 : Number((await readTensor(zero)).data[0]);
       const lowest = zero?.dtype === "int8" ? -128 : 0;
@@ -207,11 +206,9 @@ const dequantizedConv: Pattern = {
   cost: "1.2 to 3 times slower than float32 weights",
   repair: { kind: "none", how: "quantise the activations too (static int8), or store float32 weights" },
   find({ draft }) {
-    const producers = producersIn(draft.nodes);
-    return draft.nodes
-      .filter((node) => node.opType === "Conv" && storedOperand(draft, producers, node, 1) !== undefined)
-      .filter((node) => producers.get(node.inputs[0])?.opType !== "DequantizeLinear")
-      .map((node) => ({ place: placeOf(node) }));
+    return storedProducts(draft, ["Conv"])
+      .filter(({ activation }) => activation === undefined)
+      .map(({ node }) => ({ place: placeOf(node) }));
   },
 };
 
@@ -275,16 +272,13 @@ const depthwisePerTensor: Pattern = {
     how: "quantise the original again with a scale per channel, or keep these layers in float32",
   },
   find({ draft }) {
-    const producers = producersIn(draft.nodes);
-    return draft.nodes
-      .filter((node) => {
-        if (node.opType !== "Conv" || intAttribute(node, "group", 1) < 2) return false;
-        const operand = storedOperand(draft, producers, node, 1);
-        if (operand === undefined || operand.stored.shape[1] !== 1) return false;
-        const scale = draft.initializer(operand.dequantize.inputs[1]);
-        return scale !== undefined && elementCount(scale.shape) === 1;
+    return storedProducts(draft, ["Conv"])
+      .filter(({ node, weights: { dequantize, stored } }) => {
+        const scale = draft.initializer(dequantize.inputs[1]);
+        const isDepthwise = intAttribute(node, "group", 1) > 1 && stored.shape[1] === 1;
+        return isDepthwise && scale !== undefined && elementCount(scale.shape) === 1;
       })
-      .map((node) => ({ place: placeOf(node) }));
+      .map(({ node }) => ({ place: placeOf(node) }));
   },
 };
 

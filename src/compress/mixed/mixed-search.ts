@@ -36,14 +36,15 @@ export function schemesFor(rows: readonly SensitivityRow[], goal: Goal): LayerSc
 /**
  * Bisects the path for the cheapest assignment that surely holds the budget on validation data.
  *
- * @param prefix recipe that made `base`; undefined: the original
+ * @param prefix recipe that made `base`; undefined: the model that the search starts from
  */
 export async function* mixedCandidates(
   run: SearchRun,
   prefix?: { readonly recipe: Recipe; readonly base: Base },
 ): AsyncGenerator<SearchEvent, void> {
   if (!mixes(run)) return;
-  const rows = yield* run.sensitivity(prefix?.recipe.id ?? "original", prefix?.base.path ?? run.options.model);
+  const { id, path: modelPath } = prefix === undefined ? run.start : { id: prefix.recipe.id, path: prefix.base.path };
+  const rows = yield* run.sensitivity(id, modelPath);
   if (rows === undefined) return;
   const path = assignmentPath(schemesFor(rows, run.options.goal));
   let [holds, fails] = [0, path.length];
@@ -53,7 +54,7 @@ export async function* mixedCandidates(
     const own = recipeOf(`mixed-${run.options.goal}-${middle}-of-${path.length - 1}`, assignment);
     const recipe: Recipe =
       prefix === undefined
-        ? own
+        ? run.fromStart(own)
         : {
             id: `${prefix.recipe.id}+${own.id}`,
             title: `${prefix.recipe.title}; ${own.title}`,

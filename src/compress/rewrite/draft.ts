@@ -1,6 +1,6 @@
 // `GraphDraft`: a model's main graph opened for editing, closed again into a clean `ModelGraph`; may depend on model.
 import { subgraphsOf, tensorAttribute } from "../../model/attributes.ts";
-import type { Graph, ModelGraph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
+import type { FunctionDefinition, Graph, ModelGraph, Node, TensorRef, ValueInfo } from "../../model/graph.ts";
 import { computedTensor, memoryTensor } from "../../model/tensor-data.ts";
 import type { NumericArray, TensorValue } from "../../model/tensor-value.ts";
 
@@ -33,7 +33,7 @@ function namesInside(graph: Graph): string[] {
 
 /**
  * Edits on the main graph. Constants are initializers here: `Constant` nodes with a tensor are lifted when the draft is
- * opened, and initializers that were also inputs stop being inputs. Subgraphs and functions stay as they are.
+ * opened, and initializers that were also inputs stop being inputs. Subgraphs stay with their nodes.
  */
 export class GraphDraft {
   readonly #model: ModelGraph;
@@ -43,6 +43,7 @@ export class GraphDraft {
   #irVersion: number;
   #inputs: readonly ValueInfo[];
   nodes: Node[];
+  functions: readonly FunctionDefinition[];
 
   constructor(model: ModelGraph) {
     this.#model = model;
@@ -51,6 +52,7 @@ export class GraphDraft {
     this.#opsets = new Map(model.opsets);
     this.#irVersion = model.irVersion;
     this.#inputs = model.graph.inputs;
+    this.functions = model.functions;
     this.nodes = [];
     for (const node of model.graph.nodes) {
       const value = node.opType === "Constant" && node.domain === "" ? tensorAttribute(node, "value") : undefined;
@@ -86,6 +88,7 @@ export class GraphDraft {
   /** Takes a constant out because a node gives its value from now on. */
   removeInitializer(name: string): void {
     this.#initializers.delete(name);
+    this.#inputs = this.#inputs.filter((input) => input.name !== name);
   }
 
   /** Every constant by name, also those that nobody reads. */
@@ -157,8 +160,7 @@ export class GraphDraft {
 
   /** From now on a node makes the value that was this constant, before everything else. */
   replaceConstant(name: string, maker: Node): void {
-    this.#initializers.delete(name);
-    this.#inputs = this.#inputs.filter((input) => input.name !== name);
+    this.removeInitializer(name);
     this.nodes = [maker, ...this.nodes];
   }
 
@@ -187,6 +189,7 @@ export class GraphDraft {
       ...this.#model,
       irVersion: Math.max(this.#irVersion, IR_WITH_FREE_INITIALIZERS),
       opsets: this.#opsets,
+      functions: this.functions,
       producerName: "lightfoot",
       graph: {
         ...graph,

@@ -1,6 +1,6 @@
-// Tests that folded convolutions answer as before, in ONNX Runtime; depends on this room and the techniques' test models.
+// Tests that folded layers answer as before, in ONNX Runtime; depends on this room and the techniques' test models.
 import { describe, expect, it } from "vitest";
-import { ints } from "../../model/attributes.ts";
+import { float, int, ints } from "../../model/attributes.ts";
 import { node } from "../../model/build.ts";
 import type { Node, TensorRef } from "../../model/graph.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
@@ -58,10 +58,50 @@ describe("foldAffine", () => {
     ]) {
       const graph = net(["batch", 3, 8, 8], [node("Conv", inputs, ["c"], pads), ...chain], TENSORS);
       const draft = new GraphDraft(graph);
-      expect([...(await foldAffine(draft))]).toEqual(operators === 0 ? [] : [["c", "y"]]);
+      const { count, renamed } = await foldAffine(draft);
+      expect(count).toBe(operators);
+      expect([...renamed]).toEqual(operators === 0 ? [] : [["c", "y"]]);
       expect(draft.nodes).toHaveLength(1 + chain.length - operators);
       const data = samplesFor(graph, 4);
       expect(signalToNoise(await outputsOf(graph, data), await outputsOf(draft.finish(), data))).toBeGreaterThan(100);
     }
+  });
+
+  it("folds what follows a Gemm, its own factors kept", async () => {
+    const attributes = { transB: int(1), alpha: float(0.5), beta: float(3) };
+    const nodes = [
+      node("Gemm", ["x", "square", "b"], ["c"], attributes),
+      node("Mul", ["columns", "c"], ["m"]),
+      norm("m", "n"),
+      node("Sub", ["n", "one"], ["y"]),
+    ];
+    const graph = net(["batch", 8], nodes, [...TENSORS, randomTensor("square", [8, 8], random)]);
+    const draft = new GraphDraft(graph);
+    expect((await foldAffine(draft)).count).toBe(3);
+    expect(draft.nodes.map(({ opType }) => opType)).toEqual(["Gemm"]);
+    const data = samplesFor(graph, 4);
+    expect(signalToNoise(await outputsOf(graph, data), await outputsOf(draft.finish(), data))).toBeGreaterThan(100);
+  });
+
+  it("leaves weights that others read too, unless they may be stored apart", async () => {
+    const nodes = [
+      node("Conv", ["x", "w"], ["c"], pads),
+      norm("c", "n"),
+      node("Conv", ["x", "w"], ["d"], pads),
+      node("Add", ["n", "d"], ["y"]),
+    ];
+    const graph = net(["batch", 3, 8, 8], nodes, TENSORS);
+    expect((await foldAffine(new GraphDraft(graph))).count).toBe(0);
+    const draft = new GraphDraft(graph);
+    expect((await foldAffine(draft, { splitShared: true })).count).toBe(1);
+    const data = samplesFor(graph, 4);
+    expect(signalToNoise(await outputsOf(graph, data), await outputsOf(draft.finish(), data))).toBeGreaterThan(100);
+  });
+
+  it("folds only the operators that are asked for", async () => {
+    const nodes = [node("Conv", ["x", "w"], ["c"], pads), norm("c", "n"), node("Mul", ["n", "one"], ["y"])];
+    const draft = new GraphDraft(net(["batch", 3, 8, 8], nodes, TENSORS));
+    expect((await foldAffine(draft, { operators: ["BatchNormalization"] })).count).toBe(1);
+    expect(draft.nodes.map(({ opType }) => opType)).toEqual(["Conv", "Mul"]);
   });
 });

@@ -9,6 +9,7 @@ import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { float32Tensor, int64Tensor } from "../../model/tensor-value.ts";
 import { openSession } from "../../runtime/session.ts";
 import { seededRandom } from "../../statistics/index.ts";
+import { subgraphsWithin } from "../rewrite/inner-graphs.ts";
 import { clean } from "./clean.ts";
 import { net, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
 
@@ -220,6 +221,107 @@ describe("clean", () => {
     );
     const { model: after } = await cleaned(before);
     expect(operators(after)).toEqual(["Relu", "Identity", "Identity", "Identity", "If"]);
+    await expectSameBits(before, after);
+  });
+
+  it("takes out what nobody reads inside subgraphs, and with it what stood outside for that alone", async () => {
+    const innermost = graph({
+      nodes: [node("Mul", ["r", "factor"], ["s"]), node("Exp", ["s"], ["unused"])],
+      outputs: [tensorInfo("s", "float32", undefined)],
+      initializers: [randomTensor("factor", [1], seededRandom(3)), randomTensor("idle", [300], seededRandom(4))],
+    });
+    const branch = (opType: string) =>
+      graph({
+        nodes: [
+          node("Sub", ["x", "outside"], ["d"]),
+          node("Neg", ["d"], ["e"]),
+          node(opType, ["x", "here"], ["r"]),
+          node("If", ["always"], ["t"], {
+            then_branch: { type: "graph", value: innermost },
+            else_branch: { type: "graph", value: innermost },
+          }),
+        ],
+        outputs: [tensorInfo("t", "float32", undefined)],
+        initializers: [randomTensor("here", [4], seededRandom(5)), randomTensor("spare", [200], seededRandom(6))],
+      });
+    const before = model(
+      {
+        nodes: [
+          node("Relu", ["x"], ["outside"]),
+          node("If", ["always"], ["y"], {
+            then_branch: { type: "graph", value: branch("Add") },
+            else_branch: { type: "graph", value: branch("Mul") },
+          }),
+        ],
+        inputs: [tensorInfo("x", "float32", ["batch", 4])],
+        outputs: [tensorInfo("y", "float32", undefined)],
+        initializers: [memoryTensor("always", { dtype: "bool", shape: [], data: Uint8Array.of(1) })],
+      },
+      17,
+    );
+    const { model: after, notes } = await cleaned(before);
+    expect(operators(after)).toEqual(["If"]);
+    const inside = subgraphsWithin(after.graph.nodes);
+    expect(inside.map(({ nodes }) => nodes.map(({ opType }) => opType).join())).toEqual([
+      "Add,If",
+      "Mul",
+      "Mul",
+      "Mul,If",
+      "Mul",
+      "Mul",
+    ]);
+    expect(inside.flatMap(({ initializers }) => [...initializers.keys()])).not.toContain("idle");
+    expect(inside.flatMap(({ initializers }) => [...initializers.keys()])).not.toContain("spare");
+    // Two branches, each with two operators and a constant, and in both of their branches one of each.
+    expect(notes).toContain("14 operators and constants inside subgraphs removed: nobody read them");
+    expect(notes).toContain("inside 6 subgraphs only what nobody reads was looked for");
+    await expectSameBits(before, after);
+  });
+
+  it("drops functions that nobody calls, and keeps those that functions and subgraphs call", async () => {
+    const definition = (name: string, calls: string, domain = "own") => ({
+      name,
+      domain: "own",
+      inputs: ["a"],
+      outputs: ["b"],
+      requiredAttributes: [],
+      defaultAttributes: new Map(),
+      nodes: [node(calls, ["a"], ["b"], {}, { domain })],
+      opsets: new Map([
+        ["", 17],
+        ["own", 1],
+      ]),
+      valueInfo: [],
+    });
+    const branch = graph({
+      nodes: [node("Outer", ["x"], ["r"], {}, { domain: "own" })],
+      outputs: [tensorInfo("r", "float32", undefined)],
+    });
+    const before = model(
+      {
+        nodes: [
+          node("If", ["always"], ["y"], {
+            then_branch: { type: "graph", value: branch },
+            else_branch: { type: "graph", value: branch },
+          }),
+        ],
+        inputs: [tensorInfo("x", "float32", ["batch", 4])],
+        outputs: [tensorInfo("y", "float32", undefined)],
+        initializers: [memoryTensor("always", { dtype: "bool", shape: [], data: Uint8Array.of(1) })],
+      },
+      { "": 17, own: 1 },
+      {
+        functions: [
+          definition("Outer", "Inner"),
+          definition("Inner", "Relu", ""),
+          definition("Idle", "Inner"),
+          definition("Relu", "Neg", ""),
+        ],
+      },
+    );
+    const { model: after, notes } = await cleaned(before);
+    expect(after.functions.map(({ name }) => name)).toEqual(["Outer", "Inner"]);
+    expect(notes).toContain("2 functions removed: nobody called them");
     await expectSameBits(before, after);
   });
 

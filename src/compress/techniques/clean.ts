@@ -1,10 +1,11 @@
 // Exact clean-up: the same answers from a smaller file; may depend on model and rewrite.
 import type { ModelGraph } from "../../model/graph.ts";
 import { inferShapes } from "../../model/shapes/infer.ts";
-import { foldBatchNorms } from "../rewrite/batch-norm.ts";
 import { foldConstants } from "../rewrite/constant-folding.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { mergeDuplicates, tieTransposes, type Shared } from "../rewrite/duplicates.ts";
+import { foldAffine } from "../rewrite/fold-affine.ts";
+import { removeUnreadInside, subgraphsWithin } from "../rewrite/inner-graphs.ts";
 import { removeDeadNodes, removeNoOps } from "../rewrite/no-ops.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
 
@@ -16,10 +17,14 @@ function unusedConstants(draft: GraphDraft): number {
   return [...draft.constants.keys()].filter((name) => !uses.has(name)).length;
 }
 
-/** A default that a caller may override is a constant afterwards; before IR 4 every constant had to be an input as well. */
-function defaultsNote({ graph, irVersion }: ModelGraph): string[] {
-  const count = graph.inputs.filter(({ name }) => graph.initializers.has(name)).length;
-  return count === 0 || irVersion < 4 ? [] : [`${counted(count, "input")} with a default value became constant`];
+/** What else there is inside subgraphs and functions was not looked at; to be said only where something was changed. */
+function innerNote({ nodes, functions }: GraphDraft): string[] {
+  const parts = [
+    [subgraphsWithin(nodes).length, "subgraph"],
+    [functions.length, "function"],
+  ] as const;
+  const present = parts.filter(([count]) => count > 0).map(([count, what]) => counted(count, what));
+  return present.length === 0 ? [] : [`inside ${present.join(" and ")} only what nobody reads was looked for`];
 }
 
 const sharedNote = ({ count, bytes }: Shared, what: string): string[] =>
@@ -27,11 +32,11 @@ const sharedNote = ({ count, bytes }: Shared, what: string): string[] =>
 
 /**
  * Takes out what the model does not need in order to give the same answers: constants that nobody reads or that are stored twice (also
- * one as the other's transpose), operators that change nothing or whose results nobody reads, operators on constants alone where their
+ * one as the other's transpose), functions that nobody calls, operators that change nothing or whose results nobody reads, operators on constants alone where their
  * result takes no more room, and batch normalizations that fit into the weights before them.
  *
  * Everything keeps every bit of the answers except the batch normalizations, which keep them up to float32 rounding; a note says so.
- * Inputs and outputs stay; subgraphs are left as they are.
+ * Inputs and outputs stay. Inside subgraphs only what nobody reads goes; a note says so.
  *
  * @returns refused when there is nothing to clean up
  * @throws LightfootError E_RUNTIME, and as `inferShapes`
@@ -41,13 +46,15 @@ export async function clean(model: ModelGraph): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
   const unused = unusedConstants(draft);
   const before = draft.nodes.length;
+  // First, since operators outside may have been there for what goes inside.
+  const { inner, functions } = removeUnreadInside(draft);
   let [idle, dead, computed, folded] = [0, 0, 0, 0];
   for (let changed = true; changed;) {
     const round = [
       removeNoOps(draft, shapes),
       removeDeadNodes(draft),
       await foldConstants(draft, shapes),
-      await foldBatchNorms(draft, shapes),
+      (await foldAffine(draft, { shapes, operators: ["BatchNormalization"] })).count,
     ] as const;
     changed = round.some((count) => count > 0);
     [idle, dead, computed, folded] = [idle + round[0], dead + round[1], computed + round[2], folded + round[3]];
@@ -63,9 +70,15 @@ export async function clean(model: ModelGraph): Promise<TechniqueResult> {
       : [
           `${counted(folded, "batch normalization")} folded into weights: equal up to float32 rounding, all else bit for bit`,
         ]),
+    ...(inner === 0
+      ? []
+      : [
+          `${counted(inner, "operator or constant", "operators and constants")} inside subgraphs removed: nobody read them`,
+        ]),
+    ...(functions === 0 ? [] : [`${counted(functions, "function")} removed: nobody called them`]),
     ...sharedNote(merged, "duplicate"),
     ...sharedNote(tied, "transposed"),
   ];
   if (notes.length === 0) return refused("nothing to clean up: every constant and operator is needed as it is");
-  return made(draft.finish(), [...notes, ...defaultsNote(model)]);
+  return made(draft.finish(), [...notes, ...innerNote(draft)]);
 }

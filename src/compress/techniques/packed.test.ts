@@ -1,7 +1,7 @@
 // Tests of packed storage: ONNX Runtime rebuilds every bit, outputs stay equal, the file shrinks; depends on this folder and runtime.
 import { describe, expect, it } from "vitest";
 import { analyze } from "../../cost/analyze.ts";
-import { node } from "../../model/build.ts";
+import { node, tensorInfo } from "../../model/build.ts";
 import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor, readTensorBytes } from "../../model/tensor-data.ts";
@@ -43,6 +43,25 @@ async function rebuilt(model: ModelGraph): Promise<Record<string, TensorValue>> 
     await session.close();
   }
 }
+
+async function answerOf(graph: ModelGraph): Promise<TensorValue> {
+  const session = await openSession(await serializeOnnx(graph), { threads: 1 });
+  try {
+    return (await session.run({ x: float32Tensor([1, 20], new Float32Array(20).fill(1)) }))["y"];
+  } finally {
+    await session.close();
+  }
+}
+
+it("makes a weight that was also an input a constant", async () => {
+  const weights = Float32Array.from({ length: 400 }, (_, at) => at % 4);
+  const inputs = [tensorInfo("x", "float32", [1, 20]), tensorInfo("w", "float32", [20, 20])];
+  const base = net([1, 20], [node("MatMul", ["x", "w"], ["y"])], [memoryTensor("w", float32Tensor([20, 20], weights))]);
+  const before = { ...base, graph: { ...base.graph, inputs } };
+  const after = await pack(before);
+  expect(after.graph.inputs.map(({ name }) => name)).toEqual(["x"]);
+  expect(await answerOf(after)).toEqual(await answerOf(before));
+});
 
 /** Outputs may have any NaN; weights keep theirs, so bits are compared. */
 async function expectSameBits(tensors: readonly TensorRef[], opset: number): Promise<number> {

@@ -119,7 +119,7 @@ export async function staticInt8(
   const draft = new GraphDraft(raised.model);
   const chosen = chosenLayers(findLinearLayers(draft), options).map(({ output }) => output);
   // A layer keeps one range instead of two; ONNX Runtime would fold it too, but not across a rounding.
-  const renamed = await foldAffine(draft);
+  const { renamed } = await foldAffine(draft, { splitShared: true });
   const found = chosenLayers(findLinearLayers(draft), { layers: chosen.map((name) => renamed.get(name) ?? name) });
   if (found.length === 0) return refused("no MatMul, Gemm or Conv with constant float32 weights to quantise");
   // Ranges of the planned tensors, and the layers' own inputs for their ranks: a reshape between changes that.
