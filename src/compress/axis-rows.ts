@@ -11,7 +11,10 @@ import type { GraphDraft } from "./rewrite/draft.ts";
 /** A tensor and the axis whose positions are the variables; all its other positions are observations. */
 export interface Variables {
   readonly value: string;
+  /** -1 is the last, whatever the rank. */
   readonly axis: number;
+  /** Where the caller knows it, the shape need not be known in advance; of the last axis only. */
+  readonly width?: number;
 }
 
 export const variablesKey = ({ value, axis }: Variables): string => `${value}@${axis}`;
@@ -19,7 +22,8 @@ export const variablesKey = ({ value, axis }: Variables): string => `${value}@${
 /** Variables of which rank and number are known before the model runs. */
 export interface KnownVariables {
   readonly variables: Variables;
-  readonly rank: number;
+  /** Undefined for the last axis, which needs none. */
+  readonly rank: number | undefined;
   readonly width: number;
 }
 
@@ -27,10 +31,13 @@ export interface KnownVariables {
 export async function knownVariables(model: ModelGraph, wanted: readonly Variables[]): Promise<KnownVariables[]> {
   const { root } = await inferShapes(model);
   const unique = [...new Map(wanted.map((each) => [variablesKey(each), each])).values()];
-  return unique.flatMap((variables) => {
+  return unique.flatMap((variables): KnownVariables[] => {
+    if (variables.axis === -1 && variables.width !== undefined) {
+      return [{ variables, width: variables.width, rank: undefined }];
+    }
     const type = typeIn(root, variables.value);
     const shape = type?.kind === "tensor" && type.dtype === "float32" ? type.shape : undefined;
-    const width = shape?.[variables.axis];
+    const width = shape?.at(variables.axis);
     return typeof width === "number" && shape !== undefined ? [{ variables, width, rank: shape.length }] : [];
   });
 }
@@ -47,10 +54,16 @@ export class RowNodes {
   constructor(draft: GraphDraft, { variables, rank, width }: KnownVariables) {
     this.#draft = draft;
     this.#stem = `rows_${variablesKey(variables)}`;
-    const others = Array.from({ length: rank }, (_, at) => at).filter((at) => at !== variables.axis);
-    const first = this.emit("Transpose", [variables.value], { perm: ints([variables.axis, ...others]) });
-    this.rows = this.shaped(first, [width, -1]);
-    this.channels = this.shaped(first, [1, width, -1]);
+    const { value, axis } = variables;
+    if (rank === undefined) {
+      this.rows = this.emit("Transpose", [this.shaped(value, [-1, width])], { perm: ints([1, 0]) });
+    } else {
+      const axes = Array.from({ length: rank }, (_, at) => at);
+      const first = axes.at(axis)!;
+      const upright = this.emit("Transpose", [value], { perm: ints([first, ...axes.filter((at) => at !== first)]) });
+      this.rows = this.shaped(upright, [width, -1]);
+    }
+    this.channels = this.shaped(this.rows, [1, width, -1]);
   }
 
   emit(opType: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {

@@ -13,6 +13,9 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Bytes that a watched value stands for while the model runs, where these are not its own. */
+export type BytesBehind = (name: string, value: TensorValue) => number;
+
 const MOST_SAMPLES_A_RUN = 64;
 /** What the watched tensors of one run may take together: the first sample tells how large one sample's are. */
 const RUN_BYTES = 16 * 2 ** 20;
@@ -41,6 +44,7 @@ export async function watchTensors(
   dataset: Dataset,
   options: WatchOptions,
   see: (name: string, value: TensorValue, rows: number) => void | Promise<void>,
+  bytesBehind: BytesBehind = (_name, { data }) => data.byteLength,
 ): Promise<void> {
   const inputs = new Set(model.graph.inputs.map(({ name }) => name));
   const computed = names.filter((name) => !inputs.has(name));
@@ -60,7 +64,7 @@ export async function watchTensors(
       for (const name of names) {
         const value = outputs[name] ?? feeds[name];
         if (value === undefined) continue;
-        bytes += value.data.byteLength;
+        bytes += bytesBehind(name, value);
         await see(name, value, count);
       }
       if (start === 0 && bound.fixedBatch === undefined) {

@@ -2,6 +2,7 @@
 // depend on model, runtime, axis-rows and calibrate.
 import { int, ints } from "../model/attributes.ts";
 import type { ModelGraph } from "../model/graph.ts";
+import type { TensorValue } from "../model/tensor-value.ts";
 import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
 import { knownVariables, RowNodes, variablesKey, type KnownVariables, type Variables } from "./axis-rows.ts";
 import { watchTensors, type WatchOptions } from "./calibrate.ts";
@@ -25,9 +26,10 @@ export interface MomentOptions extends WatchOptions {
 /** The order of units is stable long before a large data set was seen whole. */
 const DEFAULT_SAMPLES = 2048;
 /** Sums kept at a time: wide tensors are done in several passes over the data. */
-const SUM_BYTES = 256 * 2 ** 20;
+const SUM_BYTES = 128 * 2 ** 20;
 /** ONNX's number of the type, for Cast. */
 const FLOAT32 = 1;
+const FLOAT_BYTES = 4;
 
 interface Watched {
   readonly known: KnownVariables;
@@ -70,29 +72,35 @@ async function passOver(
   );
   // The size comes first of the three: the others are weighed by it.
   const names = watched.flatMap(({ size, mean, second }) => [size, mean, second]);
-  await watchTensors(draft.finish(), names, data, options, (name, { data: values }) => {
+  const see = (name: string, value: TensorValue): void => {
+    const values = value.data as Float32Array;
     const index = at.get(name)!;
     const [sum, { known, size, mean }] = [sums[index], watched[index]];
     if (name === size) {
-      sum.rows = Number(values[0]) / known.width;
+      sum.rows = values[0] / known.width;
       sum.count += sum.rows;
       return;
     }
     const into = name === mean ? sum.mean : sum.second;
     const weight = name === mean || !products ? sum.rows : 1;
-    for (let i = 0; i < into.length; i++) into[i] += weight * Number(values[i]);
-  });
+    for (let i = 0; i < into.length; i++) into[i] += weight * values[i];
+  };
+  // Sums are as large for many samples as for one: what grows with them is the tensor behind.
+  const bytesBehind = (name: string, { data: values }: TensorValue) =>
+    name === watched[at.get(name)!].size ? FLOAT_BYTES * Number(values[0]) : 0;
+  await watchTensors(draft.finish(), names, data, options, see, bytesBehind);
   return new Map(
     watched.map(({ known: { variables, width } }, index) => {
       const { count, mean, second } = sums[index];
-      const per = (values: Float64Array) => values.map((value) => value / count);
-      return [variablesKey(variables), { width, mean: per(mean), second: per(second) }];
+      // In place: a wide matrix fits into memory once.
+      for (const values of [mean, second]) for (let i = 0; i < values.length; i++) values[i] /= count;
+      return [variablesKey(variables), { width, mean, second }];
     }),
   );
 }
 
 /**
- * Work in as many passes as keep the sums of one within 256 MiB, or one item's.
+ * Work in as many passes as keep the sums of one within 128 MiB, or one item's.
  *
  * @param widths of the variables that an item needs
  */

@@ -1,131 +1,178 @@
-// Rounding of weights one input after another, each making up for the errors before it (GPTQ); may depend on blockwise and block-fit.
+// Rounding of weights one input after another, each making up for the errors before it (GPTQ); may depend on blockwise, block-fit and
+// feedback.
 import { BlockFitter } from "./block-fit.ts";
 import { STRIP } from "./block-kernel.ts";
 import {
   copyStrip,
   packRows,
   paddedImportance,
-  wholeMatrix,
-  type BlockedWeights,
   type BlockOptions,
+  type MatrixPart,
+  type QuantizedBlocks,
 } from "./blockwise.ts";
+import type { Feedback } from "./feedback.ts";
+import { feedbackKernel, ROW_BYTES } from "./feedback-kernel.ts";
 
-/** Share of the mean diagonal added to it: inputs that hardly vary must not be divided by. */
-const DAMPING = 0.01;
+/** Steps of a product that are in the kernel's memory at once. */
+const STEPS = 256;
 
-/** How the errors of earlier inputs enter later ones. */
-export interface Feedback {
-  /** Inputs from the strongest to the weakest, the order in which they are rounded: `[K]`. */
-  readonly order: Uint32Array;
-  /** Row i, left of the diagonal: what the error of the input `order[j]` adds to the weight of `order[i]`: `[K, K]`. */
-  readonly factors: Float64Array;
-  /** Mean square of each input, `[K]`. */
-  readonly importance: Float64Array;
-}
+/** Rounds up to 64 columns of a matrix at a time. */
+class StripRounder {
+  readonly #k: number;
+  readonly #options: BlockOptions;
+  readonly #feedback: Feedback;
+  readonly #counts: Float32Array;
+  readonly #fitter: BlockFitter;
+  readonly #run: ReturnType<typeof feedbackKernel>["run"];
+  /** `[STRIP, STEPS]`: factors of the rows that are being rounded. */
+  readonly #factors: Float32Array;
+  /** `[STRIP, STRIP]`: what earlier errors add to these rows. */
+  readonly #sums: Float32Array;
+  /** `[blocks·blockSize, STRIP]`: the weights to be rounded; rows beyond K stay zero. */
+  readonly values: Float32Array;
+  /** `[blocks, STRIP]`, of the last strip, as all that follows. */
+  readonly scales: Float32Array;
+  readonly zeroPoints: Float32Array;
+  /** `[blocks·blockSize·bits/32, STRIP]`: integers packed down each column, the earliest row in the lowest bits. */
+  readonly words: Uint32Array;
+  /** `W − Ŵ` in the order of rounding: `[K, STRIP]`. */
+  readonly errors: Float32Array;
 
-/**
- * Splits `H = XᵀX + damping` in rounding order into `(I + M)·D·(I + M)ᵀ` with M strictly upper triangular; `factors` is Mᵀ.
- *
- * For any rounding, the squared error on X is the sum over i of `D_i · (error_i + Σ_{j<i} error_j·M_ji)²`: rounding
- * `w_i + Σ_{j<i} error_j·M_ji` leaves each term as small as a single rounding. That is GPTQ (Frantar et al. 2022) in the form of
- * Chee et al. 2023 (QuIP), which needs no inverse. K³/6 multiply-adds.
- *
- * @param gram `XᵀX` of the inputs, `[K, K]`, over `count` rows; changed in place
- */
-export function feedbackOf(gram: Float64Array, k: number, count: number): Feedback {
-  const importance = Float64Array.from({ length: k }, (_, at) => gram[at * k + at] / count);
-  const order = Uint32Array.from({ length: k }, (_, at) => at).sort((a, b) => importance[b] - importance[a] || a - b);
-  const mean = importance.reduce((sum, one) => sum + one, 0) / k;
-  const damping = DAMPING * mean * count || 1;
-  const factors = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    const from = order[i] * k;
-    for (let j = 0; j <= i; j++) factors[i * k + j] = gram[from + order[j]];
-    factors[i * k + i] += damping;
+  constructor(k: number, options: BlockOptions, feedback: Feedback) {
+    [this.#k, this.#options, this.#feedback] = [k, options, feedback];
+    const { bits, blockSize } = options;
+    const blocks = Math.ceil(k / blockSize);
+    const length = blocks * blockSize;
+    const wordRows = (length * bits) / 32;
+    const { memory, run } = feedbackKernel((2 * length + 2 * blocks + wordRows + STRIP + STEPS) * ROW_BYTES);
+    let place = 0;
+    const floats = (rows: number) => {
+      const array = new Float32Array(memory, place, rows * STRIP);
+      place += array.byteLength;
+      return array;
+    };
+    this.#run = run;
+    [this.values, this.errors, this.scales, this.zeroPoints] = [length, length, blocks, blocks].map(floats) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
+    [this.#sums, this.#factors] = [floats(STRIP), floats(STEPS)];
+    this.words = new Uint32Array(memory, place, wordRows * STRIP);
+    this.#counts = paddedImportance(feedback.importance, k, length);
+    this.#fitter = new BlockFitter(blockSize, options);
   }
-  for (let j = k - 1; j > 0; j--) {
-    const row = j * k;
-    const pivot = factors[row + j];
-    for (let i = 0; i < j; i++) {
-      const share = factors[row + i] / pivot;
-      if (share === 0) continue;
-      const target = i * k;
-      for (let l = 0; l <= i; l++) factors[target + l] -= share * factors[row + l];
+
+  round(columns: number): void {
+    this.#fit(columns);
+    this.errors.fill(0);
+    this.#padWords();
+    for (let first = 0; first < this.#k; first += STRIP) this.#roundRows(first, Math.min(STRIP, this.#k - first));
+  }
+
+  #fit(columns: number): void {
+    const { blockSize } = this.#options;
+    const fitter = this.#fitter;
+    for (let block = 0; block < this.scales.length / STRIP; block++) {
+      const [from, to] = [block * blockSize, (block + 1) * blockSize];
+      fitter.values.set(this.values.subarray(from * STRIP, to * STRIP));
+      fitter.counts.set(this.#counts.subarray(from, to));
+      fitter.fit(columns);
+      this.scales.set(fitter.scales, block * STRIP);
+      this.zeroPoints.set(fitter.zeroPoints, block * STRIP);
     }
-    for (let i = 0; i < j; i++) factors[row + i] /= pivot;
   }
-  return { order, factors, importance };
-}
 
-/** `Σ left[l + i]·right[r + i]` in four running sums, because one would wait for itself. */
-function dot(left: Float64Array, l: number, right: Float32Array, r: number, length: number): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const whole = length - (length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    a += left[l + i] * right[r + i];
-    b += left[l + i + 1] * right[r + i + 1];
-    c += left[l + i + 2] * right[r + i + 2];
-    d += left[l + i + 3] * right[r + i + 3];
+  /** What pads K is never rounded: it stays at the zero point. */
+  #padWords(): void {
+    const { bits, blockSize } = this.#options;
+    this.words.fill(0);
+    const lastZeros = this.zeroPoints.subarray(this.zeroPoints.length - STRIP);
+    for (let row = this.#k; row < (this.scales.length / STRIP) * blockSize; row++) {
+      const [word, shift] = [Math.floor((row * bits) / 32) * STRIP, (row * bits) % 32];
+      for (let column = 0; column < STRIP; column++) this.words[word + column] |= lastZeros[column] << shift;
+    }
   }
-  for (let i = whole; i < length; i++) a += left[l + i] * right[r + i];
-  return a + b + (c + d);
+
+  /** Rounds the inputs `order[first]` to `order[first + rows − 1]`. */
+  #roundRows(first: number, rows: number): void {
+    const { order, factors } = this.#feedback;
+    const { bits, blockSize } = this.#options;
+    const [left, sums] = [this.#factors.byteOffset, this.#sums.byteOffset];
+    const place = (array: Float32Array | Uint32Array, row: number) => array.byteOffset + row * ROW_BYTES;
+    this.#sums.fill(0);
+    for (let start = 0; start < first; start += STEPS) {
+      const steps = Math.min(STEPS, first - start);
+      for (let row = 0; row < rows; row++) {
+        const from = (first + row) * this.#k + start;
+        this.#factors.set(factors.subarray(from, from + steps), row * STEPS);
+      }
+      this.#run.multiply(STRIP, steps, left, STEPS * 4, 4, place(this.errors, start), sums);
+    }
+    for (let at = first; at < first + rows; at++) {
+      const row = order[at];
+      const block = Math.floor(row / blockSize);
+      // The last step is the row's own, whose error is still zero.
+      const from = at * this.#k + first;
+      this.#factors.set(factors.subarray(from, from + at - first + 1));
+      this.#run.roundRow(
+        at - first + 1,
+        left,
+        place(this.errors, first),
+        place(this.#sums, at - first),
+        place(this.values, row),
+        place(this.errors, at),
+        place(this.scales, block),
+        place(this.zeroPoints, block),
+        place(this.words, Math.floor((row * bits) / 32)),
+        (row * bits) % 32,
+        2 ** bits - 1,
+      );
+    }
+  }
 }
 
 /**
- * Quantises `weight` `[K, N]` in blocks along K, rounding so that the error of the layer's output on the inputs behind `feedback`
- * is small.
+ * Quantises columns of a matrix in blocks along K, rounding so that the error of the layer's output on the inputs behind `feedback` is
+ * small.
  *
  * The blocks' scales and zero points come from the weights as they are (static groups), so that inputs can be rounded in the order
  * of their strength and still lie in their own block: no `g_idx`, which MatMulNBits takes on a path 80 times slower.
+ *
+ * @param part all rows of some columns
+ * @param mean of each input, `[K]`, for the `shift` of the result
  */
 export function quantizeWithFeedback(
-  weight: Float32Array,
-  k: number,
-  n: number,
+  part: MatrixPart,
   options: BlockOptions,
-  { order, factors, importance }: Feedback,
-): BlockedWeights {
+  feedback: Feedback,
+  mean?: Float64Array,
+): QuantizedBlocks {
+  const { rows: k, columns: n } = part;
   const { bits, blockSize, symmetric } = options;
   const blocks = Math.ceil(k / blockSize);
-  const length = blocks * blockSize;
-  const top = 2 ** bits - 1;
-  const middle = 2 ** (bits - 1);
-  // What pads K is never rounded: it stays at the zero point.
-  const integers = new Uint8Array(n * length).fill(middle);
+  const wordRows = (blocks * blockSize * bits) / 32;
+  const words = new Uint32Array(n * wordRows);
   const scales = new Float32Array(n * blocks);
   const zeroPoints = symmetric ? undefined : new Uint8Array(n * blocks);
-  const counts = paddedImportance(importance, k, length);
-  const errors = new Float32Array(k);
-  const fitter = new BlockFitter(blockSize, options);
-  const matrix = wholeMatrix(weight, k, n);
+  const shift = new Float64Array(n);
+  const strip = new StripRounder(k, options, feedback);
   for (let first = 0; first < n; first += STRIP) {
-    const width = Math.min(STRIP, n - first);
-    for (let block = 0; block < blocks; block++) {
-      const row = block * blockSize;
-      const rows = Math.min(blockSize, k - row);
-      copyStrip(matrix, row, rows, first, width, fitter.values);
-      fitter.values.fill(0, rows * STRIP);
-      fitter.counts.set(counts.subarray(row, row + blockSize));
-      fitter.fit(width);
-      for (let at = 0; at < width; at++) {
-        scales[(first + at) * blocks + block] = fitter.scales[at];
-        if (zeroPoints !== undefined) zeroPoints[(first + at) * blocks + block] = fitter.zeroPoints[at];
+    const columns = Math.min(STRIP, n - first);
+    copyStrip(part, 0, k, first, columns, strip.values);
+    strip.round(columns);
+    for (let at = 0; at < columns; at++) {
+      const column = first + at;
+      for (let block = 0; block < blocks; block++) {
+        scales[column * blocks + block] = strip.scales[block * STRIP + at];
+        if (zeroPoints !== undefined) zeroPoints[column * blocks + block] = strip.zeroPoints[block * STRIP + at];
       }
-    }
-    for (let column = first; column < first + width; column++) {
-      for (let i = 0; i < k; i++) {
-        const row = order[i];
-        const block = column * blocks + Math.floor(row / blockSize);
-        const scale = scales[block];
-        const zeroPoint = zeroPoints?.[block] ?? middle;
-        const value = weight[row * n + column];
-        const level = Math.round((value + dot(factors, i * k, errors, 0, i)) / scale);
-        const integer = Math.min(top, Math.max(0, level + zeroPoint));
-        integers[column * length + row] = integer;
-        errors[i] = value - (integer - zeroPoint) * scale;
-      }
+      for (let word = 0; word < wordRows; word++) words[column * wordRows + word] = strip.words[word * STRIP + at];
+      if (mean === undefined) continue;
+      for (let row = 0; row < k; row++) shift[column] += mean[feedback.order[row]] * strip.errors[row * STRIP + at];
     }
   }
   const packedZeros = zeroPoints && packRows(zeroPoints, n, bits);
-  return { packed: packRows(integers, n, bits), scales, zeroPoints: packedZeros, blocks };
+  return { packed: new Uint8Array(words.buffer), scales, zeroPoints: packedZeros, blocks, shift };
 }

@@ -1,17 +1,24 @@
 // Tests of blocks that are quantised when they are read: from a file, in a worker, once for all parts, and again for whoever asks
-// again; depends on this folder, model and runtime.
+// again; and of rounding with feedback, kept in a file; depends on this folder, io, model and runtime.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SpillFile } from "../../io/spill-file.ts";
+import { model } from "../../model/build.ts";
 import type { TensorRef } from "../../model/graph.ts";
 import { readOnnx } from "../../model/onnx/read.ts";
 import { writeOnnx } from "../../model/onnx/write.ts";
+import { memoryTensor } from "../../model/tensor-data.ts";
+import { float32Tensor } from "../../model/tensor-value.ts";
 import { createThreadPool } from "../../runtime/task-runner.ts";
+import { seededRandom } from "../../statistics/index.ts";
 import { scaledTransposedGemmNet } from "../techniques/test-models.ts";
 import { denseWeight } from "../rewrite/linear.ts";
-import { quantizeBlocks } from "./blockwise.ts";
-import { LazyBlocks, quantizeStoredBlocks, type StoredBlocks } from "./stored-blocks.ts";
+import { quantizeBlocks, wholeMatrix, type BlockOptions } from "./blockwise.ts";
+import { feedbackOf } from "./feedback.ts";
+import { quantizeWithFeedback } from "./gptq.ts";
+import { nearestBlocks, quantizeStoredBlocks, roundStoredBlocks, spilled, type StoredBlocks } from "./stored-blocks.ts";
 
 let folder: string;
 let weight: TensorRef;
@@ -28,12 +35,11 @@ const task = (): StoredBlocks => ({
   inputs: { mean: new Float64Array(24).fill(2), meanSquare: new Float64Array(24).fill(5) },
 });
 
-describe("LazyBlocks", () => {
+describe("nearestBlocks", () => {
   it("gives in a worker what it gives here, which is the matrix in blocks and its mean loss", async () => {
     const pool = createThreadPool(1);
     try {
-      const options = { runner: pool, keep: false };
-      const there = await new LazyBlocks(task(), 1, options).look();
+      const there = await nearestBlocks(task(), { parts: 1, keep: false, runner: pool }).look();
       const here = await quantizeStoredBlocks(task());
       expect(there).toEqual(here);
       const { matrix, options: blocks, inputs } = task();
@@ -46,11 +52,63 @@ describe("LazyBlocks", () => {
   });
 
   it("quantises once for all parts, forgets, and makes the same anew", async () => {
-    const blocks = new LazyBlocks(task(), 2, { runner: undefined, keep: false });
+    const blocks = nearestBlocks(task(), { parts: 2, keep: false, runner: undefined });
     const [first, second] = await Promise.all([blocks.take("weight"), blocks.take("scales")]);
     expect(second).toBe(first);
     const again = await blocks.take("weight");
     expect(again).not.toBe(first);
     expect(again).toEqual(first);
+  });
+});
+
+describe("roundStoredBlocks", () => {
+  const [k, n] = [100, 200];
+
+  it.each([false, true])(
+    "gives on threads, some columns each, what it gives here: transposed %s",
+    async (transposed) => {
+      const random = seededRandom(3);
+      const path = join(folder, `wide-${transposed}.onnx`);
+      const shape = transposed ? [n, k] : [k, n];
+      const values = Float32Array.from({ length: k * n }, () => random.normal());
+      await writeOnnx(
+        model({ nodes: [], inputs: [], outputs: [], initializers: [memoryTensor("w", float32Tensor(shape, values))] }),
+        path,
+      );
+      const wide = (await readOnnx(path)).graph.initializers.get("w")!;
+      const second = new Float64Array(k * k);
+      for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) second[i * k + j] = 0.9 ** Math.abs(i - j);
+      const feedback = await feedbackOf(second, k);
+      const inputs = { mean: new Float64Array(k).fill(2), meanSquare: new Float64Array(k).fill(1) };
+      const options: BlockOptions = { bits: 4, blockSize: 16, symmetric: false };
+      const stored: StoredBlocks = {
+        matrix: { weight: wide, transposedWeight: transposed, alpha: 0.5, k, n },
+        options,
+        inputs,
+      };
+      const here = await roundStoredBlocks(stored, feedback, undefined);
+      const whole = wholeMatrix(await denseWeight(stored.matrix), k, n);
+      expect(here).toEqual(quantizeWithFeedback(whole, options, feedback, inputs.mean));
+      const pool = createThreadPool(2);
+      try {
+        expect(await roundStoredBlocks(stored, feedback, pool)).toEqual(here);
+      } finally {
+        await pool.close();
+      }
+    },
+  );
+});
+
+describe("spilled", () => {
+  it("reads results back as they were, as often as asked, with and without zero points", async () => {
+    const file = new SpillFile();
+    const results = await Promise.all(
+      [true, false].map((symmetric) => quantizeStoredBlocks({ ...task(), options: { ...task().options, symmetric } })),
+    );
+    const readers = results.map((result) => spilled(file, result));
+    for (const [at, read] of [...readers.entries()].reverse()) {
+      expect(await read()).toEqual(results[at]);
+      expect(await read()).toEqual(results[at]);
+    }
   });
 });

@@ -1,31 +1,38 @@
 // Quantises a stored weight matrix in blocks when its parts are asked for, in this thread or in a worker; may depend on io, model,
-// runtime, rewrite, lazy-parts and blockwise.
+// runtime, rewrite, blockwise, gptq and lazy-parts.
 import { OpenFiles } from "../../io/file-range.ts";
+import type { SpillFile } from "../../io/spill-file.ts";
 import { floatPieces } from "../../model/tensor-data.ts";
 import { compiledModule } from "../../runtime/compiled-module.ts";
 import type { TaskContext, TaskRunner } from "../../runtime/task-runner.ts";
-import { denseWeight, type StoredMatrix } from "../rewrite/linear.ts";
-import { denseShift } from "./bias-correction.ts";
+import type { StoredMatrix } from "../rewrite/linear.ts";
 import { STRIP } from "./block-kernel.ts";
 import {
   BlockQuantizer,
-  dequantizeBlocks,
+  wholeMatrix,
   type BlockOptions,
   type KnownInputs,
   type MatrixPart,
   type QuantizedBlocks,
 } from "./blockwise.ts";
-import { quantizeWithFeedback, type Feedback } from "./gptq.ts";
-import { LazyParts } from "./lazy-parts.ts";
+import type { Feedback } from "./feedback.ts";
+import { quantizeWithFeedback } from "./gptq.ts";
+import { LazyParts, type LazyPartsOptions } from "./lazy-parts.ts";
 
 /** What a worker is told: a float matrix by reference, and what is known of the inputs that it meets. */
 export interface StoredBlocks {
   readonly matrix: StoredMatrix;
   readonly options: BlockOptions;
   readonly inputs?: KnownInputs;
-  /** Present: weights are rounded with it, else to nearest. */
-  readonly feedback?: Feedback;
 }
+
+interface ColumnRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** In how many tasks the columns of a matrix are rounded with feedback: each holds its share of the floats. */
+const ROUNDING_TASKS = 8;
 
 /** A matrix in parts of some rows, or some columns, as it lies in its file; each is void when the next is asked for. */
 async function* storedParts({ weight, transposedWeight, k, n }: StoredMatrix, blockSize: number) {
@@ -48,46 +55,140 @@ async function* storedParts({ weight, transposedWeight, k, n }: StoredMatrix, bl
   }
 }
 
-export async function quantizeStoredBlocks(task: StoredBlocks): Promise<QuantizedBlocks> {
-  const { matrix, options, inputs, feedback } = task;
-  const { k, n } = matrix;
-  if (feedback === undefined) {
-    const quantizer = new BlockQuantizer(k, n, options, inputs, matrix.alpha);
-    for await (const part of storedParts(matrix, options.blockSize)) quantizer.take(part);
-    return quantizer.result;
+/** Some columns of the matrix, with all their rows. */
+async function storedColumns(matrix: StoredMatrix, { from, to }: ColumnRange): Promise<MatrixPart> {
+  const width = to - from;
+  const values = new Float32Array(matrix.k * width);
+  for await (const part of storedParts(matrix, STRIP)) {
+    const { firstRow, firstColumn, rowStride, columnStride } = part;
+    const [first, end] = [Math.max(from, firstColumn), Math.min(to, firstColumn + part.columns)];
+    for (let row = 0; row < part.rows; row++) {
+      const [target, source] = [(firstRow + row) * width - from, row * rowStride - firstColumn * columnStride];
+      for (let column = first; column < end; column++) {
+        values[target + column] = part.values[source + column * columnStride] * matrix.alpha;
+      }
+    }
   }
-  const values = await denseWeight(matrix);
-  const weights = quantizeWithFeedback(values, k, n, options, feedback);
-  if (inputs === undefined) return { ...weights, shift: new Float64Array(n) };
-  const errors = dequantizeBlocks(weights, k, n, options);
-  for (let at = 0; at < errors.length; at++) errors[at] = values[at] - errors[at];
-  return { ...weights, shift: denseShift(errors, inputs.mean, n) };
+  return wholeMatrix(values, matrix.k, width);
 }
 
-/** The same as a task of a `TaskRunner`. */
-export async function run(task: StoredBlocks, context: TaskContext): Promise<QuantizedBlocks> {
-  const result = await quantizeStoredBlocks(task);
+export async function quantizeStoredBlocks(task: StoredBlocks): Promise<QuantizedBlocks> {
+  const { matrix, options, inputs } = task;
+  const quantizer = new BlockQuantizer(matrix.k, matrix.n, options, inputs, matrix.alpha);
+  for await (const part of storedParts(matrix, options.blockSize)) quantizer.take(part);
+  return quantizer.result;
+}
+
+/** What a worker is told that rounds some columns with feedback. */
+interface StoredColumns extends StoredBlocks {
+  readonly feedback: Feedback;
+  readonly columns: ColumnRange;
+}
+
+async function roundColumns({ matrix, options, inputs, feedback, columns }: StoredColumns): Promise<QuantizedBlocks> {
+  return quantizeWithFeedback(await storedColumns(matrix, columns), options, feedback, inputs?.mean);
+}
+
+const handedOver = (result: QuantizedBlocks, context: TaskContext): QuantizedBlocks => {
   context.transfer(result.packed.buffer as ArrayBuffer);
   return result;
-}
+};
 
-export interface LazyOptions {
-  readonly runner: TaskRunner | undefined;
-  /** True: the result is remembered, for small matrices and for what is dear to find. */
-  readonly keep: boolean;
-}
+/** `quantizeStoredBlocks` as a task of a `TaskRunner`. */
+export const quantizeTask = async (task: StoredBlocks, context: TaskContext): Promise<QuantizedBlocks> =>
+  handedOver(await quantizeStoredBlocks(task), context);
 
-/** The parts of a matrix in blocks. */
-export class LazyBlocks extends LazyParts<QuantizedBlocks> {
-  constructor(task: StoredBlocks, parts: number, { runner, keep }: LazyOptions) {
-    // Elements in memory or still to be computed would have to be copied to the thread.
-    const quantize = () =>
-      runner === undefined || task.matrix.weight.data.kind !== "file"
-        ? quantizeStoredBlocks(task)
-        : runner.run<QuantizedBlocks>({
-            module: compiledModule("./stored-blocks.js", import.meta.url).href,
-            input: task,
-          });
-    super(quantize, { parts, keep });
+/** `roundColumns` as a task of a `TaskRunner`. */
+export const roundTask = async (task: StoredColumns, context: TaskContext): Promise<QuantizedBlocks> =>
+  handedOver(await roundColumns(task), context);
+
+/** Elements in memory or still to be computed would have to be copied to a thread. */
+const usableRunner = ({ matrix }: StoredBlocks, runner: TaskRunner | undefined): TaskRunner | undefined =>
+  matrix.weight.data.kind === "file" ? runner : undefined;
+
+const here = (): string => compiledModule("./stored-blocks.js", import.meta.url).href;
+
+/** Rounds with feedback, some columns at a time, on threads where there are some: the same bytes either way. */
+export async function roundStoredBlocks(
+  task: StoredBlocks,
+  feedback: Feedback,
+  runner: TaskRunner | undefined,
+): Promise<QuantizedBlocks> {
+  const { n } = task.matrix;
+  const width = Math.ceil(n / ROUNDING_TASKS / STRIP) * STRIP;
+  const tasks: StoredColumns[] = [];
+  for (let from = 0; from < n; from += width) {
+    tasks.push({ ...task, feedback, columns: { from, to: Math.min(n, from + width) } });
   }
+  const threads = usableRunner(task, runner);
+  if (threads === undefined)
+    return joinColumns([await roundColumns({ ...task, feedback, columns: { from: 0, to: n } })]);
+  const module = here();
+  const run = async (input: StoredColumns) => threads.run<QuantizedBlocks>({ module, function: "roundTask", input });
+  return joinColumns(await Promise.all(tasks.map(run)));
+}
+
+/** One matrix of what was made of its columns: all parts have one row, or more, a column. */
+function joinColumns(parts: readonly QuantizedBlocks[]): QuantizedBlocks {
+  const joined = <T extends Uint8Array | Float32Array | Float64Array>(
+    arrays: readonly T[],
+    make: (length: number) => T,
+  ): T => {
+    const whole = make(arrays.reduce((length, array) => length + array.length, 0));
+    let at = 0;
+    for (const array of arrays) {
+      whole.set(array, at);
+      at += array.length;
+    }
+    return whole;
+  };
+  const bytes = (length: number) => new Uint8Array(length);
+  const zeroPoints = parts.flatMap((part) => part.zeroPoints ?? []);
+  return {
+    packed: joined(
+      parts.map(({ packed }) => packed),
+      bytes,
+    ),
+    scales: joined(
+      parts.map(({ scales }) => scales),
+      (length) => new Float32Array(length),
+    ),
+    zeroPoints: zeroPoints.length === 0 ? undefined : joined(zeroPoints, bytes),
+    blocks: parts[0].blocks,
+    shift: joined(
+      parts.map(({ shift }) => shift),
+      (length) => new Float64Array(length),
+    ),
+  };
+}
+
+/** Where a result is kept out of memory; gives what reads it back. */
+export function spilled(file: SpillFile, result: QuantizedBlocks): () => Promise<QuantizedBlocks> {
+  const put = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
+    file.put(new Uint8Array(buffer, byteOffset, byteLength));
+  const { packed, scales, zeroPoints, blocks, shift } = result;
+  const [readPacked, readScales, readZeros, readShift] = [packed, scales, zeroPoints ?? new Uint8Array(), shift].map(
+    put,
+  ) as [() => Uint8Array, () => Uint8Array, () => Uint8Array, () => Uint8Array];
+  const hasZeros = zeroPoints !== undefined;
+  return async () => ({
+    packed: readPacked(),
+    scales: new Float32Array(readScales().buffer),
+    zeroPoints: hasZeros ? readZeros() : undefined,
+    blocks,
+    shift: new Float64Array(readShift().buffer),
+  });
+}
+
+/** A matrix rounded to nearest when a part of it is asked for, on a thread where there is one. */
+export function nearestBlocks(
+  task: StoredBlocks,
+  { runner, ...options }: LazyPartsOptions & { readonly runner: TaskRunner | undefined },
+): LazyParts<QuantizedBlocks> {
+  const threads = usableRunner(task, runner);
+  const quantize = async () =>
+    threads === undefined
+      ? quantizeStoredBlocks(task)
+      : threads.run<QuantizedBlocks>({ module: here(), function: "quantizeTask", input: task });
+  return new LazyParts(quantize, options);
 }

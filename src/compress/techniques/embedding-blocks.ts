@@ -5,7 +5,7 @@ import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node, TensorRef } from "../../model/graph.ts";
 import { int64Tensor } from "../../model/tensor-value.ts";
 import { blockShapes, type BlockOptions } from "../quantize/blockwise.ts";
-import { LazyBlocks } from "../quantize/stored-blocks.ts";
+import { nearestBlocks } from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers, isDense, type DenseLayer } from "../rewrite/linear.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
@@ -47,7 +47,7 @@ function replaceTable(draft: GraphDraft, { tensor, gathers, tied }: Table, optio
   const [rows, columns] = tensor.shape as [number, number];
   const { bits, blockSize, symmetric } = options;
   const task = { matrix: { weight: tensor, transposedWeight: true, alpha: 1, k: columns, n: rows }, options };
-  const blocks = new LazyBlocks(task, symmetric ? 2 : 3, { runner: undefined, keep: false });
+  const blocks = nearestBlocks(task, { parts: symmetric ? 2 : 3, keep: false, runner: undefined });
   const shapes = blockShapes(columns, rows, options);
   const byte = (shape: readonly number[]) => ({ dtype: "uint8" as const, shape });
   const packed = draft.computed(`${tensor.name}_q`, byte([rows, (columns * bits) / 8]), async () => {

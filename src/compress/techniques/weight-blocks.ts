@@ -2,14 +2,17 @@
 // quantize and this room.
 import { int } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
+import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
+import type { Dataset } from "../../runtime/dataset.ts";
 import { levelFourError } from "../accuracy-level.ts";
-import { inputGrams } from "../input-gram.ts";
+import { variablesKey } from "../axis-rows.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import { shifted } from "../quantize/bias-correction.ts";
-import { blockShapes, type BlockOptions } from "../quantize/blockwise.ts";
-import { feedbackOf } from "../quantize/gptq.ts";
-import { LazyBlocks } from "../quantize/stored-blocks.ts";
+import { blockShapes, type BlockOptions, type QuantizedBlocks } from "../quantize/blockwise.ts";
+import { feedbackOf, type Feedback } from "../quantize/feedback.ts";
+import { LazyParts } from "../quantize/lazy-parts.ts";
+import { nearestBlocks, roundStoredBlocks, spilled, type StoredBlocks } from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -21,6 +24,7 @@ import {
   type DenseLayer,
   type LayerChoice,
 } from "../rewrite/linear.ts";
+import { inPasses, secondMoments } from "../second-moments.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 const CONTRIB = "com.microsoft";
@@ -42,10 +46,12 @@ export interface BlockwiseOptions extends LayerChoice, BlockOptions {
 const DEFAULT_TOLERANCE = 0.02;
 /** From here on 4-bit blocks at level 0 are as fast as at level 4 (K = 1024, N = 4096, AVX-512 VNNI). */
 const MANY_ROWS = 64;
-/** Gram matrices held at once: 8·K² bytes each, so that layers wait for their turn instead of filling the memory. */
-const GRAM_BYTES = 256 * 2 ** 20;
+/** More samples than these behind E[x·xᵀ] change the rounding no more than another seed of the data does. */
+const MOMENT_SAMPLES = 1024;
 /** Float weights below this are quantised sooner than threads start. */
 const WORTH_THREADS_BYTES = 64 * 2 ** 20;
+/** Moments of fewer inputs are split sooner than threads answer. */
+const WORTH_THREADS_WIDTH = 1024;
 /** Float weights below this leave results that fit into memory. */
 const KEPT_BYTES = 256 * 2 ** 20;
 
@@ -54,7 +60,7 @@ async function blockNodes(
   draft: GraphDraft,
   layer: DenseLayer,
   options: BlockwiseOptions,
-  blocks: LazyBlocks,
+  blocks: LazyParts<QuantizedBlocks>,
   level: 0 | 4,
 ): Promise<Node[]> {
   const { k, n } = layer;
@@ -111,7 +117,11 @@ class Levels {
   }
 
   /** Undefined: the layer stays float32, because level 4 loses too much and level 0 would be slower than not to quantise. */
-  async choose(layer: DenseLayer, blocks: LazyBlocks, rows: Float32Array | undefined): Promise<0 | 4 | undefined> {
+  async choose(
+    layer: DenseLayer,
+    blocks: LazyParts<QuantizedBlocks>,
+    rows: Float32Array | undefined,
+  ): Promise<0 | 4 | undefined> {
     const { accuracyLevel, bits, tolerance = DEFAULT_TOLERANCE } = this.#options;
     if (accuracyLevel !== "auto") return accuracyLevel;
     if (bits === 4 && (this.#options.rows ?? 1) >= MANY_ROWS) return 0;
@@ -148,24 +158,37 @@ class Levels {
   }
 }
 
-/** Layers in groups whose Gram matrices fit into memory together; layers with one input share its matrix. */
-function inGroups(layers: readonly DenseLayer[], withGrams: boolean): DenseLayer[][] {
-  if (!withGrams) return [[...layers]];
-  const groups: DenseLayer[][] = [];
-  let bytes = Infinity;
-  const counted = new Set<string>();
+/** Layers with one input, and how its errors enter later ones; undefined where that cannot be told: nearest rounding then. */
+interface FedLayers {
+  readonly layers: readonly DenseLayer[];
+  readonly feedback: Feedback | undefined;
+}
+
+/** One input after another, so that one matrix of feedback is in memory at a time; moments come for as many as fit. */
+async function* withFeedback(
+  model: ModelGraph,
+  layers: readonly DenseLayer[],
+  calibration: Dataset,
+  { threads, signal, runner }: Pick<TechniqueContext, "threads" | "signal" | "runner">,
+): AsyncGenerator<FedLayers> {
+  const readers = new Map<string, DenseLayer[]>();
   for (const layer of layers) {
-    const more = counted.has(layer.input) ? 0 : 8 * layer.k ** 2;
-    if (bytes + more > GRAM_BYTES && more > 0) {
-      groups.push([]);
-      counted.clear();
-      bytes = 0;
-    }
-    counted.add(layer.input);
-    bytes += more;
-    groups.at(-1)!.push(layer);
+    if (!layer.transposedInput) readers.set(layer.input, [...(readers.get(layer.input) ?? []), layer]);
   }
-  return groups;
+  for (const pass of inPasses([...readers.values()], ([{ k }]) => [k])) {
+    const variables = pass.map(([{ input, k }]) => ({ value: input, axis: -1, width: k }));
+    const options = { kind: "products", samples: MOMENT_SAMPLES, threads, signal } as const;
+    const moments = await secondMoments(model, variables, calibration, options);
+    for (const [at, group] of pass.entries()) {
+      const key = variablesKey(variables[at]);
+      const second = moments.get(key)!.second;
+      moments.delete(key);
+      const feedback = await feedbackOf(second, group[0].k, group[0].k < WORTH_THREADS_WIDTH ? undefined : runner);
+      yield { layers: group, feedback };
+    }
+  }
+  const others = layers.filter(({ transposedInput }) => transposedInput);
+  if (others.length > 0) yield { layers: others, feedback: undefined };
 }
 
 /**
@@ -185,36 +208,37 @@ export async function weightOnlyBlocks(
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
   const { calibration, threads, runner } = context;
-  const withGrams = options.rounding === "gptq";
-  if (withGrams && calibration === undefined) return refused("GPTQ rounds for given inputs: it needs calibration data");
+  const withMoments = options.rounding === "gptq";
+  if (withMoments && calibration === undefined)
+    return refused("GPTQ rounds for given inputs: it needs calibration data");
   const original = draft.finish();
-  const inputsOf = (group: readonly DenseLayer[]) =>
-    group.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
+  const upright = dense.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
   const seen =
     calibration === undefined
       ? new Map<string, InputStatistics>()
-      : await inputStatistics(original, inputsOf(dense), calibration, context);
+      : await inputStatistics(original, upright, calibration, context);
   const levels = new Levels(options, threads);
   const floatBytes = dense.reduce((sum, { k, n }) => sum + 4 * k * n, 0);
-  const lazy = {
-    runner: floatBytes < WORTH_THREADS_BYTES ? undefined : runner,
-    // What GPTQ found rests on matrices that are gone by the time the model is written.
-    keep: withGrams || floatBytes < KEPT_BYTES,
+  const pool = floatBytes < WORTH_THREADS_BYTES ? undefined : runner;
+  const fits = floatBytes < KEPT_BYTES;
+  const groups = withMoments
+    ? withFeedback(original, dense, calibration!, { ...context, runner: pool })
+    : [{ layers: dense, feedback: undefined }];
+  // What GPTQ found rests on matrices that are gone by the time the model is written.
+  const spill = withMoments && !fits ? new SpillFile() : undefined;
+  const blocksOf = async (layer: DenseLayer, feedback: Feedback | undefined): Promise<LazyParts<QuantizedBlocks>> => {
+    const { weight, transposedWeight, alpha, k, n, input } = layer;
+    const task: StoredBlocks = { matrix: { weight, transposedWeight, alpha, k, n }, options, inputs: seen.get(input) };
+    const parts = partsOf(layer, options);
+    if (feedback === undefined) return nearestBlocks(task, { parts, keep: fits, runner: pool });
+    const result = await roundStoredBlocks(task, feedback, pool);
+    return new LazyParts(spill === undefined ? async () => result : spilled(spill, result), { parts, keep: fits });
   };
   let quantized = 0;
-  for (const group of inGroups(dense, withGrams)) {
-    const grams = withGrams ? await inputGrams(original, inputsOf(group), calibration!, context) : undefined;
-    const feedbacks = new Map(
-      [...(grams ?? [])].map(([name, gram]) => [name, feedbackOf(gram.sums, gram.width, gram.count)]),
-    );
-    for (const layer of group) {
-      const { weight, transposedWeight, alpha, k, n, input } = layer;
-      const inputs = seen.get(input);
-      const feedback = feedbacks.get(input);
-      const task = { matrix: { weight, transposedWeight, alpha, k, n }, options, inputs, feedback };
-      const blocks = new LazyBlocks(task, partsOf(layer, options), lazy);
-      if (withGrams) await blocks.look();
-      const level = await levels.choose(layer, blocks, inputs?.rows);
+  for await (const group of groups) {
+    for (const layer of group.layers) {
+      const blocks = await blocksOf(layer, group.feedback);
+      const level = await levels.choose(layer, blocks, seen.get(layer.input)?.rows);
       if (level === undefined) continue;
       draft.replaceAll(layer.nodes, await blockNodes(draft, layer, options, blocks, level));
       quantized++;

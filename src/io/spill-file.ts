@@ -1,0 +1,55 @@
+// A file without a name for results that need not stay in memory, gone when nobody holds it any more; may depend on errors and Node's
+// file system.
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LightfootError } from "../errors/lightfoot-error.ts";
+
+/** A single call takes less than 2 GiB. */
+const STEP_BYTES = 2 ** 30;
+
+const forgotten = new FinalizationRegistry<number>((descriptor) => closeSync(descriptor));
+
+/** In the system's folder for temporary files; the space is free again when the object is collected, or the process ends, however. */
+export class SpillFile {
+  readonly #descriptor: number;
+  #size = 0;
+
+  /** @throws LightfootError E_FILE_WRITE */
+  constructor() {
+    const path = join(tmpdir(), `lightfoot-${randomBytes(8).toString("hex")}.tmp`);
+    this.#descriptor = guarded(path, () => openSync(path, "wx+", 0o600));
+    forgotten.register(this, this.#descriptor);
+    // The open file stays usable; without a name nothing is left behind by a crash.
+    guarded(path, () => unlinkSync(path));
+  }
+
+  /** Writes `bytes` behind what is there; gives what reads them back. @throws LightfootError E_FILE_WRITE */
+  put(bytes: Uint8Array): () => Uint8Array {
+    const start = this.#size;
+    const { byteLength } = bytes;
+    guarded(tmpdir(), () => {
+      for (let done = 0; done < byteLength;) {
+        done += writeSync(this.#descriptor, bytes, done, Math.min(STEP_BYTES, byteLength - done), start + done);
+      }
+    });
+    this.#size += byteLength;
+    return () => {
+      const read = new Uint8Array(byteLength);
+      for (let done = 0; done < byteLength;) {
+        done += readSync(this.#descriptor, read, done, Math.min(STEP_BYTES, byteLength - done), start + done);
+      }
+      return read;
+    };
+  }
+}
+
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const hint = "Free some space there, or set TMPDIR to a folder that has it.";
+    throw new LightfootError("E_FILE_WRITE", `${path} takes no temporary results: ${String(cause)}`, { hint, cause });
+  }
+}
