@@ -121,7 +121,7 @@ export function attempt(task: AttemptTask, context: TaskContext): Promise<Attemp
 
 /** The last word on a candidate. */
 export const finish = (task: FinishTask, context: TaskContext): Promise<Candidate> =>
-  stoppable(context, (signal) => benchOf(task).finish(task.attempt, task.original, task.selected, task.rule, signal));
+  stoppable(context, (signal) => benchOf(task).finish(task.attempt, task, signal));
 
 /** The table of the model's layers under every scheme. */
 export function sensitivity(task: SensitivityTask, context: TaskContext): Promise<SensitivityRow[]> {

@@ -123,6 +123,3 @@ export const surelyWithin = ({ loss, bound, allowedLoss: allowed }: Loss): boole
  */
 export const within = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
   bound === null ? loss.value <= allowed && loss.high <= 2 * allowed : bound.loss <= allowed;
-
-/** Worse than the budget even at the near end of its interval. */
-export const surelyBeyond = (loss: Loss): boolean => loss.loss.low > loss.allowedLoss;

@@ -32,6 +32,7 @@ function candidate(id: string, fileBytes: number, validationLoss: number, half?:
     file: `candidates/${id}.onnx`,
     validation: loss("validation", validationLoss, half),
     fileBytes,
+    parameters: 250,
     latency: [{ batch: 1, median: seconds(fileBytes / 1e9), p95: seconds(fileBytes / 5e8) }],
     peakMemory: exact(fileBytes * 10, "B", "made up"),
     energyPerInference: exact(1 / fileBytes, "J", "made up"),
@@ -102,44 +103,30 @@ describe("select", () => {
 const attempt = (entry: Candidate) => ({ candidate: entry, path: "x.onnx", notes: ["a note"] });
 const verdict = (value: number) => ({ loss: loss("test", value), agreement: exact(0.99, "1", "made up") });
 
+const found = (judged: ReturnType<typeof verdict> | undefined, selected: boolean) => ({
+  original,
+  verdict: judged,
+  selected,
+  rule: "the rule",
+  metric: "accuracy",
+  classes: null,
+  container: { bytes: 125, holds: "file", file: null } as const,
+});
+
 describe("conclude", () => {
   it("gives a document that the schema takes", () => {
-    const result = conclude(
-      attempt(candidate("a", 500, 0)),
-      verdict(0.001),
-      original,
-      true,
-      "the rule",
-      "accuracy",
-      null,
-    );
+    const result = conclude(attempt(candidate("a", 500, 0)), found(verdict(0.001), true));
     expect(() => candidateSchema.parse(result)).not.toThrow();
   });
 
   it("keeps a chosen candidate chosen and refuses it when it fails on test data", () => {
-    const result = conclude(
-      attempt(candidate("a", 500, 0)),
-      verdict(0.02),
-      original,
-      true,
-      "the rule",
-      "accuracy",
-      null,
-    );
+    const result = conclude(attempt(candidate("a", 500, 0)), found(verdict(0.02), true));
     expect(result).toMatchObject({ selected: true, accepted: false });
     expect(result.reasons.join("\n")).toContain("not chosen again");
   });
 
   it("states estimate, interval and budget in points", () => {
-    const { reasons } = conclude(
-      attempt(candidate("a", 500, 0)),
-      verdict(0.0012),
-      original,
-      true,
-      "rule",
-      "accuracy",
-      null,
-    );
+    const { reasons } = conclude(attempt(candidate("a", 500, 0)), found(verdict(0.0012), true));
     expect(reasons.join("\n")).toContain(
       "accuracy lost 0.12 points (95 % interval 0.02…0.22) on 10,000 test samples, budget 0.50: within the budget",
     );
@@ -150,20 +137,28 @@ describe("conclude", () => {
     const before = original.latency[0].median.value;
     const median = figure({ value: before * 3, low: before * 2.5, high: before * 3.5, unit: "s", method: "measured" });
     const entry = { ...slow, latency: [{ ...slow.latency[0], median }] };
-    const { reasons } = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy", null);
+    const { reasons } = conclude(attempt(entry), found(verdict(0), false));
     expect(reasons.join("\n")).toContain("smaller but slower: 3.00 times the original's time at batch 1");
   });
 
   it("does not accept as int8 what runs in float", () => {
     const execution = { int8Share: 0.1, int4Share: 0, floatShare: 0.9, leftoverQuantizeNodes: 7 };
     const entry = { ...candidate("a", 500, 0), techniques: ["static-int8"], execution };
-    const result = conclude(attempt(entry), verdict(0), original, false, "rule", "accuracy", null);
+    const result = conclude(attempt(entry), found(verdict(0), false));
     expect(result.accepted).toBe(false);
     expect(result.reasons.join("\n")).toContain("not called int8: only 10 %");
   });
 
+  it("says what the coded container takes, and its rate against the original's file", () => {
+    const result = conclude(attempt(candidate("a", 500, 0)), found(verdict(0), true));
+    expect(result.compressionRate).toMatchObject({ bytesOnDisk: 2, codedContainer: 8 });
+    expect(result.reasons.join("\n")).toContain(
+      "for transport a coded container of the file takes 125 bytes: CompressionRate 8.00 (coded container, bytes)",
+    );
+  });
+
   it("says when there was no test data", () => {
-    const result = conclude(attempt(candidate("a", 500, 0)), undefined, original, true, "rule", "accuracy", null);
+    const result = conclude(attempt(candidate("a", 500, 0)), found(undefined, true));
     expect(result.accepted).toBe(true);
     expect(result.reasons.join("\n")).toContain("validation data alone");
   });

@@ -10,6 +10,7 @@ import {
   nameIsWrong,
   sizeAndSpeedReasons,
 } from "./reasons.ts";
+import { ratesAgainst } from "./rates.ts";
 import { techniquesOf, type Recipe } from "./recipe.ts";
 
 /** A candidate with what the search still has to know about it. */
@@ -56,20 +57,24 @@ export function refusedCandidate(recipe: Recipe, reason: string): Candidate {
   return { ...NOTHING_MEASURED, ...describedBy(recipe), accepted: false, selected: false, reasons: [reason] };
 }
 
+/** What the last word rests on, besides the measurements of the attempt. */
+export interface Conclusion extends Pick<Candidate, "classes" | "container" | "selected"> {
+  readonly original: Candidate;
+  /** On test data; undefined when there is none. */
+  readonly verdict: Verdict | undefined;
+  /** The rule of selection, in words. */
+  readonly rule: string;
+  readonly metric: string;
+}
+
 /**
  * Accepted means: within the budget on test data (on validation data where there is no other), and true to its name. A chosen
  * candidate that fails here stays chosen and is not accepted: choosing again by test data would make them validation data.
  */
-export function conclude(
-  attempt: Attempt,
-  verdict: Verdict | undefined,
-  original: Candidate,
-  selected: boolean,
-  rule: string,
-  metric: string,
-  classes: Candidate["classes"],
-): Candidate {
-  const { candidate, notes } = attempt;
+export function conclude({ candidate: measured, notes }: Attempt, found: Conclusion): Candidate {
+  const { original, verdict, selected, rule, metric, classes, container } = found;
+  const compressionRate = ratesAgainst(original, measured, container);
+  const candidate = { ...measured, classes, container, compressionRate };
   const judged: Loss = verdict?.loss ?? candidate.validation!;
   const misnomer = nameIsWrong(candidate.techniques, candidate.execution);
   const chosen = selected ? [`chosen: ${rule}`] : [];
@@ -83,7 +88,6 @@ export function conclude(
     accuracy: judged.candidate,
     test: verdict?.loss ?? null,
     agreement: verdict?.agreement ?? candidate.agreement,
-    classes,
     selected,
     accepted: within(judged) && misnomer === undefined,
     reasons: [

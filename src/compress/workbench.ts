@@ -19,7 +19,7 @@ import { techniquesOf, type Recipe } from "./recipe.ts";
 import type { BenchStage } from "./search-options.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
 import type { Step, TechniqueContext, TechniqueResult } from "./techniques/technique.ts";
-import { conclude, describedBy, NOTHING_MEASURED, refusedCandidate, type Attempt } from "./verdict.ts";
+import { conclude, describedBy, NOTHING_MEASURED, refusedCandidate, type Attempt, type Conclusion } from "./verdict.ts";
 
 /** Applies the steps one after another. @throws what a technique throws */
 async function produce(model: ModelGraph, steps: readonly Step[], context: TechniqueContext): Promise<TechniqueResult> {
@@ -112,29 +112,19 @@ export class Workbench {
   /** The last word on a candidate, after the choice: test data where there is some, all reasons, accepted or not. */
   async finish(
     attempt: Attempt,
-    original: Candidate,
-    selected: boolean,
-    rule: string,
+    choice: Pick<Conclusion, "original" | "selected" | "rule">,
     signal: AbortSignal,
   ): Promise<Candidate> {
     const { candidate, path } = attempt;
     if (path === undefined || candidate.validation === null) return candidate;
-    const hasTest = this.#judgingSplit === "test";
-    const verdict = hasTest ? await this.#judge.verdict(path, "test", signal) : undefined;
-    const classes = await this.#classes.of(path, this.#judgingSplit, signal);
+    const split = this.#judgingSplit;
+    const verdict = split === "test" ? await this.#judge.verdict(path, split, signal) : undefined;
+    const classes = await this.#classes.of(path, split, signal);
     await removeContainers(path);
     const isPacked = candidate.techniques.includes("packed");
-    const container = await this.#container(path, candidate, { isPacked, keep: selected });
-    const coded = { ...candidate, container, compressionRate: ratesAgainst(original, candidate, container) };
-    return conclude(
-      { ...attempt, candidate: coded },
-      verdict,
-      original,
-      selected,
-      rule,
-      this.#settings.budget.metric,
-      classes,
-    );
+    const container = await this.#container(path, candidate, { isPacked, keep: choice.selected });
+    const { metric } = this.#settings.budget;
+    return conclude(attempt, { ...choice, verdict, classes, container, metric });
   }
 
   /** A model that no recipe made, such as one narrowed by hand, judged like a candidate. */

@@ -81,10 +81,6 @@ export class GraphDraft {
     return name === undefined ? undefined : this.#initializers.get(name);
   }
 
-  initializers(): Iterable<TensorRef> {
-    return this.#initializers.values();
-  }
-
   /** Takes a constant out because a node gives its value from now on. */
   removeInitializer(name: string): void {
     this.#initializers.delete(name);

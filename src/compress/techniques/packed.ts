@@ -109,7 +109,7 @@ export async function packed(model: ModelGraph): Promise<TechniqueResult> {
   if (raised.kind === "refused") return refused(raised.reason);
   const draft = new GraphDraft(raised.model);
   const uses = draft.useCounts();
-  const tensors = [...draft.initializers()].filter(
+  const tensors = [...draft.constants.values()].filter(
     (tensor) =>
       tensor.dtype === "float32" &&
       uses.has(tensor.name) &&
