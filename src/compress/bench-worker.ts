@@ -8,9 +8,10 @@ import { createThreadPool, type TaskContext } from "../runtime/task-runner.ts";
 import type { BenchSettings } from "./bench-settings.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import { Judge } from "./judge.ts";
+import { schemesOf } from "./mixed/scheme-catalogue.ts";
 import { sensitivities } from "./mixed/sensitivity.ts";
 import type { Recipe } from "./recipe.ts";
-import type { BenchStage } from "./search-options.ts";
+import type { BenchStage, Goal } from "./search-options.ts";
 import type { TechniqueContext } from "./techniques/technique.ts";
 import type { Attempt } from "./verdict.ts";
 import { weightGridFor } from "./weight-grid.ts";
@@ -50,6 +51,7 @@ export interface SensitivityTask extends BenchTask {
   /** Path of the model whose layers are measured. */
   readonly path: string;
   readonly techniques: readonly string[] | undefined;
+  readonly goal: Goal;
   readonly timedBatch: number | undefined;
   readonly useDiskCache: boolean;
 }
@@ -125,11 +127,11 @@ export const finish = (task: FinishTask, context: TaskContext): Promise<Candidat
 
 /** The table of the model's layers under every scheme. */
 export function sensitivity(task: SensitivityTask, context: TaskContext): Promise<SensitivityRow[]> {
-  const { settings, path, techniques, timedBatch, useDiskCache } = task;
+  const { settings, path, techniques, goal, timedBatch, useDiskCache } = task;
   const tell = (progress: BenchProgress): void => context.progress(progress);
   return stoppable(context, async (signal) =>
     sensitivities(await readOnnx(path), {
-      techniques,
+      schemes: schemesOf(goal, (technique) => techniques?.includes(technique) ?? true),
       timedBatch,
       useDiskCache,
       data: calibrationOf(settings.data),

@@ -1,7 +1,8 @@
 // What a search has found so far, on disk line by line, so that one that was stopped or killed goes on where it was; may depend on io and
 // this room.
-import { appendFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { appendText, makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import { sha256, sha256File } from "../io/digest.ts";
 import { readText } from "../io/read-text.ts";
 import type { BenchSettings } from "./bench-settings.ts";
@@ -58,9 +59,10 @@ export class Journal {
     this.#key = key;
   }
 
-  /** Opens the folder's journal; candidates of a finished search, or of one with another key, are removed: they belong to nobody. */
+  /** Opens the folder's journal; candidates of a finished search, or of one with another key, are removed: they belong to nobody. @throws LightfootError E_FILE_WRITE, E_PERMISSION */
   static async open(outDir: string, key: string): Promise<Journal> {
     const folder = join(outDir, "candidates");
+    await makeFolder(folder);
     const journal = new Journal(join(folder, "journal.jsonl"), key);
     const lines = await readLines(journal.#file);
     const resumes =
@@ -118,11 +120,10 @@ export class Journal {
 
   async #append(line: Line): Promise<void> {
     if (!this.#begun) {
-      await mkdir(join(this.#file, ".."), { recursive: true });
-      await writeFile(this.#file, `${JSON.stringify({ kind: "search", key: this.#key } satisfies Line)}\n`);
+      await writeFileAtomic(this.#file, `${JSON.stringify({ kind: "search", key: this.#key } satisfies Line)}\n`);
       this.#begun = true;
     }
-    await appendFile(this.#file, `${JSON.stringify(line)}\n`);
+    await appendText(this.#file, `${JSON.stringify(line)}\n`);
   }
 }
 

@@ -74,13 +74,21 @@ export function executionReason(execution: Execution): string {
 /** Less than this and the name "int8" would be a lie. */
 const LEAST_INT8_SHARE = 0.5;
 
+const INTEGER_TECHNIQUES: readonly string[] = ["dynamic-int8", "static-int8"];
+
 /**
  * The reason why a candidate may not carry its name, or undefined. Only the techniques that promise integer arithmetic are held to it:
- * weight-only ones promise a smaller file.
+ * weight-only ones promise a smaller file. Where they name their layers, the others' multiply-adds were promised to nobody.
  */
-export function nameIsWrong(techniques: readonly string[], execution: Execution | null): string | undefined {
-  const promises = techniques.includes("dynamic-int8") || techniques.includes("static-int8");
-  if (!promises || execution === null || execution.int8Share >= LEAST_INT8_SHARE) return undefined;
+export function nameIsWrong({ recipe, execution }: Pick<Candidate, "recipe" | "execution">): string | undefined {
+  const promises = recipe.filter(({ technique }) => INTEGER_TECHNIQUES.includes(technique));
+  if (promises.length === 0 || execution === null) return undefined;
+  if (promises.every(({ options }) => options["layers"] !== undefined)) {
+    return execution.int8Share > 0
+      ? undefined
+      : "not called int8: ONNX Runtime's optimized graph runs none of the layers that were to be int8 in int8";
+  }
+  if (execution.int8Share >= LEAST_INT8_SHARE) return undefined;
   return (
     `not called int8: only ${percent(execution.int8Share)} of the multiply-adds run in int8 in ONNX Runtime's optimised graph ` +
     `(${percent(LEAST_INT8_SHARE)} wanted)`

@@ -133,7 +133,7 @@ export class SearchRun {
     const { goal, batches, techniques, useCache = true } = this.options;
     const timedBatch = { size: undefined, memory: undefined, latency: batches[0], energy: Math.max(...batches) }[goal];
     return yield* streaming<SearchEvent, SensitivityRow[] | undefined>(async (emit) => {
-      const task = { path, techniques, timedBatch, useDiskCache: useCache };
+      const task = { path, techniques, goal, timedBatch, useDiskCache: useCache };
       try {
         return await this.#bench.sensitivity(task, this.#deadline.signal, (progress) => {
           if (progress.kind === "layers") emit(progress);

@@ -1,6 +1,6 @@
 // Tests of the whole search on a small problem: files, document, honesty about data, ends before the end; depends on the build in dist.
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -242,6 +242,15 @@ describe("search", () => {
     const other = await finish(options({ ...weightOnly, seed: 8, maxCandidates: 1 }));
     expect(other.events.map(({ kind }) => kind)).not.toContain("resumed");
     expect(existsSync(join(folder, "g", damaged.file!))).toBe(false);
+  });
+
+  it("ends with the file's error where it cannot write, and calls no candidate refused for that", async () => {
+    const outDir = join(folder, "h");
+    await mkdir(outDir);
+    await writeFile(join(outDir, "candidates"), "a file of this name");
+    await expect(finish(options({ techniques: ["half"], outDir }))).rejects.toThrowError(
+      expect.objectContaining({ code: "E_FILE_WRITE", hint: expect.stringContaining("name of") }),
+    );
   });
 
   it("names what it does not know", async () => {

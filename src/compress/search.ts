@@ -109,7 +109,7 @@ async function* conclusion(
   const rule = selectionRule(goal, budget.confidence);
   const honest = run.attempts
     .map(({ candidate }) => candidate)
-    .filter(({ techniques, execution }) => nameIsWrong(techniques, execution) === undefined);
+    .filter((candidate) => nameIsWrong(candidate) === undefined);
   const winner = select(honest, original, goal);
   yield { kind: "selected", candidate: winner, rule };
   const candidates: Candidate[] = [];

@@ -67,6 +67,13 @@ describe("select", () => {
     expect(select([candidate("big", 1200, 0)], original, "size")).toBeUndefined();
   });
 
+  it("does not take for faster what may be the noise of a measurement", () => {
+    // Measured intervals are ±10 % here.
+    expect(select([candidate("a", 850, 0)], original, "latency")).toBeUndefined();
+    expect(ids(select([candidate("a", 850, 0)], original, "size"))).toBe("a");
+    expect(ids(select([candidate("a", 800, 0)], original, "latency"))).toBe("a");
+  });
+
   it("breaks ties by the better score, then by name, whatever the order", () => {
     const field = [candidate("b", 500, 0.001), candidate("c", 500, 0), candidate("a", 500, 0.001)];
     expect(ids(select(field, original, "size"))).toBe("c");
@@ -143,7 +150,7 @@ describe("conclude", () => {
 
   it("does not accept as int8 what runs in float", () => {
     const execution = { int8Share: 0.1, int4Share: 0, floatShare: 0.9, leftoverQuantizeNodes: 7 };
-    const entry = { ...candidate("a", 500, 0), techniques: ["static-int8"], execution };
+    const entry = { ...candidate("a", 500, 0), recipe: [{ technique: "static-int8", options: {} }], execution };
     const result = conclude(attempt(entry), found(verdict(0), false));
     expect(result.accepted).toBe(false);
     expect(result.reasons.join("\n")).toContain("not called int8: only 10 %");
@@ -155,6 +162,18 @@ describe("conclude", () => {
     expect(result.reasons.join("\n")).toContain(
       "for transport a coded container of the file takes 125 bytes: CompressionRate 8.00 (coded container, bytes)",
     );
+  });
+
+  it.each([
+    [0.1, true],
+    [0, false],
+  ])("holds a recipe that names its int8 layers to those: %d of the work in int8", (int8Share, accepted) => {
+    const execution = { int8Share, int4Share: 0, floatShare: 1 - int8Share, leftoverQuantizeNodes: 7 };
+    const recipe = [{ technique: "static-int8", options: { layers: ["y"] } }];
+    const entry = { ...candidate("a", 500, 0), recipe, execution };
+    const result = conclude(attempt(entry), found(verdict(0), false));
+    expect(result.accepted).toBe(accepted);
+    expect(result.reasons.join("\n").includes("not called int8")).toBe(!accepted);
   });
 
   it("says when there was no test data", () => {

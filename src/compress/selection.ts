@@ -28,15 +28,25 @@ export function selectionRule(goal: Goal, confidence?: number): string {
   );
 }
 
-/** What the goal makes small, in its own unit; infinite when it was not measured. */
-export function costOf(candidate: Candidate, goal: Goal): number {
-  const cost = {
-    size: candidate.fileBytes,
-    latency: candidate.latency[0]?.median.value,
-    energy: candidate.energyPerInference?.value,
-    memory: candidate.peakMemory?.value,
-  }[goal];
-  return cost ?? Infinity;
+interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What the goal makes small, in its own unit; bytes are known exactly, all else is measured. */
+function costInterval({ fileBytes, latency, energyPerInference, peakMemory }: Candidate, goal: Goal): Interval | null {
+  if (goal === "size") return fileBytes === null ? null : { value: fileBytes, low: fileBytes, high: fileBytes };
+  return { latency: latency[0]?.median ?? null, energy: energyPerInference, memory: peakMemory }[goal];
+}
+
+/** What the goal makes small; infinite when it was not measured. */
+export const costOf = (candidate: Candidate, goal: Goal): number => costInterval(candidate, goal)?.value ?? Infinity;
+
+/** Lower than the original's, for certain: intervals of measured costs do not overlap. */
+function improves(candidate: Candidate, original: Candidate, goal: Goal): boolean {
+  const [own, before] = [costInterval(candidate, goal), costInterval(original, goal)];
+  return own !== null && (before === null || own.high < before.low);
 }
 
 /** Costs this close are a matter of a few headers, or of noise in a measurement. */
@@ -61,7 +71,7 @@ function better(left: Candidate, right: Candidate): number {
  * @param candidates in any order; those whose `accepted` is false for another reason than test data must be left out
  */
 export function select(candidates: readonly Candidate[], original: Candidate, goal: Goal): Candidate | undefined {
-  const improving = candidates.filter((candidate) => costOf(candidate, goal) < costOf(original, goal));
+  const improving = candidates.filter((candidate) => improves(candidate, original, goal));
   for (const holds of [surelyWithin, within]) {
     const eligible = improving.filter(({ validation }) => validation !== null && holds(validation));
     const least = Math.min(...eligible.map((candidate) => costOf(candidate, goal)));

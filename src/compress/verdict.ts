@@ -76,7 +76,7 @@ export function conclude({ candidate: measured, notes }: Attempt, found: Conclus
   const compressionRate = ratesAgainst(original, measured, container);
   const candidate = { ...measured, classes, container, compressionRate };
   const judged: Loss = verdict?.loss ?? candidate.validation!;
-  const misnomer = nameIsWrong(candidate.techniques, candidate.execution);
+  const misnomer = nameIsWrong(candidate);
   const chosen = selected ? [`chosen: ${rule}`] : [];
   const missed =
     selected && !within(judged)

@@ -1,7 +1,8 @@
 // Makes one candidate after another: applies a recipe, writes the file, runs it, compares; may depend on model, io, runtime and this room.
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { LightfootError } from "../errors/index.ts";
+import { makeFolder } from "../io/atomic-write.ts";
 import type { ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
@@ -15,7 +16,7 @@ import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
 import { profileModel, type Profile } from "./profile.ts";
 import { lossReason, nameIsWrong } from "./reasons.ts";
-import { techniquesOf, type Recipe } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import type { BenchStage } from "./search-options.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
 import type { Step, TechniqueContext, TechniqueResult } from "./techniques/technique.ts";
@@ -43,6 +44,9 @@ export interface AttemptPlan {
   readonly stepsDone: number;
   readonly original: Candidate;
 }
+
+/** Not the candidate's fault: a full disk would refuse every other one too. */
+const ENDS_SEARCH: readonly string[] = ["E_INTERRUPTED", "E_FILE_WRITE", "E_PERMISSION"];
 
 /** Where candidates are made and measured. */
 export class Workbench {
@@ -82,7 +86,7 @@ export class Workbench {
 
   /**
    * Makes a candidate out of `plan.base` with the steps that it does not have yet, and scores it on validation data. A technique or an engine that refuses makes a refused candidate, not an error.
-   * @throws LightfootError E_INTERRUPTED
+   * @throws LightfootError E_INTERRUPTED, E_FILE_WRITE, E_PERMISSION
    */
   async attempt(plan: AttemptPlan, context: TechniqueContext, onStage: (stage: BenchStage) => void): Promise<Attempt> {
     const { recipe, original } = plan;
@@ -93,7 +97,7 @@ export class Workbench {
       const result = await produce(await readOnnx(plan.base), recipe.steps.slice(plan.stepsDone), context);
       if (result.kind === "refused") return refusal(recipe, result.reason);
       const notes = [...result.notes, ...lostDefaults(await readOnnx(this.#settings.model), result.model)];
-      await mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       await writeOnnx(result.model, path);
       onStage("measuring");
       const profile = await this.#profile(path, context.signal);
@@ -103,7 +107,7 @@ export class Workbench {
     } catch (thrown) {
       // What does not run is no candidate: nobody shall find its file beside the good ones.
       await rm(path, { force: true });
-      if (!(thrown instanceof LightfootError) || thrown.code === "E_INTERRUPTED" || thrown.exitCode === 70)
+      if (!(thrown instanceof LightfootError) || ENDS_SEARCH.includes(thrown.code) || thrown.exitCode === 70)
         throw thrown;
       return refusal(recipe, `${thrown.message} (${thrown.code})`);
     }
@@ -175,8 +179,10 @@ export class Workbench {
   }
 
   #measured(recipe: Recipe, path: string, profile: Profile, verdict: Verdict, original: Candidate): Candidate {
+    const described = describedBy(recipe);
+    const misnomer = nameIsWrong({ ...described, ...profile });
     return {
-      ...describedBy(recipe),
+      ...described,
       ...profile,
       file: relative(this.#settings.outDir, path),
       accuracy: verdict.loss.candidate,
@@ -186,7 +192,7 @@ export class Workbench {
       classes: null,
       container: null,
       compressionRate: ratesAgainst(original, profile),
-      accepted: within(verdict.loss) && nameIsWrong(techniquesOf(recipe), profile.execution) === undefined,
+      accepted: within(verdict.loss) && misnomer === undefined,
       selected: false,
       reasons: [lossReason(this.#settings.budget.metric, verdict.loss)],
     };

@@ -1,7 +1,7 @@
 // Files that appear whole or not at all: written beside the target, synced, renamed; may depend on errors and Node's file system.
 import { randomBytes } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
-import { mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { appendFile, mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 
@@ -46,6 +46,15 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   } catch (error) {
     await writer.abort();
     throw error;
+  }
+}
+
+/** Adds text to the end of a file, which is made when it is missing. @throws LightfootError E_FILE_WRITE, E_PERMISSION */
+export async function appendText(path: string, text: string): Promise<void> {
+  try {
+    await appendFile(path, text);
+  } catch (error) {
+    throw writeError(error, path);
   }
 }
 

@@ -10,13 +10,13 @@ import { loadDataset, type Dataset } from "../runtime/dataset.ts";
 import { assumptionsOf, figuresOf } from "./found-assumptions.ts";
 import { placeWinner, refuseOwnOutput } from "./place-winner.ts";
 import { refuseSame, type RunData } from "./run-data.ts";
+import { timedBatches } from "./timed-batches.ts";
 
 export interface CompressOptions extends Pick<
   SearchOptions,
   | "model"
   | "outDir"
   | "seed"
-  | "batches"
   | "threads"
   | "techniques"
   | "retrain"
@@ -33,6 +33,8 @@ export interface CompressOptions extends Pick<
     readonly train?: string;
     readonly calibration?: string;
   };
+  /** Left out: 1 and 32, or the one that the model fixes. */
+  readonly batches?: readonly number[];
   /** Left out: accuracy where the validation data has labels, else fidelity to the original. */
   readonly metric?: string;
   /** Left out: 0.5 points of accuracy, 0.5 % of any other metric. */
@@ -91,7 +93,11 @@ export async function compress(options: CompressOptions): Promise<Compression> {
     maxDrop: maxDrop ?? { kind, value: DEFAULT_DROP },
     ...(confidence === undefined ? {} : { confidence }),
   };
-  const run = search({ ...rest, outDir, data, budget, toolVersion: version });
+  const timed =
+    rest.batches === undefined
+      ? await timedBatches(options.model, data.validation)
+      : { batches: rest.batches, assumptions: [] };
+  const run = search({ ...rest, batches: timed.batches, outDir, data, budget, toolVersion: version });
   let next = await run.next();
   for (; next.done !== true; next = await run.next()) onEvent(next.value);
   const result = searchResultSchema.parse(next.value);
@@ -102,5 +108,5 @@ export async function compress(options: CompressOptions): Promise<Compression> {
   await writeFileAtomic(join(outDir, "compression.json"), `${JSON.stringify(result, undefined, 2)}\n`);
   const figures = [result.original, ...result.candidates].flatMap(figuresOf);
   const ofData = Object.values(data).flatMap((set: Dataset | undefined) => set?.assumptions ?? []);
-  return { result, assumptions: assumptionsOf(figures, [...assumptions, ...ofData]) };
+  return { result, assumptions: assumptionsOf(figures, [...assumptions, ...timed.assumptions, ...ofData]) };
 }

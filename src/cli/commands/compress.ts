@@ -18,7 +18,7 @@ interface CompressFlags {
   readonly maxDrop?: string;
   readonly confidence?: number;
   readonly goal: "size" | "latency" | "energy" | "memory";
-  readonly batch: readonly number[];
+  readonly batch?: readonly number[];
   readonly technique?: readonly string[];
   readonly timeLimit?: string;
   readonly maxCandidates?: number;
@@ -64,7 +64,11 @@ export function registerCompress(program: Command): void {
         .choices(["size", "latency", "energy", "memory"])
         .default("size"),
     )
-    .option("--batch <sizes>", "batch sizes to time, the goal counts the first: 1,32", batches, [1, 32])
+    .option(
+      "--batch <sizes>",
+      "batch sizes to time, the goal latency counts the first, energy the largest; left out, 1,32 or what the model fixes",
+      batches,
+    )
     .option("--technique <name>", "try only this one and chains of those named; repeatable", collect)
     .option("--time-limit <duration>", "end with the best found after this: 90s, 10m, 2h")
     .option("--max-candidates <n>", "make at most so many candidates", wholeNumber(1))

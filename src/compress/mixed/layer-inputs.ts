@@ -1,49 +1,62 @@
-// What flows into each layer when the model runs on real samples, kept small; one run of the engine; may depend on model, runtime and this room.
+// What flows into each layer when the model runs on real samples, kept small; may depend on model, runtime and this room.
 import type { ModelGraph } from "../../model/graph.ts";
-import { serializeOnnx } from "../../model/onnx/write.ts";
 import type { TensorValue } from "../../model/tensor-value.ts";
-import { bindDataset } from "../../runtime/bind-dataset.ts";
 import { createDataset, sliceDataset, type Dataset } from "../../runtime/dataset.ts";
+import { joinSamples } from "../../runtime/join-samples.ts";
 import { sliceTensor } from "../../runtime/sample-set.ts";
-import { openSession } from "../../runtime/session.ts";
-import { exposing } from "../calibrate.ts";
+import { watchTensors, type WatchOptions } from "../calibrate.ts";
 
 /** A layer's input is cut to this along its first axis. */
 const MOST_BYTES = 4 * 2 ** 20;
 
-/** Values of the tensors in `names` for the first `count` samples in one run (or as many as the model takes at once), by name. */
+/** Rows of one tensor, up to the limit; a shape that follows the batch elsewhere than on axis 0 begins anew when it grows. */
+class Rows {
+  #parts: TensorValue[] = [];
+  #bytes = 0;
+
+  add(value: TensorValue): void {
+    const [first] = this.#parts;
+    if (first !== undefined && first.shape.slice(1).join() !== value.shape.slice(1).join()) {
+      if (value.data.byteLength <= this.#bytes) return;
+      [this.#parts, this.#bytes] = [[], 0];
+    }
+    const rowBytes = value.data.byteLength / value.shape[0];
+    const room = Math.floor((MOST_BYTES - this.#bytes) / rowBytes);
+    const rows = Math.min(value.shape[0], this.#parts.length === 0 ? Math.max(1, room) : room);
+    if (rows === 0) return;
+    // A copy: a view would keep the whole batch.
+    const part = joinSamples([sliceTensor(value, 0, rows)]);
+    this.#parts.push(part);
+    this.#bytes += part.data.byteLength;
+  }
+
+  joined(): TensorValue {
+    return joinSamples(this.#parts);
+  }
+}
+
+/**
+ * Values of the tensors in `names` for the first `count` samples, by name. A tensor is kept up to 4 MiB, or one row where that is larger.
+ *
+ * @throws LightfootError E_INTERRUPTED, E_DATA, E_RUNTIME
+ */
 export async function captureInputs(
   model: ModelGraph,
   names: readonly string[],
   data: Dataset,
   count: number,
-  threads: number | undefined,
+  options: WatchOptions,
 ): Promise<Map<string, TensorValue>> {
-  const inputs = new Set(model.graph.inputs.map(({ name }) => name));
-  const computed = [...new Set(names)].filter((name) => !inputs.has(name));
-  const session = await openSession(await serializeOnnx(exposing(model, computed)), { threads, name: "sensitivity" });
-  try {
-    const bound = bindDataset(data, session.inputs);
-    const { feeds } = bound.feeds(0, Math.min(bound.fixedBatch ?? count, data.sampleCount));
-    const outputs = computed.length === 0 ? {} : await session.run(feeds, computed);
-    const seen = new Map<string, TensorValue>();
-    for (const name of names) {
-      const value = outputs[name] ?? feeds[name];
-      // A vector has no axis left that a kernel could work along.
-      if (value?.data instanceof Float32Array && value.shape.length >= 2 && value.data.length > 0) {
-        seen.set(name, cut(value));
-      }
-    }
-    return seen;
-  } finally {
-    await session.close();
-  }
-}
-
-function cut(value: TensorValue): TensorValue {
-  const rows = value.shape[0];
-  const most = Math.max(1, Math.floor(MOST_BYTES / (value.data.byteLength / rows)));
-  return most >= rows ? value : sliceTensor(value, 0, most);
+  const seen = new Map<string, Rows>();
+  const samples = sliceDataset(data, 0, Math.min(count, data.sampleCount));
+  await watchTensors(model, [...new Set(names)], samples, options, (name, value) => {
+    // A vector has no axis left that a kernel could work along.
+    if (!(value.data instanceof Float32Array) || value.shape.length < 2 || value.data.length === 0) return;
+    const rows = seen.get(name) ?? new Rows();
+    seen.set(name, rows);
+    rows.add(value);
+  });
+  return new Map([...seen].map(([name, rows]) => [name, rows.joined()]));
 }
 
 /** A captured tensor as samples for the layer that was cut out; `rows` at most. */

@@ -11,9 +11,9 @@ import { FLOAT, recipeOf, SCHEMES } from "./scheme-catalogue.ts";
 /** Candidates that one bisection makes at most: enough for a path of 63 steps, and near the end of any longer one. */
 const MOST_STEPS = 6;
 
-/** True when a scheme may be mixed with float, or with another. */
+/** True when a scheme may be mixed with float, or with another; storage in 16 bits alone needs no table. */
 const mixes = (run: Pick<SearchRun, "wants">): boolean =>
-  [...SCHEMES.values()].some(({ technique }) => run.wants(technique));
+  [...SCHEMES.values()].some(({ technique }) => technique !== "half" && run.wants(technique));
 
 export const plannedMixed = (run: Pick<SearchRun, "wants">): number => (mixes(run) ? MOST_STEPS : 0);
 

@@ -1,5 +1,6 @@
 // The schemes that a layer may get when layers differ, and how an assignment becomes a recipe; may depend on this room's recipes.
 import type { Recipe } from "../recipe.ts";
+import type { Goal } from "../search-options.ts";
 import type { Step } from "../techniques/technique.ts";
 import type { Assignment } from "./assignment.ts";
 
@@ -16,6 +17,7 @@ const blocks = (bits: 2 | 4 | 8, blockSize: number, rounding: "nearest" | "gptq"
  * layers, and a layer whose output was renamed by that could no longer be found.
  */
 export const SCHEMES: ReadonlyMap<string, Step> = new Map([
+  ["float16", { technique: "half", options: { dtype: "float16" } }],
   ["weight-int2-b32", blocks(2, 32, "gptq")],
   ["weight-int4-b128", blocks(4, 128)],
   ["weight-int4-b32", blocks(4, 32)],
@@ -30,6 +32,13 @@ export const SCHEMES: ReadonlyMap<string, Step> = new Map([
     },
   ],
 ]);
+
+/** Changes bytes on disk and nothing else: the engine widens the weights when it loads them. */
+const SIZE_ONLY: ReadonlySet<string> = new Set(["float16"]);
+
+/** The schemes that can serve a goal, `wants` telling which techniques may be used. */
+export const schemesOf = (goal: Goal, wants: (technique: string) => boolean): ReadonlyMap<string, Step> =>
+  new Map([...SCHEMES].filter(([id, { technique }]) => wants(technique) && (goal === "size" || !SIZE_ONLY.has(id))));
 
 /** One step for each scheme that some layer has. */
 export function recipeOf(id: string, assignment: Assignment): Recipe {

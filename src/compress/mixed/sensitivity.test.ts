@@ -10,7 +10,7 @@ import { convNet, gemmNet, matMulNet, outputsOf, samplesFor } from "../technique
 import { weightGridFor } from "../weight-grid.ts";
 import { relativeError } from "./layer-costs.ts";
 import { schemesFor } from "./mixed-search.ts";
-import { FLOAT, recipeOf, SCHEMES } from "./scheme-catalogue.ts";
+import { FLOAT, recipeOf, SCHEMES, schemesOf } from "./scheme-catalogue.ts";
 import { sensitivities } from "./sensitivity.ts";
 
 const contextFor = (graph: ModelGraph): TechniqueContext => ({
@@ -27,7 +27,7 @@ const contextFor = (graph: ModelGraph): TechniqueContext => ({
 
 const tableOf = (graph: ModelGraph, timedBatch?: number, techniques?: readonly string[]) =>
   sensitivities(graph, {
-    techniques,
+    schemes: schemesOf(timedBatch === undefined ? "size" : "latency", (name) => techniques?.includes(name) ?? true),
     timedBatch,
     useDiskCache: false,
     data: samplesFor(graph, 64),

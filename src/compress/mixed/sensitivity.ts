@@ -13,7 +13,7 @@ import { sampleShapes } from "../profile.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers, layerName, type LinearLayer } from "../rewrite/linear.ts";
 import { TECHNIQUES } from "../techniques/registry.ts";
-import type { TechniqueContext } from "../techniques/technique.ts";
+import type { Step, TechniqueContext } from "../techniques/technique.ts";
 import { asDataset, captureInputs } from "./layer-inputs.ts";
 import { layerCosts, relativeError, type LayerCost, type Specimen, TimeTable } from "./layer-costs.ts";
 import { layerModel } from "./layer-model.ts";
@@ -21,12 +21,12 @@ import { FLOAT, SCHEMES } from "./scheme-catalogue.ts";
 
 /** Samples that the errors are found on. */
 const COMPARED_SAMPLES = 64;
-/** Multiply-adds that the runs of the whole model may take together; beyond, a layer's own error stands for its effect at the end. */
+/** Multiply-adds that the runs of the whole model may take together: large models are run on fewer samples. */
 const MOST_END_MACS = 2e11;
 
 export interface SensitivityOptions {
-  /** Techniques that may be used; undefined: all. */
-  readonly techniques: readonly string[] | undefined;
+  /** Steps by the name of the scheme, as `schemesOf` gives them. */
+  readonly schemes: ReadonlyMap<string, Step>;
   /** Batch size at which layers are timed; undefined: they are not. */
   readonly timedBatch: number | undefined;
   readonly useDiskCache: boolean;
@@ -37,19 +37,15 @@ export interface SensitivityOptions {
 
 /** The table of all layers. @throws LightfootError E_RUNTIME, E_DATA, E_INTERRUPTED */
 export async function sensitivities(whole: ModelGraph, options: SensitivityOptions): Promise<SensitivityRow[]> {
-  const { data, context, techniques, timedBatch } = options;
+  const { data, context, timedBatch } = options;
   const draft = new GraphDraft(whole);
   const model = draft.finish();
   const layers = findLinearLayers(draft);
   const names = layers.map(({ input }) => input);
-  const compared = await captureInputs(model, names, data, COMPARED_SAMPLES, context.threads);
-  const timed =
-    timedBatch === undefined ? undefined : await captureInputs(model, names, data, timedBatch, context.threads);
+  const compared = await captureInputs(model, names, data, COMPARED_SAMPLES, context);
+  const timed = timedBatch === undefined ? undefined : await captureInputs(model, names, data, timedBatch, context);
   const times = new TimeTable(context.threads, options.useDiskCache);
-  const schemes = new Map([
-    [FLOAT, undefined],
-    ...[...SCHEMES].filter(([, { technique }]) => techniques?.includes(technique) ?? true),
-  ]);
+  const schemes = new Map([[FLOAT, undefined], ...options.schemes]);
   const end = await EndErrors.open(model, data, layers.length, context);
   const rows: SensitivityRow[] = [];
   for (const [done, layer] of layers.entries()) {
@@ -120,7 +116,7 @@ class EndErrors {
     this.#wanted = wanted;
   }
 
-  /** Undefined when so many runs would take too long, or the output is no float tensor. */
+  /** Undefined when even one sample a layer would take too long, or the output is no float tensor. */
   static async open(
     model: ModelGraph,
     data: Dataset,
@@ -128,9 +124,9 @@ class EndErrors {
     context: TechniqueContext,
   ): Promise<EndErrors | undefined> {
     const { macs } = await analyze(model, { inputs: sampleShapes(model, data) });
-    const count = Math.min(COMPARED_SAMPLES, data.sampleCount);
-    if (macs * count * layers > MOST_END_MACS) return undefined;
-    const samples = sliceDataset(data, 0, count);
+    const affordable = Math.floor(MOST_END_MACS / (macs * layers));
+    if (affordable === 0) return undefined;
+    const samples = sliceDataset(data, 0, Math.min(COMPARED_SAMPLES, data.sampleCount, affordable));
     const wanted = await endOf(model, samples, context.threads);
     return wanted instanceof Float32Array ? new EndErrors(model, samples, context, wanted) : undefined;
   }

@@ -14,6 +14,7 @@ const context = {
 } as TechniqueContext;
 
 const LAYER_WISE: readonly [string, Record<string, OptionValue>][] = [
+  ["half", { dtype: "float16" }],
   ["dynamic-int8", { activations: "tensor" }],
   ["dynamic-int8", { activations: "token" }],
   ["static-int8", { range: "minmax", form: "qdq", biasCorrection: true, samples: 32 }],

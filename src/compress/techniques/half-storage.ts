@@ -8,10 +8,11 @@ import type { ModelGraph, TensorRef } from "../../model/graph.ts";
 import { floatPieces } from "../../model/tensor-data.ts";
 import { elementCount } from "../../model/tensor-value.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
+import { chosenLayers, findLinearLayers, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
 import { raiseOpset } from "../rewrite/opset.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
 
-export interface HalfOptions {
+export interface HalfOptions extends LayerChoice {
   /** `float16`: 11 significant bits, up to 65504. `bfloat16`: 8 significant bits, the range of float32. */
   readonly dtype: "float16" | "bfloat16";
 }
@@ -62,12 +63,16 @@ async function narrowed(tensor: TensorRef, { dtype }: HalfOptions): Promise<Uint
   return bits;
 }
 
+const constantsOf = (layers: readonly LinearLayer[]): Set<string> =>
+  new Set(layers.flatMap(({ weight, bias }) => (bias === undefined ? [weight.name] : [weight.name, bias.name])));
+
 /**
  * Stores float32 weights in 16 bits, with a `Cast` back to float32 that runtimes compute once at load: half the file, the same kernels
  * and speed, any processor. Memory does not shrink.
  *
  * A tensor stays float32 where 16 bits would lose more than rounding: when a number overflows, or when what falls below the smallest
- * normal number weighs, so that `‖w − ŵ‖ > u·‖w‖` with u = 2^-11 (float16) or 2^-8 (bfloat16). Notes name it.
+ * normal number weighs, so that `‖w − ŵ‖ > u·‖w‖` with u = 2^-11 (float16) or 2^-8 (bfloat16). Notes name it. With `layers`, weights and
+ * biases of those layers alone.
  *
  * @returns refused when no tensor qualifies, or the model's operator set is too old for the Cast
  */
@@ -77,12 +82,13 @@ export async function half(model: ModelGraph, options: HalfOptions): Promise<Tec
   if (raised.kind === "refused") return raised;
   const draft = new GraphDraft(raised.model);
   const uses = draft.useCounts();
+  const wanted = options.layers === undefined ? undefined : constantsOf(chosenLayers(findLinearLayers(draft), options));
   const notes: string[] = [];
   let stored = 0;
   for (const tensor of draft.constants.values()) {
     const { name, shape } = tensor;
     const isWeight = tensor.dtype === "float32" && elementCount(shape) >= WORTH_CASTING;
-    if (!isWeight || !uses.has(name) || draft.isOutput(name)) continue;
+    if (!isWeight || !uses.has(name) || draft.isOutput(name) || wanted?.has(name) === false) continue;
     const loss = await rangeLoss(tensor, options);
     if (loss !== undefined) {
       notes.push(`'${name}' stays float32: in ${dtype} ${loss}`);

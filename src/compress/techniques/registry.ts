@@ -106,7 +106,8 @@ function blocksIn(options: Options): BlockOptions {
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   clean: (model) => clean(model),
-  half: (model, options) => half(model, { dtype: oneOf(options, "dtype", ["float16", "bfloat16"]) }),
+  half: (model, options) =>
+    half(model, { dtype: oneOf(options, "dtype", ["float16", "bfloat16"]), ...layersIn(options) }),
   "dynamic-int8": (model, options, context) =>
     dynamicInt8(
       model,
