@@ -59,7 +59,10 @@ export class Journal {
     this.#key = key;
   }
 
-  /** Opens the folder's journal; candidates of a finished search, or of one with another key, are removed: they belong to nobody. @throws LightfootError E_FILE_WRITE, E_PERMISSION */
+  /**
+   * Opens the folder's journal; candidates of a finished search, or of one with another key, are removed: they belong to nobody.
+   * @throws LightfootError E_FILE_WRITE, E_PERMISSION
+   */
   static async open(outDir: string, key: string): Promise<Journal> {
     const folder = join(outDir, "candidates");
     await makeFolder(folder);

@@ -1,7 +1,9 @@
 // Scores candidates against the original on the same samples, the original once for each split; may depend on runtime.
+import { LightfootError } from "../errors/index.ts";
 import type { Figure } from "../quantity/index.ts";
-import type { Dataset } from "../runtime/dataset.ts";
-import { evaluate } from "../runtime/evaluate.ts";
+import type { TensorValue } from "../model/tensor-value.ts";
+import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
+import { evaluate, type Evaluation } from "../runtime/evaluate.ts";
 import type { MetricResult } from "../runtime/metric.ts";
 import type { BenchSettings } from "./bench-settings.ts";
 import type { Loss } from "./candidate-schema.ts";
@@ -15,10 +17,25 @@ export interface Verdict {
   readonly agreement: Figure;
 }
 
+/** What the original gave for all samples is kept up to this; beyond, it runs again beside every candidate. */
+const MOST_KEPT_BYTES = 256 * 2 ** 20;
+
+/** Undefined where the output's shape changes from batch to batch. */
+async function joined(run: Promise<Evaluation>): Promise<TensorValue | undefined> {
+  try {
+    return (await run).outputs;
+  } catch (thrown) {
+    if (thrown instanceof LightfootError && thrown.code === "E_METRIC") return undefined;
+    throw thrown;
+  }
+}
+
 /** Holds the original's results, so that each candidate costs one pass over the data. */
 export class Judge {
   readonly #options: JudgeOptions;
   readonly #originals = new Map<Loss["split"], MetricResult>();
+  /** The original's outputs, or its path where they are too large to keep. */
+  readonly #references = new Map<Loss["split"], TensorValue | string>();
 
   constructor(options: JudgeOptions) {
     this.#options = options;
@@ -46,15 +63,28 @@ export class Judge {
     return split === "test" ? test! : validation;
   }
 
+  async #reference(split: Loss["split"], signal: AbortSignal | undefined): Promise<TensorValue | string> {
+    const known = this.#references.get(split);
+    if (known !== undefined) return known;
+    const { model, threads } = this.#options;
+    const data = this.#data(split);
+    const options = { metrics: [], keepOutput: true, threads, signal };
+    const { outputs: one } = await evaluate(model, sliceDataset(data, 0, 1), options);
+    const isLarge = one!.data.byteLength * data.sampleCount > MOST_KEPT_BYTES;
+    const reference = isLarge ? model : ((await joined(evaluate(model, data, options))) ?? model);
+    this.#references.set(split, reference);
+    return reference;
+  }
+
   async #score(
     path: string,
     split: Loss["split"],
     signal: AbortSignal | undefined,
   ): Promise<{ own: MetricResult; fidelity: MetricResult }> {
-    const { model: original, budget, threads, seed } = this.#options;
+    const { budget, threads, seed } = this.#options;
     const { metrics } = await evaluate(path, this.#data(split), {
       metrics: [...new Set([budget.metric, "fidelity"])],
-      reference: original,
+      reference: await this.#reference(split, signal),
       threads,
       seed,
       signal,

@@ -116,6 +116,22 @@ describe("evaluate", () => {
     expect(result.metrics["sqnr"].figure.value).toBeCloseTo(10 * Math.log10(4), 5);
   });
 
+  it("compares with what a reference gave as with the reference itself", async () => {
+    const data = samples();
+    const options = { metrics: ["fidelity", "sqnr"], batch: 5 };
+    const reference = await classifier("N", 3);
+    const { outputs } = await evaluate(reference, data, { metrics: [], keepOutput: true });
+    const [own, kept] = [
+      await evaluate(await classifier("N"), data, { ...options, reference }),
+      await evaluate(await classifier("N"), data, { ...options, reference: outputs! }),
+    ];
+    expect(kept.metrics).toEqual(own.metrics);
+    const tooFew = { ...outputs!, shape: [22, SIZE], data: outputs!.data.subarray(SIZE) as Float32Array };
+    await expect(evaluate(await classifier("N"), data, { ...options, reference: tooFew })).rejects.toMatchObject({
+      code: "E_METRIC",
+    });
+  });
+
   it("stops between batches when told", async () => {
     const stop = new AbortController();
     const seen: number[] = [];

@@ -2,7 +2,7 @@
 import { LightfootError } from "../errors/index.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
 import type { Assumption } from "../quantity/index.ts";
-import { bindDataset, type BoundDataset } from "./bind-dataset.ts";
+import { bindDataset } from "./bind-dataset.ts";
 import { joinSamples } from "./join-samples.ts";
 import type { MetricAccumulator, MetricBatch, MetricResult } from "./metric.ts";
 import { findMetric, type Metric } from "./metrics.ts";
@@ -20,8 +20,8 @@ export interface EvaluateOptions {
   readonly output?: string;
   readonly classAxis?: number;
   readonly threshold?: number;
-  /** The original, for metrics that compare with it. */
-  readonly reference?: string | Uint8Array;
+  /** The original, for metrics that compare with it: a model, or what it gave for these samples, `[N, …]`. */
+  readonly reference?: string | Uint8Array | TensorValue;
   /** Seed of bootstrap intervals. */
   readonly seed?: number;
   /** Keep the judged output of all samples in the result. */
@@ -61,21 +61,25 @@ export async function evaluate(
   const sessionOptions = { threads: options.threads, ...options.session } as SessionOptions;
   const session = await openSession(model, sessionOptions);
   try {
-    if (options.reference === undefined) return await judge(session, undefined, dataset, options);
-    const reference = await openSession(options.reference, sessionOptions);
+    const { reference } = options;
+    if (reference === undefined || isTensor(reference)) return await judge(session, reference, dataset, options);
+    const other = await openSession(reference, sessionOptions);
     try {
-      return await judge(session, reference, dataset, options);
+      return await judge(session, other, dataset, options);
     } finally {
-      await reference.close();
+      await other.close();
     }
   } finally {
     await session.close();
   }
 }
 
+const isTensor = (reference: Session | TensorValue | string | Uint8Array): reference is TensorValue =>
+  typeof reference === "object" && "dtype" in reference;
+
 async function judge(
   session: Session,
-  reference: Session | undefined,
+  reference: Session | TensorValue | undefined,
   dataset: Dataset,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
@@ -86,11 +90,10 @@ async function judge(
   if (twice !== undefined) throw new LightfootError("E_USAGE", `the metric '${twice.name}' was asked for twice`);
   for (const metric of metrics) requireNeeds(metric, dataset, reference !== undefined);
   const bound = bindDataset(dataset, session.inputs);
-  const boundReference = reference === undefined ? undefined : bindDataset(dataset, reference.inputs);
-  const batch = commonBatch(bound, boundReference, options.batch);
+  const original = reference === undefined ? undefined : openReference(reference, dataset);
+  const batch = commonBatch([bound.fixedBatch, original?.fixedBatch], options.batch);
   const assumptions = [...dataset.assumptions, ...bound.assumptions];
   const output = chooseOutput(session, options.output, assumptions);
-  const referenceOutput = reference === undefined ? undefined : matchOutput(reference, output, session);
   const context = {
     ...options,
     sampleCount: dataset.sampleCount,
@@ -117,10 +120,7 @@ async function judge(
         outputs[name] = samplesOf(value, name, rows, count, bound.single);
       }
     }
-    const compared =
-      reference === undefined || boundReference === undefined || referenceOutput === undefined
-        ? undefined
-        : await runReference(reference, boundReference, referenceOutput, start, end);
+    const compared = await original?.rows(output, session, start, end);
     if (options.keepOutput === true) kept.push(judged);
     const result: MetricBatch = {
       start,
@@ -172,8 +172,8 @@ function requireNeeds(metric: Metric, dataset: Dataset, hasReference: boolean): 
   });
 }
 
-function commonBatch(bound: BoundDataset, reference: BoundDataset | undefined, wanted = DEFAULT_BATCH): number {
-  const fixed = [bound.fixedBatch, reference?.fixedBatch].filter((size) => size !== undefined);
+function commonBatch(sizes: readonly (number | undefined)[], wanted = DEFAULT_BATCH): number {
+  const fixed = sizes.filter((size) => size !== undefined);
   const batch = fixed[0] ?? wanted;
   if (!Number.isInteger(batch) || batch < 1) throw new LightfootError("E_USAGE", `a batch of ${batch} is not possible`);
   if (fixed.some((size) => size !== batch)) {
@@ -211,16 +211,31 @@ function matchOutput(reference: Session, output: string, session: Session): stri
   return match.name;
 }
 
-async function runReference(
-  session: Session,
-  bound: BoundDataset,
-  output: string,
-  start: number,
-  end: number,
-): Promise<TensorValue> {
-  const { feeds, count } = bound.feeds(start, end);
-  const results = await session.run(feeds, [output]);
-  return samplesOf(results[output], output, bound.fixedBatch ?? count, count, bound.single);
+interface Reference {
+  readonly fixedBatch: number | undefined;
+  /** What it says of samples `start … end − 1` where the judged model's `session` gives `output`. */
+  rows(output: string, session: Session, start: number, end: number): Promise<TensorValue>;
+}
+
+/** @throws LightfootError E_METRIC when it holds results of another number of samples; E_DATA when data and model do not fit */
+function openReference(reference: Session | TensorValue, dataset: Dataset): Reference {
+  if (isTensor(reference)) {
+    const { sampleCount } = dataset;
+    if (reference.shape[0] !== sampleCount) {
+      throw new LightfootError("E_METRIC", `the reference is ${describe(reference)}, expected ${sampleCount} samples`);
+    }
+    return { fixedBatch: undefined, rows: async (_output, _session, start, end) => sliceTensor(reference, start, end) };
+  }
+  const bound = bindDataset(dataset, reference.inputs);
+  return {
+    fixedBatch: bound.fixedBatch,
+    async rows(output, session, start, end) {
+      const { feeds, count } = bound.feeds(start, end);
+      const name = matchOutput(reference, output, session);
+      const results = await reference.run(feeds, [name]);
+      return samplesOf(results[name], name, bound.fixedBatch ?? count, count, bound.single);
+    },
+  };
 }
 
 /** The output's rows of real samples. @throws LightfootError E_METRIC when its first axis does not count samples */

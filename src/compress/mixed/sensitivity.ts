@@ -15,14 +15,16 @@ import { findLinearLayers, layerName, type LinearLayer } from "../rewrite/linear
 import { TECHNIQUES } from "../techniques/registry.ts";
 import type { Step, TechniqueContext } from "../techniques/technique.ts";
 import { asDataset, captureInputs } from "./layer-inputs.ts";
-import { layerCosts, relativeError, type LayerCost, type Specimen, TimeTable } from "./layer-costs.ts";
+import { layerCosts, relativeError, type LayerCost, type NoCost, type Specimen, TimeTable } from "./layer-costs.ts";
 import { layerModel } from "./layer-model.ts";
-import { FLOAT, SCHEMES } from "./scheme-catalogue.ts";
+import { FLOAT, PROBE, SCHEMES } from "./scheme-catalogue.ts";
 
 /** Samples that the errors are found on. */
 const COMPARED_SAMPLES = 64;
 /** Multiply-adds that the runs of the whole model may take together: large models are run on fewer samples. */
 const MOST_END_MACS = 2e11;
+
+const PROBING = new Map([[PROBE, SCHEMES.get(PROBE)]]);
 
 export interface SensitivityOptions {
   /** Steps by the name of the scheme, as `schemesOf` gives them. */
@@ -61,23 +63,35 @@ export async function sensitivities(whole: ModelGraph, options: SensitivityOptio
       timed: timed === undefined ? undefined : asDataset(layer.input, timed.get(layer.input) ?? input),
     };
     const costs = await layerCosts(specimen, schemes, context, times);
-    rows.push(await rowOf(layer, costs, end));
+    rows.push(rowOf(layer, costs, await gainOf(specimen, costs, end, context, times)));
   }
   return rows;
 }
 
-const isCost = (cost: LayerCost | { reason: string }): cost is LayerCost => "error" in cost;
+const isCost = (cost: LayerCost | NoCost): cost is LayerCost => "error" in cost;
 
-async function rowOf(
-  layer: LinearLayer,
-  costs: ReadonlyMap<string, LayerCost | { reason: string }>,
+type Costs = ReadonlyMap<string, LayerCost | NoCost>;
+
+/** Error at the model's end over the layer's own, under one scheme; null where nobody can say. */
+async function gainOf(
+  specimen: Specimen,
+  costs: Costs,
   end: EndErrors | undefined,
-): Promise<SensitivityRow> {
-  const measured = [...costs].flatMap(([id, cost]) => (isCost(cost) ? [{ id, ...cost }] : []));
-  // The loudest error stands out most clearly from rounding at the end.
-  const loudest = measured.filter(({ error }) => error > 0 && error < 1).toSorted((a, b) => b.error - a.error)[0];
-  const atEnd = loudest === undefined ? undefined : await end?.errorOf(layer.output, loudest.id);
-  const gain = atEnd === undefined || loudest === undefined ? null : atEnd / loudest.error;
+  context: TechniqueContext,
+  times: TimeTable,
+): Promise<number | null> {
+  if (end === undefined) return null;
+  const known = costs.has(PROBE) ? costs : await layerCosts({ ...specimen, timed: undefined }, PROBING, context, times);
+  const errors = [...new Map([...costs, ...known])].flatMap(([id, cost]) =>
+    isCost(cost) && cost.error > 0 && cost.error < 1 ? [{ id, error: cost.error }] : [],
+  );
+  // Where 16 bits change nothing: the loudest error, which stands out most clearly from rounding at the end.
+  const probe = errors.find(({ id }) => id === PROBE) ?? errors.toSorted((a, b) => b.error - a.error)[0];
+  const atEnd = probe === undefined ? undefined : await end.errorOf(specimen.output, probe.id);
+  return atEnd === undefined || probe === undefined ? null : atEnd / probe.error;
+}
+
+function rowOf(layer: LinearLayer, costs: Costs, gain: number | null): SensitivityRow {
   return {
     layer: layer.output,
     title: layerName(layer),

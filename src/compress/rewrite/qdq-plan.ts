@@ -1,7 +1,7 @@
 // Decides which tensors of a graph flow as integers: layer inputs, layer outputs and what lies between; may depend on draft and linear.
 import { subgraphsOf } from "../../model/attributes.ts";
 import type { GraphDraft } from "./draft.ts";
-import type { ConvLayer, LinearLayer } from "./linear.ts";
+import type { LinearLayer } from "./linear.ts";
 
 /** These move or choose elements: the result has the range of the first input, so both share one scale. */
 const CARRIERS = new Set(["Flatten", "MaxPool", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze"]);
@@ -57,10 +57,13 @@ export function planQdq(draft: GraphDraft, layers: readonly LinearLayer[]): QdqP
     for (const operand of operands) visit(operand, isConv);
   };
 
-  const convs = layers.filter((layer): layer is ConvLayer => layer.kind === "conv");
-  for (const layer of convs) visit(layer.input, true);
+  for (const layer of layers) if (layer.kind === "conv") visit(layer.input, true);
   for (const layer of layers) visit(layer.input, false);
-  // Unlike Gemm, the convolution kernel has no float output: its result is always quantised.
-  for (const layer of convs) visit(rectified(draft, layer, uses), true);
+  for (const layer of layers) {
+    const end = rectified(draft, layer, uses);
+    // Unlike Gemm, the convolution kernel has no float output: its result is always quantised. A Gemm's is when a Relu follows: else ONNX
+    // Runtime joins the two in float first, and expands the weights at each run.
+    if (layer.kind === "conv" || end !== layer.output) visit(end, layer.kind === "conv");
+  }
   return rangeOf;
 }
