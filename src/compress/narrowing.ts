@@ -2,15 +2,14 @@
 import { surelyWithin } from "./loss.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
 import { following, narrowRecipe, WIDTHS, type Recipe } from "./recipe.ts";
-import type { SearchEvent } from "./search-options.ts";
+import type { Goal, SearchEvent } from "./search-options.ts";
 import type { Base, SearchRun } from "./search-run.ts";
 
 /** Candidates made at most: a bisection of the widths, and what follows the narrowest. */
-export function plannedNarrowings(run: Pick<SearchRun, "wants" | "wanted">): number {
-  if (!run.wants("narrow")) return 0;
-  return (
-    Math.ceil(Math.log2(WIDTHS.length)) + run.wanted(following(narrowRecipe(WIDTHS[0]))).length + plannedMixed(run)
-  );
+export function plannedNarrowings(goal: Goal, { wants, wanted }: Pick<SearchRun, "wants" | "wanted">): number {
+  if (!wants("narrow")) return 0;
+  const after = wanted(following(narrowRecipe(WIDTHS[0]))).length;
+  return Math.ceil(Math.log2(WIDTHS.length)) + after + plannedMixed(goal, wants);
 }
 
 /**

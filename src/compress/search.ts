@@ -34,8 +34,8 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
   return Math.min(
     maxCandidates,
     wanted([CLEAN, ...POST_TRAINING]).length +
-      plannedMixed({ wants }) +
-      plannedNarrowings({ wants, wanted }) +
+      plannedMixed(goal, wants) +
+      plannedNarrowings(goal, { wants, wanted }) +
       (goal === "size" ? plannedSmallFiles({ wanted }, data.train !== undefined) : 0),
   );
 }

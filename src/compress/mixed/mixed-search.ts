@@ -6,16 +6,16 @@ import type { Goal, SearchEvent } from "../search-options.ts";
 import type { Base, SearchRun } from "../search-run.ts";
 import type { Recipe } from "../recipe.ts";
 import { assignmentPath, type LayerSchemes } from "./assignment.ts";
-import { FLOAT, recipeOf, SCHEMES } from "./scheme-catalogue.ts";
+import { FLOAT, recipeOf, schemesOf, STORAGE } from "./scheme-catalogue.ts";
 
 /** Candidates that one bisection makes at most: enough for a path of 63 steps, and near the end of any longer one. */
 const MOST_STEPS = 6;
 
-/** True when a scheme may be mixed with float, or with another; storage in 16 bits alone needs no table. */
-const mixes = (run: Pick<SearchRun, "wants">): boolean =>
-  [...SCHEMES.values()].some(({ technique }) => technique !== "half" && run.wants(technique));
+/** True when some layers may compute in other numbers than the rest; mere storage is no reason to measure a table. */
+const mixes = (goal: Goal, wants: SearchRun["wants"]): boolean =>
+  [...schemesOf(goal, wants).values()].some(({ technique }) => !STORAGE.includes(technique));
 
-export const plannedMixed = (run: Pick<SearchRun, "wants">): number => (mixes(run) ? MOST_STEPS : 0);
+export const plannedMixed = (goal: Goal, wants: SearchRun["wants"]): number => (mixes(goal, wants) ? MOST_STEPS : 0);
 
 /** The table in the goal's unit. A scheme that was refused, or is no cheaper than float, is none. */
 export function schemesFor(rows: readonly SensitivityRow[], goal: Goal): LayerSchemes[] {
@@ -42,7 +42,7 @@ export async function* mixedCandidates(
   run: SearchRun,
   prefix?: { readonly recipe: Recipe; readonly base: Base },
 ): AsyncGenerator<SearchEvent, void> {
-  if (!mixes(run)) return;
+  if (!mixes(run.options.goal, (technique) => run.wants(technique))) return;
   const { id, path: modelPath } = prefix === undefined ? run.start : { id: prefix.recipe.id, path: prefix.base.path };
   const rows = yield* run.sensitivity(id, modelPath);
   if (rows === undefined) return;

@@ -12,12 +12,20 @@ const blocks = (bits: 2 | 4 | 8, blockSize: number, rounding: "nearest" | "gptq"
   options: { bits, blockSize, symmetric: true, accuracyLevel: 4, rounding },
 });
 
+const codebook = (vectorLength: number, entries: number): Step => ({
+  technique: "codebooks",
+  options: { vectorLength, entries },
+});
+
 /**
  * In the order in which their steps are applied. Static int8 comes last: it puts quantise and dequantise around the tensors between
  * layers, and a layer whose output was renamed by that could no longer be found.
  */
 export const SCHEMES: ReadonlyMap<string, Step> = new Map([
   ["float16", { technique: "half", options: { dtype: "float16" } }],
+  ["codebook-4x256", codebook(4, 256)],
+  ["codebook-1x16", codebook(1, 16)],
+  ["codebook-1x256", codebook(1, 256)],
   ["weight-int2-b32", blocks(2, 32, "gptq")],
   ["weight-int4-b128", blocks(4, 128)],
   ["weight-int4-b32", blocks(4, 32)],
@@ -36,12 +44,17 @@ export const SCHEMES: ReadonlyMap<string, Step> = new Map([
 /** Rounds a little, needs no calibration, and is quick to make: what a layer's error does at the end is found with it. */
 export const PROBE = "float16";
 
-/** Changes bytes on disk and nothing else: the engine widens the weights when it loads them. */
-const SIZE_ONLY: ReadonlySet<string> = new Set(["float16"]);
+/** They change bytes on disk and nothing else: the engine rebuilds the weights when it loads them. */
+export const STORAGE: readonly string[] = ["half", "codebooks"];
+
+/** The same bytes as weights alone in 8 bits, and a larger error: it only saves time. */
+const TIME: readonly string[] = ["dynamic-int8"];
 
 /** The schemes that can serve a goal, `wants` telling which techniques may be used. */
-export const schemesOf = (goal: Goal, wants: (technique: string) => boolean): ReadonlyMap<string, Step> =>
-  new Map([...SCHEMES].filter(([id, { technique }]) => wants(technique) && (goal === "size" || !SIZE_ONLY.has(id))));
+export function schemesOf(goal: Goal, wants: (technique: string) => boolean): ReadonlyMap<string, Step> {
+  const useless = goal === "size" ? TIME : STORAGE;
+  return new Map([...SCHEMES].filter(([, { technique }]) => wants(technique) && !useless.includes(technique)));
+}
 
 /** One step for each scheme that some layer has. */
 export function recipeOf(id: string, assignment: Assignment): Recipe {

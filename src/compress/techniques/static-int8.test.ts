@@ -77,6 +77,19 @@ describe("staticInt8", () => {
     }
   });
 
+  it("runs one layer in integers where a Relu and then a float layer follow", async () => {
+    const graph = gemmNet();
+    const context = { calibration: samplesFor(graph, 200, 4), threads: 1, signal: undefined, weightGrid };
+    const options = { range: { kind: "minmax" }, samples: 200, form: "qdq", biasCorrection: true } as const;
+    const result = await staticInt8(graph, { ...options, layers: ["h"] }, context);
+    if (result.kind === "refused") throw new Error(result.reason);
+    const counts = await executedOperators(result.model);
+    expect(counts).toMatchObject({ QGemm: 1, Gemm: 1 });
+    expect(counts).not.toHaveProperty("FusedGemm");
+    const { int8Share } = await executedPrecision(await serializeOnnx(result.model));
+    expect(int8Share).toBeCloseTo((24 * 32) / (24 * 32 + 32 * 6), 9);
+  });
+
   it("needs no fusion in the operator form: the file itself has the integer operators", async () => {
     const { model } = await compressed(convNet(), "qoperator");
     const types = model.graph.nodes.map(({ opType }) => opType);
