@@ -74,14 +74,14 @@ export function executionReason(execution: Execution): string {
 /** Less than this and the name "int8" would be a lie. */
 const LEAST_INT8_SHARE = 0.5;
 
-const INTEGER_TECHNIQUES: readonly string[] = ["dynamic-int8", "static-int8"];
+const INTEGER_TECHNIQUES: ReadonlySet<string> = new Set(["dynamic-int8", "static-int8"]);
 
 /**
  * The reason why a candidate may not carry its name, or undefined. Only the techniques that promise integer arithmetic are held to it:
  * weight-only ones promise a smaller file. Where they name their layers, the others' multiply-adds were promised to nobody.
  */
 export function nameIsWrong({ recipe, execution }: Pick<Candidate, "recipe" | "execution">): string | undefined {
-  const promises = recipe.filter(({ technique }) => INTEGER_TECHNIQUES.includes(technique));
+  const promises = recipe.filter(({ technique }) => INTEGER_TECHNIQUES.has(technique));
   if (promises.length === 0 || execution === null) return undefined;
   if (promises.every(({ options }) => options["layers"] !== undefined)) {
     return execution.int8Share > 0

@@ -46,7 +46,7 @@ export interface AttemptPlan {
 }
 
 /** Not the candidate's fault: a full disk would refuse every other one too. */
-const ENDS_SEARCH: readonly string[] = ["E_INTERRUPTED", "E_FILE_WRITE", "E_PERMISSION"];
+const ENDS_SEARCH: ReadonlySet<string> = new Set(["E_INTERRUPTED", "E_FILE_WRITE", "E_PERMISSION"]);
 
 /** Where candidates are made and measured. */
 export class Workbench {
@@ -107,8 +107,7 @@ export class Workbench {
     } catch (thrown) {
       // What does not run is no candidate: nobody shall find its file beside the good ones.
       await rm(path, { force: true });
-      if (!(thrown instanceof LightfootError) || ENDS_SEARCH.includes(thrown.code) || thrown.exitCode === 70)
-        throw thrown;
+      if (!(thrown instanceof LightfootError) || ENDS_SEARCH.has(thrown.code) || thrown.exitCode === 70) throw thrown;
       return refusal(recipe, `${thrown.message} (${thrown.code})`);
     }
   }
