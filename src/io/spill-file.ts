@@ -25,7 +25,7 @@ export class SpillFile {
     guarded(path, () => unlinkSync(path));
   }
 
-  /** Writes `bytes` behind what is there; gives what reads them back. @throws LightfootError E_FILE_WRITE */
+  /** Writes `bytes` behind what is there; gives what reads them back. @throws LightfootError E_FILE_WRITE, E_FILE_READ */
   put(bytes: Uint8Array): () => Uint8Array {
     const start = this.#size;
     const { byteLength } = bytes;
@@ -38,7 +38,10 @@ export class SpillFile {
     return () => {
       const read = new Uint8Array(byteLength);
       for (let done = 0; done < byteLength;) {
-        done += readSync(this.#descriptor, read, done, Math.min(STEP_BYTES, byteLength - done), start + done);
+        const step = Math.min(STEP_BYTES, byteLength - done);
+        const bytesRead = readSync(this.#descriptor, read, done, step, start + done);
+        if (bytesRead === 0) throw new LightfootError("E_FILE_READ", "temporary results were cut short");
+        done += bytesRead;
       }
       return read;
     };

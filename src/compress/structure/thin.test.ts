@@ -49,15 +49,16 @@ async function planted(
 }
 
 describe("secondMoments", () => {
-  it("are the sums by hand, along any axis", async () => {
+  it("are the sums by hand, along any axis, and along the last one of any rank", async () => {
     const graph = convNet();
     const data = samplesFor(graph, 70);
     const values = data.inputs.get("x")!.data as Float32Array;
     for (const [axis, width, stride] of [
       [1, 3, 144],
       [3, 12, 1],
+      [-1, 12, 1],
     ] as const) {
-      const wanted = { value: "x", axis };
+      const wanted = { value: "x", axis, ...(axis === -1 ? { width } : {}) };
       const found = (await secondMoments(graph, [wanted], data, { kind: "products" })).get(variablesKey(wanted))!;
       const squares = (await secondMoments(graph, [wanted], data, { kind: "squares" })).get(variablesKey(wanted))!;
       const mean = new Float64Array(width);

@@ -5,6 +5,7 @@ import { node as operator } from "../../model/build.ts";
 import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
+import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { levelFourError } from "../accuracy-level.ts";
 import { variablesKey } from "../axis-rows.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
@@ -48,8 +49,8 @@ const DEFAULT_TOLERANCE = 0.02;
 const MANY_ROWS = 64;
 /** More samples than these behind E[x·xᵀ] change the rounding no more than another seed of the data does. */
 const MOMENT_SAMPLES = 1024;
-/** Float weights below this are quantised sooner than threads start. */
-const WORTH_THREADS_BYTES = 64 * 2 ** 20;
+/** Float weights below this are quantised sooner than threads start; GPTQ does K/2 multiply-adds for each. */
+const WORTH_THREADS_BYTES = { nearest: 64 * 2 ** 20, gptq: 2 ** 20 };
 /** Moments of fewer inputs are split sooner than threads answer. */
 const WORTH_THREADS_WIDTH = 1024;
 /** Float weights below this leave results that fit into memory. */
@@ -208,7 +209,8 @@ export async function weightOnlyBlocks(
   const dense = layers.filter(isDense);
   if (dense.length === 0) return refused("no MatMul or Gemm with constant float32 weights to quantise");
   const { calibration, threads, runner } = context;
-  const withMoments = options.rounding === "gptq";
+  const { rounding = "nearest" } = options;
+  const withMoments = rounding === "gptq";
   if (withMoments && calibration === undefined)
     return refused("GPTQ rounds for given inputs: it needs calibration data");
   const original = draft.finish();
@@ -217,9 +219,10 @@ export async function weightOnlyBlocks(
     calibration === undefined
       ? new Map<string, InputStatistics>()
       : await inputStatistics(original, upright, calibration, context);
+  const statisticsOf = ({ input, transposedInput }: DenseLayer) => (transposedInput ? undefined : seen.get(input));
   const levels = new Levels(options, threads);
   const floatBytes = dense.reduce((sum, { k, n }) => sum + 4 * k * n, 0);
-  const pool = floatBytes < WORTH_THREADS_BYTES ? undefined : runner;
+  const pool = floatBytes < WORTH_THREADS_BYTES[rounding] ? undefined : runner;
   const fits = floatBytes < KEPT_BYTES;
   const groups = withMoments
     ? withFeedback(original, dense, calibration!, { ...context, runner: pool })
@@ -227,8 +230,12 @@ export async function weightOnlyBlocks(
   // What GPTQ found rests on matrices that are gone by the time the model is written.
   const spill = withMoments && !fits ? new SpillFile() : undefined;
   const blocksOf = async (layer: DenseLayer, feedback: Feedback | undefined): Promise<LazyParts<QuantizedBlocks>> => {
-    const { weight, transposedWeight, alpha, k, n, input } = layer;
-    const task: StoredBlocks = { matrix: { weight, transposedWeight, alpha, k, n }, options, inputs: seen.get(input) };
+    const { weight, transposedWeight, alpha, k, n } = layer;
+    const task: StoredBlocks = {
+      matrix: { weight, transposedWeight, alpha, k, n },
+      options,
+      inputs: statisticsOf(layer),
+    };
     const parts = partsOf(layer, options);
     if (feedback === undefined) return nearestBlocks(task, { parts, keep: fits, runner: pool });
     const result = await roundStoredBlocks(task, feedback, pool);
@@ -237,8 +244,9 @@ export async function weightOnlyBlocks(
   let quantized = 0;
   for await (const group of groups) {
     for (const layer of group.layers) {
+      throwIfStopped(context.signal, "quantising");
       const blocks = await blocksOf(layer, group.feedback);
-      const level = await levels.choose(layer, blocks, seen.get(layer.input)?.rows);
+      const level = await levels.choose(layer, blocks, statisticsOf(layer)?.rows);
       if (level === undefined) continue;
       draft.replaceAll(layer.nodes, await blockNodes(draft, layer, options, blocks, level));
       quantized++;
