@@ -21,6 +21,8 @@ export interface RetrainOptions {
   readonly epochs: number;
   readonly batch: number;
   readonly learningRate: number;
+  /** What inner layers count that differ from the original's, beside its answers; left out, nothing. */
+  readonly featureWeight?: number;
 }
 
 export interface SearchOptions {

@@ -70,6 +70,8 @@ export const manifestSchema = z.strictObject({
       epochs: z.int().min(1).optional(),
       batch: z.int().min(1).optional(),
       learningRate: z.number().positive().optional(),
+      /** What inner layers count that differ from the original's, beside its answers; left out, nothing. */
+      featureWeight: z.number().nonnegative().optional(),
     })
     .optional(),
   budget: z.strictObject({

@@ -1,5 +1,6 @@
 // What a training run takes, tells and gives; may depend on model and the gradient folder.
 import type { ModelGraph } from "../model/graph.ts";
+import type { FeatureOptions } from "./gradient/features.ts";
 import type { LossOptions } from "./gradient/losses.ts";
 import type { OptimizerOptions } from "./gradient/optimizers.ts";
 import type { Penalty } from "./gradient/penalty.ts";
@@ -46,8 +47,10 @@ export interface TrainOptions {
   readonly monitor?: "loss" | "accuracy";
   /** Epochs without improvement before training stops; the best weights are then the result. Needs `validation`. */
   readonly patience?: number;
-  /** For the loss `kl`: its scores on the training data are the target. */
+  /** For the loss `kl`: its scores on the training data are the target. For `features`: it runs within each step. */
   readonly teacher?: ModelGraph;
+  /** Values inside the model that are to be like the teacher's; their loss is part of the training loss, not of the validation loss. */
+  readonly features?: FeatureOptions;
   readonly checkpoint?: {
     /** Folder for `checkpoint.safetensors`. */
     readonly folder: string;

@@ -5,6 +5,7 @@ import type { ModelGraph, ValueInfo } from "../model/graph.ts";
 import { serializeOnnx } from "../model/onnx/write.ts";
 
 import { Emitter } from "./gradient/emitter.ts";
+import { teacherFeatures } from "./gradient/features.ts";
 import { forwardGraph, type ForwardGraph } from "./gradient/forward-graph.ts";
 import { emitLoss, lossSource } from "./gradient/losses.ts";
 import type { TrainingGraph, TrainingGraphOptions } from "./gradient/training-graph.ts";
@@ -73,8 +74,12 @@ function requireSensible(options: TrainOptions, data: TrainingData): void {
       hint: "Give a checkpoint folder.",
     });
   }
-  if ((options.loss.kind === "kl") !== (options.teacher !== undefined)) {
-    throw new LightfootError("E_USAGE", "the loss kl goes with a teacher, and a teacher with the loss kl");
+  const { features } = options;
+  if ((options.loss.kind === "kl" || features !== undefined) !== (options.teacher !== undefined)) {
+    throw new LightfootError("E_USAGE", "the loss kl and features go with a teacher, and a teacher with one of them");
+  }
+  if (features !== undefined && !(features.weight > 0 && Number.isFinite(features.weight))) {
+    throw new LightfootError("E_RANGE", `the weight of features is ${features.weight}, expected a number above 0`);
   }
   if (data.sampleCount < 1) throw new LightfootError("E_DATA", `'${data.name}' has no samples`);
 }
@@ -96,7 +101,7 @@ interface Run {
 /** Inputs of the loss at this batch size. */
 function lossInputsOf(
   forward: ForwardGraph,
-  options: TrainingGraphOptions,
+  options: Pick<TrainingGraphOptions, "loss" | "targets" | "output">,
 ): { inputs: readonly ValueInfo[]; classes: number } {
   const source = lossSource(forward, options.output ?? forward.outputs[0], options.loss.kind);
   const { inputs } = emitLoss(new Emitter("probe/"), options.loss, source, options.targets);
@@ -110,7 +115,9 @@ async function prepareRun(model: ModelGraph, data: TrainingData, options: TrainO
   const fullBatch = Math.min(batch, count);
   const forward = await forwardGraph(model, inputSpecs(inputs, fullBatch), options.trainable ?? []);
   const stepsPerCall = Math.min(options.stepsPerCall ?? chooseStepsPerCall(forward), Math.floor(count / fullBatch));
-  const graphOptions = (steps: number): TrainingGraphOptions => ({
+  const graphOptions = async (graph: ForwardGraph, steps: number): Promise<TrainingGraphOptions> => ({
+    features:
+      options.features === undefined ? undefined : await teacherFeatures(graph, teacher!, loss.kind, options.features),
     loss,
     targets: targetKind(loss, data),
     optimizer: options.optimizer,
@@ -121,8 +128,10 @@ async function prepareRun(model: ModelGraph, data: TrainingData, options: TrainO
     masked: options.masks === undefined ? undefined : new Set(options.masks.keys()),
     penalties: options.penalties,
   });
-  const scores = teacher === undefined ? undefined : await teacherScores(teacher, data, loss, threads);
-  const probe = lossInputsOf(forward, graphOptions(1));
+  const scoresOn = async (set: TrainingData) =>
+    teacher === undefined || loss.kind !== "kl" ? undefined : teacherScores(teacher, set, loss, threads);
+  const scores = await scoresOn(data);
+  const probe = lossInputsOf(forward, { loss, targets: targetKind(loss, data), output: options.output });
   const arrays: StepArrays = new Map([...inputs, ...lossArrays(probe.inputs, data, scores, probe.classes)]);
 
   const runners: Run["runners"][number][] = [];
@@ -132,7 +141,8 @@ async function prepareRun(model: ModelGraph, data: TrainingData, options: TrainO
   };
   try {
     const add = async (graph: ForwardGraph, steps: number, size: number): Promise<void> => {
-      runners.push({ runner: await StepRunner.open(graph, graphOptions(steps), size, threads), steps, batch: size });
+      const built = await graphOptions(graph, steps);
+      runners.push({ runner: await StepRunner.open(graph, built, size, threads), steps, batch: size });
     };
     await add(forward, stepsPerCall, fullBatch);
     if (Math.floor(count / fullBatch) % stepsPerCall !== 0) await add(forward, 1, fullBatch);
@@ -144,7 +154,7 @@ async function prepareRun(model: ModelGraph, data: TrainingData, options: TrainO
     const state = new TrainState(training.state);
     await loadState(state, training, forward.initializers, options.masks);
     if (validation !== undefined) {
-      const theirs = teacher === undefined ? undefined : await teacherScores(teacher, validation, loss, threads);
+      const theirs = await scoresOn(validation);
       const feeds = (lossInputs: readonly ValueInfo[]): StepArrays =>
         lossArrays(lossInputs, validation, theirs, probe.classes);
       const { output } = options;

@@ -7,6 +7,7 @@ import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
 import { toolVersion } from "../version.ts";
+import { realNumber } from "../real-number.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 interface CompressFlags {
@@ -25,6 +26,7 @@ interface CompressFlags {
   readonly seed: number;
   readonly threads?: number;
   readonly epochs?: number;
+  readonly featureWeight?: number;
   readonly cache: boolean;
   readonly out: string;
   readonly language: "en" | "zh";
@@ -73,6 +75,11 @@ export function registerCompress(program: Command): void {
     .option("--time-limit <duration>", "end with the best found after this: 90s, 10m, 2h")
     .option("--max-candidates <n>", "make at most so many candidates", wholeNumber(1))
     .option("--epochs <n>", "epochs of each retraining", wholeNumber(1))
+    .option(
+      "--feature-weight <w>",
+      "retraining adds w times the mean relative squared error of inner layers against the original's",
+      realNumber(0, 1e6),
+    )
     .option("--seed <n>", "decides training and intervals", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the engine; left out, one per core", wholeNumber(1))
     .option("--no-cache", "time layers anew, and keep no times in the user's cache folder")
@@ -120,7 +127,7 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
   const { formatTable } = await import("../terminal-table.ts");
   const { wrapText } = await import("../wrap-text.ts");
 
-  const { timeLimit, out, epochs } = flags;
+  const { timeLimit, out, epochs, featureWeight } = flags;
   // `m` alone could be months elsewhere; a search does not last that long.
   const limit = timeLimit?.replace(/(?<=\d)\s*m$/, "min");
   context.progress.phase("Reading model and data");
@@ -136,7 +143,10 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
     techniques: flags.technique,
     timeLimitSeconds: limit === undefined ? undefined : parseQuantity(limit, "duration", "--time-limit"),
     maxCandidates: flags.maxCandidates,
-    retrain: epochs === undefined ? {} : { epochs },
+    retrain: {
+      ...(epochs === undefined ? {} : { epochs }),
+      ...(featureWeight === undefined ? {} : { featureWeight }),
+    },
     useCache: flags.cache,
     seed: flags.seed,
     threads: flags.threads,

@@ -1,10 +1,12 @@
 // `lightfoot train`: options to a training run, events to the progress line; may depend on this room, runtime, model and io.
 import { InvalidArgumentError, Option, type Command } from "commander";
+import type { FeaturePair } from "../../runtime/gradient/features.ts";
 import type { TrainOptions, TrainResult } from "../../runtime/train-options.ts";
 import type { TrainingDocument } from "../../runtime/train-schema.ts";
 import { LightfootError } from "../../errors/lightfoot-error.ts";
 import { runAction, type ActionContext } from "../action.ts";
 import { withExamples } from "../help.ts";
+import { realNumber } from "../real-number.ts";
 import { wholeNumber } from "../whole-number.ts";
 
 interface TrainFlags {
@@ -16,6 +18,8 @@ interface TrainFlags {
   readonly temperature: number;
   readonly alpha: number;
   readonly teacher?: string;
+  readonly featureWeight?: number;
+  readonly feature: readonly FeaturePair[];
   readonly optimizer: "adam" | "adamw" | "sgd";
   readonly learningRate: number;
   readonly momentum: number;
@@ -38,12 +42,10 @@ interface TrainFlags {
   readonly threads?: number;
 }
 
-function number(low: number, high: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && value >= low && value <= high) return value;
-    throw new InvalidArgumentError(`Expected a number from ${low}${high === Infinity ? "" : ` to ${high}`}.`);
-  };
+function featurePair(text: string): FeaturePair {
+  const [student, teacher, ...more] = text.split("=");
+  if (student && teacher && more.length === 0) return { student, teacher };
+  throw new InvalidArgumentError("Expected two names such as hidden1=encoder.3.");
 }
 
 const collect = (value: string, before: readonly string[]): string[] => [...before, value];
@@ -63,18 +65,29 @@ export function registerTrain(program: Command): void {
     .option(
       "--label-smoothing <share>",
       "for cross-entropy: share of the target spread over all classes",
-      number(0, 1),
+      realNumber(0, 1),
       0,
     )
-    .option("--teacher <file>", "for kl: ONNX model whose scores are the target")
-    .option("--temperature <t>", "for kl: softens both distributions", number(1e-6, Infinity), 1)
-    .option("--alpha <a>", "for kl: weight of the teacher, the labels get the rest", number(0, 1), 1)
+    .option("--teacher <file>", "ONNX model to learn from: its scores for kl, its inner layers with --feature-weight")
+    .option("--temperature <t>", "for kl: softens both distributions", realNumber(1e-6, Infinity), 1)
+    .option("--alpha <a>", "for kl: weight of the teacher, the labels get the rest", realNumber(0, 1), 1)
+    .option(
+      "--feature-weight <w>",
+      "adds w times the mean relative squared error of inner layers against the teacher's, matched by name",
+      realNumber(1e-12, Infinity),
+    )
+    .option(
+      "--feature <student=teacher>",
+      "match these two values instead; repeatable",
+      (text: string, before: readonly FeaturePair[]) => [...before, featurePair(text)],
+      [],
+    )
     .addOption(new Option("--optimizer <name>", "how to step").choices(["adam", "adamw", "sgd"]).default("adam"))
-    .option("--learning-rate <rate>", "size of a step", number(0, Infinity), 1e-3)
-    .option("--momentum <m>", "for sgd", number(0, 1), 0)
+    .option("--learning-rate <rate>", "size of a step", realNumber(0, Infinity), 1e-3)
+    .option("--momentum <m>", "for sgd", realNumber(0, 1), 0)
     .option("--nesterov", "for sgd: look ahead")
-    .option("--weight-decay <d>", "L2 for sgd and adam; decoupled, default 0.01, for adamw", number(0, Infinity))
-    .option("--clip-norm <norm>", "largest joint norm of the gradients", number(1e-12, Infinity))
+    .option("--weight-decay <d>", "L2 for sgd and adam; decoupled, default 0.01, for adamw", realNumber(0, Infinity))
+    .option("--clip-norm <norm>", "largest joint norm of the gradients", realNumber(1e-12, Infinity))
     .addOption(
       new Option("--schedule <name>", "how the learning rate moves")
         .choices(["constant", "step", "cosine", "linear"])
@@ -115,6 +128,10 @@ export function registerTrain(program: Command): void {
     [
       "lightfoot train small.onnx --train mnist:train --loss kl --teacher large.onnx --temperature 4 --alpha 0.7 --out student.onnx",
       "learn from a teacher",
+    ],
+    [
+      "lightfoot train small.onnx --train train.npz --loss kl --teacher large.onnx --feature-weight 1 --feature block2=block4 --out student.onnx",
+      "and from what it computes inside",
     ],
     [
       "lightfoot train net.onnx --train train.npz --epochs 50 --checkpoint run1 --resume --out trained.onnx",
@@ -182,7 +199,10 @@ const wrong = (message: string): LightfootError => new LightfootError("E_USAGE",
 /** Options that say nothing without another one are refused, not ignored. */
 function requireConsistent(flags: TrainFlags): void {
   if (flags.loss === "kl" && flags.teacher === undefined) throw wrong("--loss kl needs --teacher");
-  if (flags.loss !== "kl" && flags.teacher !== undefined) throw wrong("--teacher is for --loss kl");
+  if (flags.loss !== "kl" && flags.featureWeight === undefined && flags.teacher !== undefined)
+    throw wrong("--teacher is for --loss kl and for --feature-weight");
+  if (flags.featureWeight !== undefined && flags.teacher === undefined) throw wrong("--feature-weight needs --teacher");
+  if (flags.feature.length > 0 && flags.featureWeight === undefined) throw wrong("--feature needs --feature-weight");
   if (flags.loss !== "kl" && (flags.temperature !== 1 || flags.alpha !== 1))
     throw wrong("--temperature and --alpha are for --loss kl");
   if (flags.loss !== "cross-entropy" && flags.labelSmoothing !== 0)
@@ -198,7 +218,7 @@ function requireConsistent(flags: TrainFlags): void {
 }
 
 function optionsOf(flags: TrainFlags): Omit<TrainOptions, "signal" | "validation" | "teacher"> {
-  const { weightDecay, momentum, nesterov = false } = flags;
+  const { weightDecay, momentum, nesterov = false, featureWeight, feature } = flags;
   return {
     loss:
       flags.loss === "kl"
@@ -206,6 +226,10 @@ function optionsOf(flags: TrainFlags): Omit<TrainOptions, "signal" | "validation
         : flags.loss === "mse"
           ? { kind: "mse" }
           : { kind: "cross-entropy", labelSmoothing: flags.labelSmoothing },
+    features:
+      featureWeight === undefined
+        ? undefined
+        : { weight: featureWeight, ...(feature.length === 0 ? {} : { pairs: feature }) },
     optimizer:
       flags.optimizer === "sgd"
         ? { kind: "sgd", momentum, nesterov, weightDecay }

@@ -5,7 +5,7 @@ import { GraphDraft } from "../rewrite/draft.ts";
 import { chosenLayers, findLinearLayers } from "../rewrite/linear.ts";
 import { countAt } from "../structure/choose.ts";
 import { findCoupling } from "../structure/coupling.ts";
-import { cutUnits } from "../structure/cut.ts";
+import { cutUnits, keptPositions } from "../structure/cut.ts";
 import { findRows, type Row, type RowKind } from "../structure/rows.ts";
 import { thin } from "../structure/thin.ts";
 import type { RecoveryContext } from "./recovery.ts";
@@ -55,7 +55,9 @@ async function withoutUnits(
     return refused([`no ${kinds.join(" or ")} that could be taken out`, ...reasons].join("; "));
   }
   const { gone, weights, notes } = await thin(coupling, rows, ratio, data, watch);
-  return retrained(cutUnits(coupling, gone, weights), [...read.notes, ...notes], context, options);
+  const positions = keptPositions(coupling, gone);
+  const kept = Object.fromEntries(coupling.producers.map(({ node, atoms }) => [node.outputs[0], positions(atoms)]));
+  return retrained(cutUnits(coupling, gone, weights), [...read.notes, ...notes], context, options, kept);
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { ModelGraph } from "../../model/graph.ts";
 import { readOnnx } from "../../model/onnx/read.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
+import type { FeatureOptions } from "../../runtime/gradient/features.ts";
 import type { LossOptions } from "../../runtime/gradient/losses.ts";
 import { finishTraining, train } from "../../runtime/train.ts";
 import type { TrainOptions } from "../../runtime/train-options.ts";
@@ -15,6 +16,11 @@ export interface RecoveryOptions {
   readonly teacherShare?: number;
   /** Softens the original's answers. */
   readonly temperature?: number;
+  /**
+   * Asks the layers inside to give what the original's give too, and multiplies their mean relative squared error with this; 0, only the
+   * answers are compared. Left out, the search's own.
+   */
+  readonly featureWeight?: number;
 }
 
 export type RecoveryContext = Pick<
@@ -34,10 +40,12 @@ export function recoveryLoss(data: Dataset, { teacherShare = 0.5, temperature = 
   return { kind: "kl", temperature, alpha: teacherShare };
 }
 
+/** What a technique adds: masks, prices, the choice of tensors; and where the units that it left stood in the original. */
+export type RecoveryDetails = Partial<TrainOptions> & Pick<FeatureOptions, "kept">;
+
 /**
  * Trains `model` with Adam on a falling cosine, the original as teacher.
  *
- * @param more what a technique adds: masks, prices, the choice of tensors
  * @returns the trained model, and how it was trained in words
  */
 export async function recover(
@@ -45,10 +53,12 @@ export async function recover(
   data: Dataset,
   options: RecoveryOptions,
   context: RecoveryContext,
-  more: Partial<TrainOptions> = {},
+  { kept, ...more }: RecoveryDetails = {},
 ): Promise<{ readonly model: ModelGraph; readonly note: string }> {
   const epochs = options.epochs ?? context.retrain.epochs;
   const loss = recoveryLoss(data, options);
+  const featureWeight = options.featureWeight ?? context.retrain.featureWeight ?? 0;
+  const hasTeacher = loss.kind === "kl" || featureWeight > 0;
   const run = train(model, data, {
     loss,
     optimizer: { kind: "adam" },
@@ -59,12 +69,14 @@ export async function recover(
     seed: context.seed,
     threads: context.threads,
     signal: context.signal,
-    ...(loss.kind === "kl" ? { teacher: await readOnnx(context.original) } : {}),
+    ...(hasTeacher ? { teacher: await readOnnx(context.original) } : {}),
+    ...(featureWeight > 0 ? { features: { weight: featureWeight, kept } } : {}),
     ...more,
   });
   const result = await finishTraining(run, (event) => {
     if (event.type === "epoch") context.onEpoch(event.epoch, epochs, event.loss);
   });
-  const how = loss.kind === "kl" ? "distilled from the original" : "retrained";
+  const inside = featureWeight > 0 ? ", inner layers included," : "";
+  const how = hasTeacher ? `distilled from the original${inside}` : "retrained";
   return { model: result.model, note: `${how} for ${epochs} epochs` };
 }

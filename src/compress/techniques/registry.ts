@@ -74,11 +74,6 @@ function layersIn(options: Options): LayerChoice {
   return { layers };
 }
 
-const retrainIn = (options: Options) => optional(options, "retrain", () => oneOf(options, "retrain", [true, false]));
-
-/** The share of something that stays, and whether what is left is trained. */
-const sizeIn = (options: Options) => ({ ratio: between(options, "ratio", 0, 1), ...retrainIn(options) });
-
 function rangeMethod(options: Options): RangeMethod {
   const kind = oneOf(options, "range", RANGE_KINDS);
   return kind === "percentile" ? { kind, percentile: between(options, "percentile", 50, 100) } : { kind };
@@ -90,7 +85,16 @@ const recoveryIn = (options: Options): RecoveryOptions => ({
   ...optional(options, "learningRate", () => between(options, "learningRate", 0, 1)),
   ...optional(options, "teacherShare", () => between(options, "teacherShare", -1e-9, 1)),
   ...optional(options, "temperature", () => between(options, "temperature", 0, 100)),
+  ...optional(options, "featureWeight", () => between(options, "featureWeight", -1e-9, 1e6)),
 });
+
+const retrainIn = (options: Options) => ({
+  ...optional(options, "retrain", () => oneOf(options, "retrain", [true, false])),
+  ...recoveryIn(options),
+});
+
+/** The share of something that stays, and whether what is left is trained. */
+const sizeIn = (options: Options) => ({ ratio: between(options, "ratio", 0, 1), ...retrainIn(options) });
 
 const BLOCK_SIZES: readonly BlockSize[] = [16, 32, 64, 128, 256];
 

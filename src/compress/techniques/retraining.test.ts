@@ -15,6 +15,7 @@ import { openSession } from "../../runtime/session.ts";
 import { finishTraining, train } from "../../runtime/train.ts";
 
 import { seededRandom } from "../../statistics/index.ts";
+import { exposing } from "../calibrate.ts";
 import { toLatentForm } from "../quantize/latent-form.ts";
 import { TECHNIQUES } from "./registry.ts";
 import type { OptionValue, TechniqueContext } from "./technique.ts";
@@ -190,6 +191,48 @@ test("fine-tuning recovers a model that lost its answers", async () => {
   const tuned = await apply("fine-tune", damaged, {});
   expect(await crossEntropy(tuned)).toBeLessThan(0.7 * (await crossEntropy(damaged)));
   expect(zerosIn(await weightOf(tuned, "layer1.weight"))).toBe(zerosIn(await weightOf(damaged, "layer1.weight")));
+});
+
+/** The hidden layer of the written model after its Relu, `[512, units]`. */
+async function hiddenOf(model: ModelGraph): Promise<Float32Array> {
+  const { outputs } = model.graph.nodes.find(({ opType }) => opType === "Relu")!;
+  const session = await openSession(await serializeOnnx(exposing(model, outputs)), { threads: 1 });
+  const results = await session.run({ input: samples.inputs.get("input")! }, [outputs[0]]);
+  await session.close();
+  return results[outputs[0]].data as Float32Array;
+}
+
+test("with a weight on features, the units that narrowing left go on saying what they said in the original", async () => {
+  const cut = await apply("narrow", teacher, { ratio: 0.5, retrain: false });
+  // Cutting leaves the columns of the first layer as they were, so that they tell which units stayed.
+  const [before, after] = [await weightOf(teacher, "layer1.weight"), await weightOf(cut, "layer1.weight")];
+  const column = (values: Float32Array, at: number) => values.filter((_, i) => i % (values.length / 16) === at).join();
+  const kept = Array.from({ length: 12 }, (_, at) =>
+    Array.from({ length: 24 }, (_none, u) => u).find((u) => column(before, u) === column(after, at))!,
+  );
+  expect(new Set(kept).size).toBe(12);
+  const wanted = await hiddenOf(teacher);
+  const distance = async (model: ModelGraph): Promise<number> => {
+    const found = await hiddenOf(model);
+    return found.reduce((sum, value, at) => sum + (value - wanted[Math.floor(at / 12) * 24 + kept[at % 12]]) ** 2, 0);
+  };
+  const free = await apply("narrow", teacher, { ratio: 0.5 });
+  const held = await apply("narrow", teacher, { ratio: 0.5, featureWeight: 5 });
+  expect(await distance(held)).toBeLessThan(0.3 * (await distance(free)));
+  expect(await crossEntropy(held)).toBeLessThan(await crossEntropy(cut));
+});
+
+test("a weight on features that match nothing is an error, and not a weight on nothing", async () => {
+  const small = await apply("packed", teacher, {});
+  await expect(apply("fine-tune", small, { featureWeight: 1 })).rejects.toMatchObject({
+    code: "E_USAGE",
+    message: expect.stringContaining("same name"),
+  });
+  const wanted = { notes: [expect.stringContaining("inner layers included")] };
+  expect(await TECHNIQUES["fine-tune"](teacher, { featureWeight: 1, epochs: 1 }, context)).toMatchObject(wanted);
+  // The search's own weight, where a recipe names none.
+  const everywhere = { ...context, retrain: { ...context.retrain, epochs: 1, featureWeight: 1 } };
+  expect(await TECHNIQUES["fine-tune"](teacher, {}, everywhere)).toMatchObject(wanted);
 });
 
 const STATIC = { range: "minmax", samples: 128, form: "qdq", biasCorrection: false } as const;

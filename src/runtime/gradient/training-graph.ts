@@ -6,6 +6,7 @@ import type { ModelGraph, Node, ValueInfo } from "../../model/graph.ts";
 import { differentiate } from "./differentiate.ts";
 import { Emitter } from "./emitter.ts";
 import { assembleModel, type ForwardGraph } from "./forward-graph.ts";
+import { emitFeatures, type TeacherFeatures } from "./features.ts";
 import { emitLoss, LOSS_INPUTS, lossSource, type LossOptions, type TargetKind } from "./losses.ts";
 import { optimizerOf, type OptimizerOptions } from "./optimizers.ts";
 import { isWhole, layOut, packGradients, unpackGroup, type ParameterGroup } from "./parameter-layout.ts";
@@ -28,6 +29,8 @@ export interface TrainingGraphOptions {
   /** Parameters some of whose elements are held at exactly zero; which ones, the mask in the state says. */
   readonly masked?: ReadonlySet<string>;
   readonly penalties?: readonly Penalty[];
+  /** What the loss also asks of values inside, for inputs of the forward graph's own shapes. */
+  readonly features?: TeacherFeatures;
 }
 
 export interface TrainingGraph {
@@ -58,16 +61,17 @@ export function buildTrainingGraph(forward: ForwardGraph, options: TrainingGraph
   const { values } = forward;
   const form = toTrainingForm(forward.nodes, values, forward.initializers, emit, trainsStatistics);
   const loss = emitLoss(emit, options.loss, source, options.targets);
+  const features = options.features === undefined ? undefined : emitFeatures(emit, options.features);
+  const total = features === undefined ? loss.loss : emit.add(loss.loss, features.loss);
+  const seeds = new Map([[source.value, loss.gradient]]);
+  for (const [value, gradient] of features?.gradients ?? []) {
+    const known = seeds.get(value);
+    seeds.set(value, known === undefined ? gradient : emit.add(known, gradient));
+  }
 
   // Only what the loss reads is differentiated: other outputs of the model may use operators without a rule.
-  const nodes = liveNodes(form.nodes, [source.value, ...form.statistics.map(({ updated }) => updated)]);
-  const gradients = differentiate({
-    forward: nodes,
-    values,
-    seeds: new Map([[source.value, loss.gradient]]),
-    wanted: forward.trainable,
-    emit,
-  });
+  const nodes = liveNodes(form.nodes, [...seeds.keys(), ...form.statistics.map(({ updated }) => updated)]);
+  const gradients = differentiate({ forward: nodes, values, seeds, wanted: forward.trainable, emit });
   const parameters = [...forward.trainable]
     .filter((name) => gradients.has(name))
     .map((name) => ({ name, shape: values.shapes.get(name)! }));
@@ -91,23 +95,44 @@ export function buildTrainingGraph(forward: ForwardGraph, options: TrainingGraph
   }));
   const taken = new Set([...parameters.map(({ name }) => name), ...statistics.map(({ name }) => name)]);
   const step: StepGraph = {
-    nodes: [...unpacking.nodes, ...nodes, ...emit.nodes],
+    nodes: [...unpacking.nodes, ...(options.features?.nodes ?? []), ...nodes, ...emit.nodes],
     initializers: new Map(
-      [...forward.initializers, ...unpacking.initializers, ...emit.initializers].filter(([name]) => !taken.has(name)),
+      [
+        ...forward.initializers,
+        ...unpacking.initializers,
+        ...emit.initializers,
+        ...(options.features?.initializers ?? []),
+      ].filter(([name]) => !taken.has(name)),
     ),
     inputs: [...forward.inputs, ...loss.inputs, ...form.dropouts.map(({ input }) => input)],
     scalars: optimizerOf(options.optimizer).scalarNames.map(scalarName),
     state: [...updates, ...statistics],
-    loss: loss.loss,
+    loss: total,
   };
   const unrolled = unroll(step, options.stepsPerCall);
   return {
     ...unrolled,
-    model: assembleModel(forward, { ...unrolled.graph, name: `${forward.model.graph.name} training` }),
+    model: assembleModel(withTeacher(forward, options.features), {
+      ...unrolled.graph,
+      name: `${forward.model.graph.name} training`,
+    }),
     stepsPerCall: options.stepsPerCall,
     groups,
     inputTypes: step.inputs,
     dropouts: form.dropouts,
+  };
+}
+
+/** Operator sets that student and teacher both find their operators in. */
+function withTeacher(
+  { model, opset }: ForwardGraph,
+  features: TeacherFeatures | undefined,
+): Pick<ForwardGraph, "model" | "opset"> {
+  if (features === undefined) return { model, opset };
+  const { opsets } = features;
+  return {
+    model: { ...model, opsets: new Map([...opsets, ...model.opsets]) },
+    opset: Math.max(opset, opsets.get("")!),
   };
 }
 

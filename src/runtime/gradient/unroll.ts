@@ -117,15 +117,7 @@ export function unroll(step: StepGraph, count: number): UnrolledGraph {
       if (name === "" || initializers.has(name)) return name;
       return names.get(name) ?? `${k}/${name}`;
     };
-    for (const original of body) {
-      nodes.push({
-        ...original,
-        name: original.name === "" ? "" : `${k}/${original.name}`, // the engine refuses a name twice, unless it is empty
-        inputs: original.inputs.map(rename),
-        outputs: original.outputs.map(rename),
-        attributes: renameCaptures(original.attributes, rename),
-      });
-    }
+    for (const original of body) nodes.push(renamedNode(original, `${k}/`, rename));
     for (const { name, result } of step.state) current.set(name, rename(result));
   }
   const losses = Array.from({ length: count }, (_, k) => `${k}/${step.loss}`);
@@ -150,6 +142,15 @@ export function unroll(step: StepGraph, count: number): UnrolledGraph {
     lossOutput: LOSSES,
   };
 }
+
+/** A node again whose values have other names, and whose own name has a prefix. */
+export const renamedNode = (original: Node, prefix: string, rename: (name: string) => string): Node => ({
+  ...original,
+  name: original.name === "" ? "" : prefix + original.name, // the engine refuses a name twice, unless it is empty
+  inputs: original.inputs.map(rename),
+  outputs: original.outputs.map(rename),
+  attributes: renameCaptures(original.attributes, rename),
+});
 
 /** Values that a subgraph takes from outside are renamed too; its own keep their names. */
 function renameCaptures(attributes: Node["attributes"], rename: (name: string) => string): Node["attributes"] {
