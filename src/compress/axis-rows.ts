@@ -17,6 +17,7 @@ export interface Variables {
   readonly width?: number;
 }
 
+/** By which results about variables are found. */
 export const variablesKey = ({ value, axis }: Variables): string => `${value}@${axis}`;
 
 /** Variables of which rank and number are known before the model runs. */

@@ -141,6 +141,7 @@ export const WIDTHS: readonly Width[] = [
   { ratio: 3 / 16, inputs: 1 / 4 },
 ];
 
+/** The network narrowed to a width, its other units retrained or fitted. */
 export function narrowRecipe({ ratio, inputs }: Width): Recipe {
   const percent = (share: number) => `${share * 100}`;
   const read = inputs === 1 ? "" : `, ${percent(inputs)} % of the inputs of dense layers`;

@@ -102,11 +102,11 @@ function codedNote({ original, candidates }: SearchResult): string[] {
   const kept = coded.find(({ file }) => file !== null);
   return [
     [
-      "coded: bytes as a container of lightfoot pack, for transport, and the original's bytes on disk by them.",
+      "coded, rate: bytes as a container of lightfoot pack, for transport, and CompressionRate = the original's bytes on disk / these.",
       hasPlain
         ? "Of packed candidates it holds the same weights as plain tensors, with the same outputs to the last bit."
         : "",
-      kept === undefined ? "" : `The chosen one's is ${kept.file}.`,
+      kept === undefined ? "" : `The chosen one's is ${kept.file}; lightfoot unpack gives the model back.`,
     ]
       .filter((sentence) => sentence !== "")
       .join(" "),

@@ -156,7 +156,7 @@ function findingLines({ pattern, severity, what, cost, repair, places }: ModelFi
 }
 
 function repairLines(repair: ModelRepair, columns: number): string[] {
-  const { model, mended, execution, outputs, latency, data, batch, remaining } = repair;
+  const { model, mended, execution, outputs, latency, data, batch, notes, remaining } = repair;
   const counted = (counts: Record<string, number>) =>
     Object.entries(counts)
       .map(([pattern, count]) => `${pattern} (${count})`)
@@ -173,6 +173,7 @@ function repairLines(repair: ModelRepair, columns: number): string[] {
     ["a run", `${formatFigure(latency.before)} before, ${formatFigure(latency.after)} after, batch ${batch}`],
     ["speed-up", `${formatFigure(latency.speedUp)}, median of pairs run in turns`],
   ];
+  for (const note of notes) facts.push(["note", note]);
   if (Object.keys(remaining).length > 0) facts.push(["remaining", counted(remaining)]);
   return factLines(facts, columns);
 }

@@ -6,7 +6,8 @@ import { readFloats, readTensor } from "../../model/tensor-data.ts";
 import { float32Tensor, int64Tensor } from "../../model/tensor-value.ts";
 import { packRows, unpackRows } from "../quantize/blockwise.ts";
 import type { GraphDraft } from "../rewrite/draft.ts";
-import { placeOf, withInput, type Occurrence, type Pattern } from "./pattern.ts";
+import { nodeTitle } from "../rewrite/wiring.ts";
+import { withInput, type Occurrence, type Pattern } from "./pattern.ts";
 
 const INTEGER_LEVEL = 4;
 /** Positions of MatMulNBits' inputs. */
@@ -67,7 +68,7 @@ const accuracyLevel: Pattern = {
       nodesWithin(node)
         .filter(isSlowLevel)
         .map((slow) => ({
-          place: placeOf(slow),
+          place: nodeTitle(slow),
           mend() {
             draft.nodes = draft.nodes.map((one) => (one === node ? mapNodes(one, atIntegerLevel) : one));
           },
@@ -139,7 +140,7 @@ const floatZeroPoints: Pattern = {
       const scales = draft.initializer(node.inputs[SCALES]);
       if (zeros === undefined || zeros.dtype === "uint8") continue;
       const sizes = sizesOf(node);
-      const place = placeOf(node);
+      const place = nodeTitle(node);
       if (sizes === undefined) {
         found.push({ place });
         continue;
@@ -183,7 +184,7 @@ const groupIndex: Pattern = {
       const weight = draft.initializer(node.inputs[WEIGHT]);
       if (groups === undefined) continue;
       const sizes = sizesOf(node);
-      const place = placeOf(node);
+      const place = nodeTitle(node);
       const order = sizes && orderByGroup((await readTensor(groups)).data, sizes);
       if (sizes === undefined || order === undefined || weight === undefined) found.push({ place });
       else found.push({ place, mend: () => sortByGroup(draft, node, weight, order, sizes) });

@@ -9,6 +9,7 @@ import { readOnnx } from "../../model/onnx/read.ts";
 import { writeOnnx } from "../../model/onnx/write.ts";
 import { compareModels, type CompareOptions } from "../../runtime/compare-models.ts";
 import { precisionOf, withExecutedGraph } from "../../runtime/executed-precision.ts";
+import { lostDefaults } from "../defaulted-inputs.ts";
 import { storedBytes } from "../profile.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { subgraphsWithin } from "../rewrite/inner-graphs.ts";
@@ -122,6 +123,7 @@ async function repaired(
   return {
     model: await fileOf(out, model),
     mended,
+    notes: lostDefaults(await readOnnx(path), model),
     ...after,
     data: options.dataset?.name ?? `seeded random numbers (seed ${options.seed ?? 0})`,
     batch,

@@ -2,16 +2,8 @@
 import type { Node, TensorRef } from "../../model/graph.ts";
 import { readTensor } from "../../model/tensor-data.ts";
 import type { GraphDraft } from "../rewrite/draft.ts";
-import {
-  consumersIn,
-  placeOf,
-  producersIn,
-  storedProducts,
-  withInput,
-  type Occurrence,
-  type Pattern,
-  type Subject,
-} from "./pattern.ts";
+import { consumersIn, nodeTitle, producersIn } from "../rewrite/wiring.ts";
+import { storedProducts, withInput, type Occurrence, type Pattern, type Subject } from "./pattern.ts";
 
 /** Where integer operators take their weights and the weights' zero points. */
 const WEIGHT_INPUTS: Readonly<Record<string, { readonly weight: number; readonly zeroPoint: number }>> = {
@@ -49,7 +41,7 @@ function unsignedOperators({ draft }: Subject): Occurrence[] {
     if (!isUnsigned(weight)) return [];
     const name = node.inputs[at.zeroPoint] ?? "";
     const zeroPoint = draft.initializer(name);
-    const place = placeOf(node);
+    const place = nodeTitle(node);
     // A zero point that is computed cannot be lowered here.
     if (name !== "" && !isUnsigned(zeroPoint)) return [{ place }];
     const mend = async () => {
@@ -69,7 +61,7 @@ async function unsignedPairs({ draft }: Subject): Promise<Occurrence[]> {
     const { dequantize, stored, zeroPoint } = weights;
     if (activation === undefined || !isUnsigned(stored) || seen.has(dequantize)) continue;
     seen.add(dequantize);
-    const place = placeOf(node);
+    const place = nodeTitle(node);
     const zeros = zeroPoint === undefined ? [0] : [...(await readTensor(zeroPoint)).data];
     // Only a symmetric grid stays one that the kernels for i8 weights take: they want zero as their zero point.
     if (!zeros.every((zero) => Number(zero) === FLIP)) {
@@ -116,7 +108,7 @@ const signedActivations: Pattern = {
       if (quantize?.opType !== "QuantizeLinear") continue;
       const zero = draft.initializer(quantize.inputs[2]);
       if (zero?.dtype !== "int8") continue;
-      const place = placeOf(node);
+      const place = nodeTitle(node);
       const own = node.inputs[2] ?? "";
       const ownZero = draft.initializer(own);
       const users = consumers.get(node.inputs[0]) ?? [];
@@ -155,7 +147,7 @@ const wideActivations: Pattern = {
     return draft.nodes
       .filter(({ opType }) => opType === "QuantizeLinear")
       .filter(({ inputs }) => ["uint16", "int16"].includes(draft.initializer(inputs[2])?.dtype ?? ""))
-      .map((node) => ({ place: placeOf(node) }));
+      .map((node) => ({ place: nodeTitle(node) }));
   },
 };
 

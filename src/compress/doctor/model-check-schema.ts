@@ -40,6 +40,8 @@ export const repairSchema = z.object({
     /** before / after, the median over pairs of neighbouring runs. */
     speedUp: figureSchema,
   }),
+  /** What else changed for callers: inputs whose default became constant. */
+  notes: z.array(z.string()),
   /** What is still there afterwards, by pattern. */
   remaining: z.record(z.string(), z.int().positive()),
 });

@@ -1,6 +1,7 @@
 // What the doctor looks for in a graph: a pattern, where it occurs and how it is mended; may depend on model and rewrite.
 import type { ModelGraph, Node, TensorRef } from "../../model/graph.ts";
 import type { GraphDraft } from "../rewrite/draft.ts";
+import { producersIn } from "../rewrite/wiring.ts";
 
 export interface Pattern {
   readonly id: string;
@@ -34,26 +35,6 @@ export interface Subject {
   readonly executed: ModelGraph;
   /** True where products of u8 and i8 are added without saturation: VNNI and all that is not x86. */
   readonly hasExactDotProducts: boolean;
-}
-
-export const placeOf = (node: Node): string => node.name || `${node.opType} → ${node.outputs[0]}`;
-
-/** The node that computes each value of a list of nodes. */
-export function producersIn(nodes: readonly Node[]): ReadonlyMap<string, Node> {
-  return new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
-}
-
-/** The nodes that read each value. */
-export function consumersIn(nodes: readonly Node[]): ReadonlyMap<string, readonly Node[]> {
-  const consumers = new Map<string, Node[]>();
-  for (const node of nodes) {
-    for (const input of new Set(node.inputs)) {
-      const known = consumers.get(input);
-      if (known === undefined) consumers.set(input, [node]);
-      else known.push(node);
-    }
-  }
-  return consumers;
 }
 
 /** `node` with input `index` replaced; inputs in between are left out. */

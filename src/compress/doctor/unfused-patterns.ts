@@ -5,10 +5,8 @@ import type { Node, TensorRef } from "../../model/graph.ts";
 import { readFloats, readTensor } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import type { GraphDraft } from "../rewrite/draft.ts";
+import { consumersIn, nodeTitle, producersIn } from "../rewrite/wiring.ts";
 import {
-  consumersIn,
-  placeOf,
-  producersIn,
   quantizedActivation,
   storedOperand,
   storedProducts,
@@ -65,7 +63,7 @@ function gemmWithoutFloatBias(
   gemm: Node,
   bias: TensorRef,
 ): Occurrence {
-  const place = placeOf(gemm);
+  const place = nodeTitle(gemm);
   const isTransposed = intAttribute(gemm, "transB", 0) !== 0;
   const operand = storedOperand(draft, producers, gemm, 1);
   const isByte = operand?.stored.dtype === "int8" || operand?.stored.dtype === "uint8";
@@ -116,7 +114,7 @@ const floatBias: Pattern = {
       const mend = async () => {
         draft.replaceAll([node], [operator("Sub", [product, await negated(draft, bias)], node.outputs)]);
       };
-      return [{ place: placeOf(node), mend }];
+      return [{ place: nodeTitle(node), mend }];
     });
   },
 };
@@ -146,7 +144,7 @@ const floatConvBias: Pattern = {
       if (activation === undefined || bias?.dtype !== "float32") continue;
       const inputScale = draft.initializer(activation.inputs[1]);
       const weightScale = draft.initializer(weights.dequantize.inputs[1]);
-      const place = placeOf(node);
+      const place = nodeTitle(node);
       if (inputScale === undefined || weightScale === undefined || elementCount(inputScale.shape) !== 1) {
         found.push({ place });
         continue;
@@ -193,7 +191,7 @@ const reluBeforeSymmetric: Pattern = {
       const zero = draft.initializer(node.inputs[2]);
       const value = zero === undefined ? 0 : Number((await readTensor(zero)).data[0]);
       const lowest = zero?.dtype === "int8" ? -128 : 0;
-      if (value !== lowest) found.push({ place: placeOf(relu) });
+      if (value !== lowest) found.push({ place: nodeTitle(relu) });
     }
     return found;
   },
@@ -208,7 +206,7 @@ const dequantizedConv: Pattern = {
   find({ draft }) {
     return storedProducts(draft, ["Conv"])
       .filter(({ activation }) => activation === undefined)
-      .map(({ node }) => ({ place: placeOf(node) }));
+      .map(({ node }) => ({ place: nodeTitle(node) }));
   },
 };
 
@@ -228,7 +226,7 @@ const dequantizedTable: Pattern = {
       const operand = node.opType === "Gather" ? storedOperand(draft, producers, node, 0) : undefined;
       if (operand === undefined) return [];
       const { dequantize, stored } = operand;
-      const place = placeOf(node);
+      const place = nodeTitle(node);
       const scale = draft.initializer(dequantize.inputs[1]);
       const axis = intAttribute(dequantize, "axis", 1);
       const byColumn = stored.shape.length === 2 && (axis === 1 || axis === -1);
@@ -278,7 +276,7 @@ const depthwisePerTensor: Pattern = {
         const isDepthwise = intAttribute(node, "group", 1) > 1 && stored.shape[1] === 1;
         return isDepthwise && scale !== undefined && elementCount(scale.shape) === 1;
       })
-      .map(({ node }) => ({ place: placeOf(node) }));
+      .map(({ node }) => ({ place: nodeTitle(node) }));
   },
 };
 
@@ -291,7 +289,7 @@ const halfFloats: Pattern = {
   find({ executed }) {
     return executed.graph.nodes
       .filter(({ opType, name }) => opType === "Cast" && name.startsWith("InsertedPrecisionFreeCast"))
-      .map((node) => ({ place: placeOf(node) }));
+      .map((node) => ({ place: nodeTitle(node) }));
   },
 };
 

@@ -2,6 +2,7 @@
 import { subgraphsOf } from "../../model/attributes.ts";
 import type { GraphDraft } from "./draft.ts";
 import type { LinearLayer } from "./linear.ts";
+import { producersIn } from "./wiring.ts";
 
 /** These move or choose elements: the result has the range of the first input, so both share one scale. */
 const CARRIERS = new Set(["Flatten", "MaxPool", "Reshape", "Resize", "Squeeze", "Transpose", "Unsqueeze"]);
@@ -28,7 +29,7 @@ function rectified(draft: GraphDraft, layer: LinearLayer, uses: ReadonlyMap<stri
  */
 export function planQdq(draft: GraphDraft, layers: readonly LinearLayer[]): QdqPlan {
   const uses = draft.useCounts();
-  const producers = new Map(draft.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const producers = producersIn(draft.nodes);
   const ends = new Set(layers.map((layer) => layer.output));
   const rangeOf = new Map<string, string>();
 

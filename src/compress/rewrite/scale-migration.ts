@@ -8,6 +8,7 @@ import { float32Tensor } from "../../model/tensor-value.ts";
 import { channelLayout } from "../quantize/affine.ts";
 import type { GraphDraft } from "./draft.ts";
 import type { DenseLayer } from "./linear.ts";
+import { producersIn } from "./wiring.ts";
 
 /** A constant whose entries along `axis` belong to the value's channels one by one. */
 interface ChannelConstant {
@@ -44,7 +45,7 @@ class Origins {
   constructor(draft: GraphDraft) {
     this.#draft = draft;
     this.#uses = draft.useCounts();
-    this.#producers = new Map(draft.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    this.#producers = producersIn(draft.nodes);
   }
 
   /** How often a name is read. */

@@ -44,7 +44,7 @@ function rowOf(tensors: readonly Weighed[], isSparse: boolean): { bits: number; 
 }
 
 /** Bytes of all tensors together under the given forms; infinite when one cannot be stored so. */
-export function plannedBytes(tensors: readonly Weighed[], forms: readonly Form[], opset: number): number {
+function plannedBytes(tensors: readonly Weighed[], forms: readonly Form[], opset: number): number {
   let bytes = 0;
   let blobBits = 0;
   tensors.forEach((tensor, at) => {

@@ -58,4 +58,5 @@ export function emitIndexed(row: SharedRow, name: string, shape: readonly number
 
 /** First operator set with uint4. */
 export const NIBBLE_OPSET = 21;
+/** True when indices among so many choices can be stored in four bits. */
 export const isNibbles = (choices: number, opset: number): boolean => choices <= 16 && opset >= NIBBLE_OPSET;

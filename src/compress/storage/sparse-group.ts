@@ -15,6 +15,7 @@ export interface SparseRow {
   readonly codebook: Uint32Array;
 }
 
+/** @param bits float32 bit patterns, at most 256 distinct ones besides +0 */
 export function sparseRow(bits: Uint32Array): SparseRow {
   const counts = new Map<number, number>();
   for (const pattern of bits) if (pattern !== 0) counts.set(pattern, (counts.get(pattern) ?? 0) + 1);
@@ -34,6 +35,7 @@ export function sparseRow(bits: Uint32Array): SparseRow {
   return { length: bits.length, positions, indices, codebook };
 }
 
+/** Bits of an index among so many choices, one at least. */
 export const bitsFor = (choices: number): number => Math.max(1, Math.ceil(Math.log2(Math.max(choices, 1))));
 
 export interface EliasFanoSize {

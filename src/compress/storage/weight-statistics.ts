@@ -36,6 +36,7 @@ function survives(
   return true;
 }
 
+/** One pass for patterns and zeros, one for the 16-bit types. */
 export function weightStatistics(values: Float32Array): WeightStatistics {
   const bits = bitsOf(values);
   let patterns: Map<number, number> | undefined = new Map();

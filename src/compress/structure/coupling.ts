@@ -6,6 +6,7 @@ import type { Sizes } from "../../model/shapes/call.ts";
 import { inferShapes } from "../../model/shapes/infer.ts";
 import { typeIn, valueIn, type GraphInference } from "../../model/shapes/inference.ts";
 import { GraphDraft, outerNames } from "../rewrite/draft.ts";
+import { nodeTitle } from "../rewrite/wiring.ts";
 import { Atoms, type Axis } from "./atoms.ts";
 import type { AxisSplit, Contraction, CouplingCall, Producer, Repair } from "./coupling-call.ts";
 import { couplingRule } from "./rules/index.ts";
@@ -30,8 +31,6 @@ export const readsOf = (node: Node): string[] => [
   ...node.inputs,
   ...subgraphsOf(node).flatMap(({ graph }) => [...outerNames(graph)]),
 ];
-
-export const nodeTitle = (node: Node): string => node.name || `${node.opType} → ${node.outputs[0]}`;
 
 class Walk {
   readonly atoms = new Atoms();

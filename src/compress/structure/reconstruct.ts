@@ -65,6 +65,7 @@ export interface BiasPlace {
   readonly scale: number;
 }
 
+/** The place for an offset; undefined where there is no bias, or others read it too. */
 export function biasPlace(layer: LinearLayer | undefined, uses: ReadonlyMap<string, number>): BiasPlace | undefined {
   const { bias } = layer ?? {};
   if (layer === undefined || bias === undefined || uses.get(bias.name) !== 1) return undefined;

@@ -5,7 +5,8 @@ import { inferShapes } from "../../model/shapes/infer.ts";
 import { typeIn } from "../../model/shapes/inference.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers } from "../rewrite/linear.ts";
-import { nodeTitle, readsOf } from "./coupling.ts";
+import { nodeTitle, producersIn } from "../rewrite/wiring.ts";
+import { readsOf } from "./coupling.ts";
 
 export interface ResidualBlock {
   /** x, the tensor that stands for the sum when the block is dropped. */
@@ -56,7 +57,7 @@ export async function findResidualBlocks(model: ModelGraph): Promise<ResidualBlo
     const type = typeIn(root, name);
     return type?.kind === "tensor" && type.dtype === "float32" ? type.shape : undefined;
   };
-  const makers = new Map(draft.nodes.flatMap((each) => each.outputs.map((output) => [output, each] as const)));
+  const makers = producersIn(draft.nodes);
   const weighted = new Set(findLinearLayers(draft).map(({ nodes }) => nodes[0]));
   return draft.nodes.flatMap((sum): ResidualBlock[] => {
     if (sum.opType !== "Add" || sum.domain !== "") return [];

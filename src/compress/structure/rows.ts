@@ -2,7 +2,8 @@
 // rewrite and coupling.
 import { findLinearLayers, layerName } from "../rewrite/linear.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { nodeTitle, type Coupling } from "./coupling.ts";
+import { nodeTitle } from "../rewrite/wiring.ts";
+import type { Coupling } from "./coupling.ts";
 import type { Contraction } from "./coupling-call.ts";
 
 export type RowKind = "neurons" | "channels" | "heads";
@@ -22,6 +23,7 @@ export interface Row {
   readonly contractions: readonly Contraction[];
 }
 
+/** All rows of a model, and the layers that are in none. */
 export interface Rows {
   readonly rows: readonly Row[];
   /** Layers whose units must all stay, and why. */
