@@ -13,8 +13,13 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Bytes that a watched value stands for while the model runs, where these are not its own. */
-export type BytesBehind = (name: string, value: TensorValue) => number;
+/** What is known of watched values beforehand. */
+export interface WatchedValues {
+  /** Bytes that a value stands for while the model runs, where these are not its own. */
+  readonly bytesBehind?: (name: string, value: TensorValue) => number;
+  /** Memory for values whose shape never changes, filled again by each run. */
+  readonly targets?: Readonly<Record<string, TensorValue>>;
+}
 
 const MOST_SAMPLES_A_RUN = 64;
 /** What the watched tensors of one run may take together: the first sample tells how large one sample's are. */
@@ -44,10 +49,11 @@ export async function watchTensors(
   dataset: Dataset,
   options: WatchOptions,
   see: (name: string, value: TensorValue, rows: number) => void | Promise<void>,
-  bytesBehind: BytesBehind = (_name, { data }) => data.byteLength,
+  { bytesBehind = (_name, { data }) => data.byteLength, targets = {} }: WatchedValues = {},
 ): Promise<void> {
   const inputs = new Set(model.graph.inputs.map(({ name }) => name));
   const computed = names.filter((name) => !inputs.has(name));
+  const fetches = Object.fromEntries(computed.map((name) => [name, targets[name] ?? null]));
   const session = await openSession(await serializeOnnx(exposing(model, computed)), {
     threads: options.threads,
     name: "calibration",
@@ -59,7 +65,7 @@ export async function watchTensors(
       if (options.signal?.aborted) throw new LightfootError("E_INTERRUPTED", "calibration was stopped");
       end = Math.min(start + batch, dataset.sampleCount);
       const { feeds, count } = bound.feeds(start, end);
-      const outputs = computed.length === 0 ? {} : await session.run(feeds, computed);
+      const outputs = computed.length === 0 ? {} : await session.run(feeds, fetches);
       let bytes = 0;
       for (const name of names) {
         const value = outputs[name] ?? feeds[name];

@@ -2,7 +2,7 @@
 // depend on model, runtime, axis-rows and calibrate.
 import { int, ints } from "../model/attributes.ts";
 import type { ModelGraph } from "../model/graph.ts";
-import type { TensorValue } from "../model/tensor-value.ts";
+import { float32Tensor, type TensorValue } from "../model/tensor-value.ts";
 import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
 import { knownVariables, RowNodes, variablesKey, type KnownVariables, type Variables } from "./axis-rows.ts";
 import { watchTensors, type WatchOptions } from "./calibrate.ts";
@@ -88,7 +88,15 @@ async function passOver(
   // Sums are as large for many samples as for one: what grows with them is the tensor behind.
   const bytesBehind = (name: string, { data: values }: TensorValue) =>
     name === watched[at.get(name)!].size ? FLOAT_BYTES * Number(values[0]) : 0;
-  await watchTensors(draft.finish(), names, data, options, see, bytesBehind);
+  const targets = Object.fromEntries(
+    products
+      ? watched.map(({ second, known: { width } }) => [
+          second,
+          float32Tensor([width, width], new Float32Array(width ** 2)),
+        ])
+      : [],
+  );
+  await watchTensors(draft.finish(), names, data, options, see, { bytesBehind, targets });
   return new Map(
     watched.map(({ known: { variables, width } }, index) => {
       const { count, mean, second } = sums[index];
