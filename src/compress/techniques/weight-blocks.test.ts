@@ -1,12 +1,18 @@
 // Tests of weight-only quantisation: near the original, smaller, in the engine's own form; depends on this folder and runtime.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { intAttribute } from "../../model/attributes.ts";
+import { model as graphModel, node as operator, tensorInfo } from "../../model/build.ts";
 import type { ModelGraph } from "../../model/graph.ts";
+import { readOnnx } from "../../model/onnx/read.ts";
+import { serializeOnnx, writeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
-import { serializeOnnx } from "../../model/onnx/write.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { executedPrecision } from "../../runtime/executed-precision.ts";
+import { createThreadPool } from "../../runtime/task-runner.ts";
 import { seededRandom } from "../../statistics/index.ts";
 import {
   convNet,
@@ -14,6 +20,7 @@ import {
   gemmNet,
   matMulNet,
   outputsOf,
+  randomTensor,
   samplesFor,
   scaledTransposedGemmNet,
   signalToNoise,
@@ -141,6 +148,46 @@ describe("weightOnlyBlocks", () => {
       signalToNoise(wanted, await outputsOf((await blocks(graph, { bits, rounding }, calibration)).model, judged));
     expect(await noise(4, "gptq")).toBeGreaterThan((await noise(4, "nearest")) + 1.5);
     expect(await noise(2, "gptq")).toBeGreaterThan((await noise(2, "nearest")) + 1.5);
+  });
+
+  it("writes the same bytes on any number of threads (GPTQ)", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "lightfoot-threads-"));
+    const pools = [1, 3].map(createThreadPool);
+    try {
+      const path = join(folder, "wide.onnx");
+      // From a mebibyte of weights on GPTQ goes to threads.
+      const [k, n] = [640, 420];
+      const initializers = [randomTensor("w", [k, n], seededRandom(9), 0.1)];
+      const x = tensorInfo("x", "float32", ["batch", k]);
+      const y = tensorInfo("y", "float32", ["batch", n]);
+      await writeOnnx(
+        graphModel({ nodes: [operator("MatMul", ["x", "w"], ["y"])], inputs: [x], outputs: [y], initializers }, 17),
+        path,
+      );
+      const graph = await readOnnx(path);
+      const calibration = samplesFor(graph, 40);
+      const options = { bits: 4, blockSize: 32, symmetric: false, accuracyLevel: 4, rounding: "gptq" } as const;
+      const written = [];
+      for (const runner of [undefined, ...pools]) {
+        const context = { calibration, threads: 1, signal: undefined, ...(runner === undefined ? {} : { runner }) };
+        const result = await weightOnlyBlocks(graph, options, context);
+        if (result.kind === "refused") throw new Error(result.reason);
+        written.push(await serializeOnnx(result.model));
+      }
+      expect(written[1]).toEqual(written[0]);
+      expect(written[2]).toEqual(written[0]);
+    } finally {
+      await Promise.all(pools.map(async (pool) => pool.close()));
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("stops between layers when asked to", async () => {
+    const controller = new AbortController();
+    controller.abort();
+    const options = { bits: 4, blockSize: 16, symmetric: true, accuracyLevel: 4 } as const;
+    const context = { calibration: undefined, threads: 1, signal: controller.signal };
+    await expect(weightOnlyBlocks(gemmNet(), options, context)).rejects.toMatchObject({ code: "E_INTERRUPTED" });
   });
 
   it("wants data for GPTQ", async () => {
