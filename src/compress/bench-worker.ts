@@ -39,6 +39,8 @@ export interface FinishTask extends BenchTask {
   readonly original: Candidate;
   readonly selected: boolean;
   readonly rule: string;
+  /** Somebody waits: leave out what takes minutes. */
+  readonly hurried: boolean;
 }
 
 export interface MeasureTask extends BenchTask {

@@ -101,7 +101,7 @@ export const candidateSchema = z.object({
   /** What single classes lost, and confidence; null without class labels, with several decisions a sample, or when nobody looked. */
   classes: classesSchema.nullable().default(null),
   fileBytes: z.int().nonnegative().nullable(),
-  /** Null when nobody coded it: it never ran, is larger than 64 MiB and was not chosen, or the search was ended early. */
+  /** Null when nobody coded it: it never ran, the search was ended early, or it is larger than 64 MiB and was not chosen by a search that went to its end. */
   container: containerSchema.nullable().default(null),
   compressionRate: compressionRateSchema.nullable(),
   parameters: z.int().nonnegative().nullable(),

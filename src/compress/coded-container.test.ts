@@ -71,6 +71,7 @@ const options = (fileBytes: number, changes: Partial<CodedOptions> = {}): CodedO
   fileBytes,
   isPacked: false,
   keep: false,
+  patient: false,
   dataset,
   threads: 1,
   ...changes,
@@ -116,8 +117,8 @@ test("any other model is held as the file it is, byte for byte", async () => {
   expect(await readdir(folder)).not.toContain("any.lfz");
 });
 
-test("a large model is coded only when it was chosen", async () => {
+test("a large model is coded only where there is patience", async () => {
   const { path } = await saved("large", sparseNet());
   expect(await codedContainer(path, options(2 ** 30))).toBeNull();
-  expect(await codedContainer(path, options(2 ** 30, { keep: true }))).not.toBeNull();
+  expect(await codedContainer(path, options(2 ** 30, { patient: true }))).not.toBeNull();
 });

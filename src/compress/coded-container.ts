@@ -13,8 +13,8 @@ import { pack, packedBytes } from "./container/pack.ts";
 import { foldConstants } from "./rewrite/constant-folding.ts";
 import { GraphDraft } from "./rewrite/draft.ts";
 
-/** Coding takes some seconds for these, which is little beside measuring; larger models are coded when they were chosen. */
-const MOST_UNASKED_BYTES = 2 ** 26;
+/** Coding takes some seconds for these, which is little beside measuring; larger models take minutes. */
+const QUICK_BYTES = 2 ** 26;
 
 /** Samples on which both forms of a packed model must agree. */
 const COMPARED_SAMPLES = 256;
@@ -36,6 +36,8 @@ export interface CodedOptions {
   readonly isPacked: boolean;
   /** True: the container is kept beside the file. */
   readonly keep: boolean;
+  /** True: a large model is coded too, however long that takes. */
+  readonly patient: boolean;
   /** Real inputs on which the plain form has to give the packed one's outputs. */
   readonly dataset: Dataset;
   readonly threads: number | undefined;
@@ -54,12 +56,12 @@ interface Coded {
  * A packed file keeps its weights as bits that operators rebuild. The coder models numbers, not such bits, and gains little on them;
  * on the plain tensors, zeros and shared values included, it gains more than packing did.
  *
- * @returns null for a large model that nobody chose
+ * @returns null for a large model that is not worth the time
  * @throws LightfootError as `pack`
  */
 export async function codedContainer(path: string, options: CodedOptions): Promise<Coded | null> {
-  const { fileBytes, isPacked, keep } = options;
-  if (fileBytes > MOST_UNASKED_BYTES && !keep) return null;
+  const { fileBytes, isPacked, keep, patient } = options;
+  if (fileBytes > QUICK_BYTES && !patient) return null;
   const folder = await mkdtemp(join(tmpdir(), "lightfoot-plain-"));
   try {
     const code = async (source: string, holds: Container["holds"]): Promise<Coded> => {

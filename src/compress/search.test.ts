@@ -129,14 +129,14 @@ describe("search", () => {
     const initializers = new Map([...graph.initializers, ["unread", unread] as const]);
     const idle = node("Identity", [graph.nodes[0].inputs[0]], ["same"]);
     await writeOnnx({ ...rest, graph: { ...graph, nodes: [idle, ...nodes], initializers } }, padded);
-    const techniques = ["clean", "weight-int8", "narrow", "packed"];
+    const techniques = ["clean", "weight-int8", "packed"];
     const outDir = join(folder, "padded");
-    const { result } = await finish(options({ model: padded, outDir, techniques, retrain: { epochs: 1, batch: 64 } }));
+    const { result } = await finish(options({ model: padded, outDir, techniques }));
     const [clean, ...others] = result.candidates;
     expect(clean.id).toBe("clean");
     expect(clean.fileBytes).toBeLessThan(result.original.fileBytes! - 2000);
     expect(clean.validation!.loss.value).toBe(0);
-    expect(others.length).toBeGreaterThan(4);
+    expect(others.map(({ id }) => id.split("-")[0])).toEqual(expect.arrayContaining(["weight", "mixed"]));
     expect(others.map(({ techniques: steps }) => steps.lastIndexOf("clean"))).toEqual(others.map(() => 0));
     expect(result.sensitivity[0].of).toBe("clean");
     const whole = others.find(({ id }) => id === "weight-int8")!;

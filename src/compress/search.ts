@@ -112,12 +112,13 @@ async function* conclusion(
     .filter((candidate) => nameIsWrong(candidate) === undefined);
   const winner = select(honest, original, goal);
   yield { kind: "selected", candidate: winner, rule };
+  const hurried = reason !== "complete";
   const candidates: Candidate[] = [];
   for (const attempt of run.attempts) {
     const selected = attempt.candidate.id === winner?.id;
     // Somebody who pressed Ctrl-C or set a limit waits for the verdict on the winner, not on all the others.
-    const worthIt = selected || reason === "complete";
-    candidates.push(worthIt ? await bench.finish({ attempt, original, selected, rule }) : attempt.candidate);
+    const worthIt = selected || !hurried;
+    candidates.push(worthIt ? await bench.finish({ attempt, original, selected, rule, hurried }) : attempt.candidate);
   }
   yield { kind: "ended", reason: ended };
   return {

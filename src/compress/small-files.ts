@@ -32,7 +32,7 @@ export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, v
     }
   }
   // No codebook is as small as a sparse network that holds.
-  if (holds < 0) for (const recipe of run.wanted(CODEBOOKS)) yield* run.attempt(recipe);
+  if (holds < 0) for (const recipe of run.wanted(CODEBOOKS)) yield* run.attempt(run.fromStart(recipe));
   const best = select(
     run.attempts.map(({ candidate }) => candidate),
     run.original,

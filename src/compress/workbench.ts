@@ -10,7 +10,7 @@ import type { BenchSettings } from "./bench-settings.ts";
 import type { Candidate, Container, Loss } from "./candidate-schema.ts";
 import type { Judge, Verdict } from "./judge.ts";
 import { ClassEffects } from "./class-effects.ts";
-import { codedContainer, removeContainers } from "./coded-container.ts";
+import { codedContainer, removeContainers, type CodedOptions } from "./coded-container.ts";
 import { lostDefaults } from "./defaulted-inputs.ts";
 import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
@@ -115,7 +115,7 @@ export class Workbench {
   /** The last word on a candidate, after the choice: test data where there is some, all reasons, accepted or not. */
   async finish(
     attempt: Attempt,
-    choice: Pick<Conclusion, "original" | "selected" | "rule">,
+    choice: Pick<Conclusion, "original" | "selected" | "rule"> & { readonly hurried: boolean },
     signal: AbortSignal,
   ): Promise<Candidate> {
     const { candidate, path } = attempt;
@@ -125,7 +125,8 @@ export class Workbench {
     const classes = await this.#classes.of(path, split, signal);
     await removeContainers(path);
     const isPacked = candidate.techniques.includes("packed");
-    const container = await this.#container(path, candidate, { isPacked, keep: choice.selected });
+    const keep = choice.selected;
+    const container = await this.#container(path, candidate, { isPacked, keep, patient: keep && !choice.hurried });
     const { metric } = this.#settings.budget;
     return conclude(attempt, { ...choice, verdict, classes, container, metric });
   }
@@ -167,10 +168,10 @@ export class Workbench {
   async #container(
     path: string,
     { fileBytes }: Pick<Profile, "fileBytes">,
-    { isPacked = false, keep = false }: { readonly isPacked?: boolean; readonly keep?: boolean },
+    { isPacked = false, keep = false, patient = false }: Partial<Pick<CodedOptions, "isPacked" | "keep" | "patient">>,
   ): Promise<Container | null> {
     const { data, threads, outDir } = this.#settings;
-    const options = { fileBytes: fileBytes!, isPacked, keep, dataset: data.validation, threads };
+    const options = { fileBytes: fileBytes!, isPacked, keep, patient, dataset: data.validation, threads };
     const coded = await codedContainer(path, options);
     if (coded === null) return null;
     const { bytes, holds, kept } = coded;
