@@ -3,7 +3,9 @@
 import { formatMaxDrop } from "../compress/budget.ts";
 import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
 import { costOf } from "../compress/selection.ts";
+import type { Figure } from "../quantity/figure.ts";
 import { formatFigure, formatNumber } from "../quantity/format.ts";
+import { keptOriginal } from "./kept-original.ts";
 import { MESSAGES, type Messages } from "./messages.ts";
 import { formatLoss, formatMetric } from "./model-table.ts";
 
@@ -11,16 +13,27 @@ export interface Verdict {
   readonly text: string;
   /** True when a candidate holds the budget on the data that judges. */
   readonly holds: boolean;
+  /** What to do where none does. */
+  readonly hint?: string;
 }
+
+const HINTS = {
+  budget: "Allow a larger --max-drop, give --train, or read in compression.html why each candidate was refused.",
+  gain: "Choose another --goal or --batch, or try more techniques: compression.html has the figures of each candidate.",
+} as const;
 
 /** What came out, in one sentence; the test data has the last word where there is any. */
 export function compressionVerdict(result: SearchResult, messages: Messages = MESSAGES.en): Verdict {
   const budget = formatMaxDrop(result.budget);
   const chosen = result.candidates.find(({ id }) => id === result.selected);
-  if (chosen === undefined) return { text: messages.verdictNone(budget), holds: false };
+  if (chosen === undefined) {
+    const { text, lacks } = keptOriginal(result.candidates, result.budget, result.goal, messages);
+    return { text, holds: false, hint: HINTS[lacks] };
+  }
   const judged = chosen.test ?? chosen.validation!;
   const loss = formatLoss(judged.loss, messages);
-  if (!chosen.accepted) return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false };
+  if (!chosen.accepted)
+    return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false, hint: HINTS.budget };
   const ratio = costOf(result.original, result.goal) / costOf(chosen, result.goal);
   const gain = messages.gain[result.goal](ratio.toFixed(2));
   const accepted = messages.verdictAccepted(gain, loss, result.metric, budget);
@@ -39,12 +52,19 @@ export interface CompressionText {
   readonly paragraphs: readonly string[];
 }
 
+/** What a goal makes small that has no column otherwise. */
+const MEASURED = {
+  energy: { title: "energy an inference", of: ({ energyPerInference }: Candidate) => energyPerInference },
+  memory: { title: "peak memory", of: ({ peakMemory }: Candidate) => peakMemory },
+} as const;
+
 /** Rows: the original, then all that ran, cheapest first, then what never ran. */
 export function compressionText(result: SearchResult): CompressionText {
   const messages = MESSAGES.en;
   const { original, candidates, goal } = result;
   const batches = original.latency.map(({ batch }) => batch);
   const split = candidates.some(({ test }) => test !== null) ? "test" : "validation";
+  const measured = goal === "energy" || goal === "memory" ? MEASURED[goal] : undefined;
   const head: Column[] = [
     { title: "candidate" },
     { title: "verdict" },
@@ -52,10 +72,12 @@ export function compressionText(result: SearchResult): CompressionText {
     { title: "rate", align: "right" },
     { title: "coded, rate", align: "right" },
     ...batches.map((batch) => ({ title: `latency, batch ${batch}`, align: "right" as const })),
+    ...(measured === undefined ? [] : [{ title: measured.title, align: "right" as const }]),
     { title: `${result.metric} (${split})`, align: "right" },
     { title: "loss", align: "right" },
     { title: "int8/int4", align: "right" },
   ];
+  const formatMeasured = (found: Figure | null): string => (found === null ? messages.none : formatFigure(found));
   const row = (candidate: Candidate): string[] => {
     const { accuracy, fileBytes, compressionRate, execution } = candidate;
     const judged = candidate.test ?? candidate.validation;
@@ -69,6 +91,7 @@ export function compressionText(result: SearchResult): CompressionText {
         const found = candidate.latency.find((entry) => entry.batch === batch);
         return found === undefined ? messages.none : formatFigure(found.median);
       }),
+      ...(measured === undefined ? [] : [formatMeasured(measured.of(candidate))]),
       accuracy === null ? messages.none : formatMetric(accuracy),
       judged === null ? messages.none : formatLoss(judged.loss, messages),
       execution === null ? messages.none : `${percent(execution.int8Share)}/${percent(execution.int4Share)} %`,
@@ -81,6 +104,7 @@ export function compressionText(result: SearchResult): CompressionText {
     rows: [original, ...ran.toSorted((left, right) => costOf(left, goal) - costOf(right, goal))].map(row),
     paragraphs: [
       ...refused.map(({ id, reasons }) => `${id} refused: ${reasonOf(reasons)}`),
+      ...slower(result),
       ...ending(result),
       ...codedNote(result),
       `* no other candidate is better in both ${goal} and loss on validation data.`,
@@ -112,6 +136,14 @@ function codedNote({ original, candidates }: SearchResult): string[] {
       .join(" "),
   ];
 }
+
+/** Where the chosen one takes longer than the original. */
+const slower = ({ candidates, selected }: SearchResult): string[] =>
+  candidates
+    .filter(({ id }) => id === selected)
+    .flatMap(({ id, reasons }) =>
+      reasons.filter((reason) => reason.includes("slower:")).map((text) => `${id} is ${text}`),
+    );
 
 const percent = (share: number): string => (share * 100).toFixed(0);
 

@@ -15,6 +15,16 @@ const en = {
   },
   chosenLine: (title: string) => `Chosen: ${title}.`,
   verdictNone: (budget: string) => `No candidate stays within the budget of ${budget}: the original is kept.`,
+  verdictNoGain: {
+    size: (budget: string) =>
+      `What stays within the budget of ${budget} is no smaller than the original, which is kept.`,
+    latency: (budget: string) =>
+      `What stays within the budget of ${budget} is not faster than the original by more than the measurement's interval: the original is kept.`,
+    energy: (budget: string) =>
+      `What stays within the budget of ${budget} does not take less energy than the original by more than the interval: the original is kept.`,
+    memory: (budget: string) =>
+      `What stays within the budget of ${budget} does not take less memory than the original by more than the measurement's interval: the original is kept.`,
+  },
   verdictTestFailed: (title: string, loss: string, budget: string) =>
     `${title} held on validation data, but on test data it loses ${loss}: beyond the budget of ${budget}.`,
   points: "points",
@@ -218,6 +228,12 @@ const zh: Messages = {
   },
   chosenLine: (title) => `选中：${title}。`,
   verdictNone: (budget) => `没有候选模型满足 ${budget} 的预算，保留原模型。`,
+  verdictNoGain: {
+    size: (budget) => `满足 ${budget} 预算的候选模型都不比原模型小，保留原模型。`,
+    latency: (budget) => `满足 ${budget} 预算的候选模型并不比原模型快（差异未超出测量区间），保留原模型。`,
+    energy: (budget) => `满足 ${budget} 预算的候选模型并不比原模型省电（差异未超出区间），保留原模型。`,
+    memory: (budget) => `满足 ${budget} 预算的候选模型并不比原模型省内存（差异未超出测量区间），保留原模型。`,
+  },
   verdictTestFailed: (title, loss, budget) =>
     `${title} 在验证数据上达标，但在测试数据上损失 ${loss}，超出 ${budget} 的预算。`,
   points: "个百分点",

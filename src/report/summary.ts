@@ -4,6 +4,7 @@ import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { divide, exact, scale, type Figure } from "../quantity/figure.ts";
 import { inferencesOf } from "./footprint-section.ts";
 import { html, type Html } from "./html.ts";
+import { keptOriginal } from "./kept-original.ts";
 import { intervalStrip, methodGlyph } from "./marks.ts";
 import type { Messages } from "./messages.ts";
 import { formatLoss, formatMetric, isShare } from "./model-table.ts";
@@ -18,7 +19,10 @@ export interface Verdict {
 export function verdictOf(dossier: Dossier, messages: Messages): Verdict {
   const budget = formatMaxDrop(dossier.task.budget);
   const chosen = dossier.candidates.find(({ id }) => id === dossier.selected);
-  if (chosen === undefined) return { text: messages.verdictNone(budget), holds: false };
+  if (chosen === undefined) {
+    const { text } = keptOriginal(dossier.candidates, dossier.task.budget, dossier.task.goal, messages);
+    return { text, holds: false };
+  }
   const judged = chosen.test ?? chosen.validation;
   const loss = judged === null ? messages.none : formatLoss(judged.loss, messages);
   if (!chosen.accepted || (judged !== null && judged.loss.value > judged.allowedLoss)) {

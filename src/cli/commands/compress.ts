@@ -175,7 +175,7 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
   }
   if (!verdict.holds) {
     throw new LightfootError("E_BUDGET", verdict.text, {
-      hint: "Allow a larger --max-drop, give --train, or read in compression.html why each candidate was refused.",
+      hint: verdict.hint,
     });
   }
 }

@@ -1,0 +1,67 @@
+// Tests of a search's words on the terminal: what the goal counts, what is slower, why the original is kept; depends on this room.
+import { expect, it } from "vitest";
+import { sampleDossier } from "../../test/fixtures/sample-dossier.ts";
+import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
+import type { Goal } from "../compress/search-options.ts";
+import { exact } from "../quantity/figure.ts";
+import { compressionText, compressionVerdict } from "./compression-text.ts";
+
+function resultOf(goal: Goal, candidates: readonly Candidate[]): SearchResult {
+  const { selectionRule, seed, data } = sampleDossier();
+  const [first] = sampleDossier().candidates;
+  return {
+    schema: "lightfoot.compression/1",
+    goal,
+    metric: "accuracy",
+    budget: { kind: "points", value: 0.5 },
+    confidence: null,
+    selectionRule,
+    seed,
+    data: [...data],
+    ended: "complete",
+    tried: candidates.length,
+    planned: candidates.length,
+    stoppedBefore: null,
+    sensitivity: [],
+    original: { ...first, id: "original", selected: false },
+    candidates: [...candidates],
+    front: [],
+    selected: candidates.find(({ selected }) => selected)?.id ?? null,
+  };
+}
+
+const [one] = sampleDossier().candidates;
+const titles = (goal: Goal) => compressionText(resultOf(goal, [one])).head.map(({ title }) => title);
+
+it("shows the figure that the goal makes small", () => {
+  expect(titles("energy")).toContain("energy an inference");
+  expect(titles("memory")).toContain("peak memory");
+  expect(titles("size").join()).not.toMatch(/energy|memory/);
+  const { head, rows } = compressionText(resultOf("memory", [{ ...one, peakMemory: exact(2 ** 20, "B", "made up") }]));
+  const at = head.findIndex(({ title }) => title === "peak memory");
+  expect(rows.map((cells) => cells[at])).toEqual(["–", "1\u202fMiB"]);
+});
+
+it("says of the chosen one that it is smaller but slower", () => {
+  const reasons = ["smaller but slower: 3.00 times the original's time at batch 1"];
+  const said = (selected: boolean) =>
+    compressionText(resultOf("size", [{ ...one, selected, reasons }])).paragraphs.join("\n");
+  expect(said(true)).toContain(`${one.id} is smaller but slower: 3.00 times`);
+  expect(said(false)).not.toContain("slower");
+});
+
+it.each([
+  ["size", "no smaller"],
+  ["latency", "not faster"],
+  ["energy", "less energy"],
+  ["memory", "less memory"],
+] as const)("tells a lack of gain from a lack of accuracy: %s", (goal, words) => {
+  const without = compressionVerdict(resultOf(goal, [{ ...one, selected: false }]));
+  expect(without).toMatchObject({ holds: false, text: expect.stringContaining(words) });
+  expect(without.hint).toContain("--goal");
+  const { validation } = one;
+  const worse = { ...validation!, loss: { ...validation!.loss, value: 0.02, low: 0.01, high: 0.03 } };
+  const beyond = compressionVerdict(resultOf(goal, [{ ...one, selected: false, validation: worse }]));
+  expect(beyond).toMatchObject({ holds: false, text: expect.stringContaining("No candidate stays within the budget") });
+  expect(beyond.hint).toContain("--max-drop");
+});
