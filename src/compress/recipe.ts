@@ -198,10 +198,10 @@ const codebook = (vectorLength: number, entries: number, title: string): Recipe 
 
 /**
  * Codebooks for models that are not retrained. Four bits a weight are hardly to be told from float; at two, vectors of four weights lose
- * less than blocks of 2-bit integers do (seen on MNIST's validation split).
+ * no more than blocks of 2-bit integers do, which take more bytes (seen on MNIST's validation split).
  */
 export const CODEBOOKS: readonly Recipe[] = [
-  codebook(1, 16, "weights as indices into 16 values a layer"),
+  codebook(2, 256, "weights by twos, as indices into 256 vectors a layer"),
   codebook(4, 256, "weights by fours, as indices into 256 vectors a layer"),
 ];
 

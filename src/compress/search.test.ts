@@ -167,11 +167,11 @@ describe("search", () => {
     const untaught = { validation: data.validation, test: data.test };
     const { result } = await finish(options({ data: untaught, techniques, outDir: join(folder, "books") }));
     expect(result.candidates.map(({ id }) => id)).toEqual([
-      "codebooks-1x16",
+      "codebooks-2x256",
       "codebooks-4x256",
-      "codebooks-1x16+packed",
+      "codebooks-4x256+packed",
     ]);
-    const [book, , smallest] = result.candidates;
+    const [, book, smallest] = result.candidates;
     expect(book.compressionRate!.bytesOnDisk).toBeGreaterThan(1.5);
     expect(book.compressionRate!.parameters).toBe(1);
     expect(book.execution!.floatShare).toBe(1);

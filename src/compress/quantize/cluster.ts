@@ -10,7 +10,14 @@ export interface Clusters {
 /** More distinct values than this are counted in bins of equal width first: the means stay exact, the borders move by a bin. */
 const BINS = 16_384;
 
-/** Distinct values in ascending order with how much each counts. */
+/** Stops at the first value too many: a set of all values of a large weight would not fit into memory. */
+function hasFewDistinct(values: Float32Array): boolean {
+  const distinct = new Set<number>();
+  for (const value of values) if (distinct.add(value).size > BINS) return false;
+  return true;
+}
+
+/** Distinct values, or bins of equal width, in ascending order with how much each counts. */
 function histogram(
   values: Float32Array,
   importance: Float32Array | undefined,
@@ -21,24 +28,20 @@ function histogram(
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
+  const keys = hasFewDistinct(values) ? [...new Set(values)].sort((left, right) => left - right) : undefined;
+  const places = keys && new Map(keys.map((value, at) => [value, at]));
   const width = (high - low) / BINS;
-  const isFew = new Set(values).size <= BINS;
-  const bins = new Map<number, { sum: number; count: number }>();
-  values.forEach((value, at) => {
-    const key = isFew ? value : Math.min(BINS - 1, Math.floor((value - low) / width));
-    const count = importance?.[at] ?? 1;
-    const bin = bins.get(key);
-    if (bin === undefined) bins.set(key, { sum: value * count, count });
-    else {
-      bin.sum += value * count;
-      bin.count += count;
-    }
-  });
-  const sorted = [...bins].sort(([left], [right]) => left - right).map(([, bin]) => bin);
-  return {
-    points: Float64Array.from(sorted, ({ sum, count }) => sum / count),
-    counts: Float64Array.from(sorted, ({ count }) => count),
-  };
+  const sums = new Float64Array(keys?.length ?? BINS);
+  const counts = new Float64Array(sums.length);
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at];
+    const bin = places?.get(value) ?? Math.min(BINS - 1, Math.floor((value - low) / width));
+    const count = importance === undefined ? 1 : importance[at];
+    sums[bin] += value * count;
+    counts[bin] += count;
+  }
+  const isFull = (_: number, bin: number): boolean => counts[bin] > 0;
+  return { points: sums.map((sum, bin) => sum / counts[bin]).filter(isFull), counts: counts.filter(isFull) };
 }
 
 /**
@@ -108,20 +111,31 @@ export function clusterValues(values: Float32Array, count: number, importance?: 
  * @param count 2 … 256, zero included
  */
 export function clusterAroundZero(values: Float32Array, count: number, importance?: Float32Array): Clusters {
-  const isKept = (_: number, at: number): boolean => values[at] !== 0;
-  const survivors = values.filter(isKept);
-  if (survivors.length === values.length) return clusterValues(values, count, importance);
-  if (survivors.length === 0) return { centers: new Float32Array(1), indices: new Uint8Array(values.length) };
-  const { centers, indices: own } = clusterValues(survivors, count - 1, importance?.filter(isKept));
+  let zeros = 0;
+  for (const value of values) if (value === 0) zeros++;
+  if (zeros === 0) return clusterValues(values, count, importance);
+  const survivors = new Float32Array(values.length - zeros);
+  const weights = importance && new Float32Array(survivors.length);
   let next = 0;
-  const indices = Uint8Array.from(values, (value) => (value === 0 ? 0 : own[next++] + 1));
+  for (let at = 0; at < values.length; at++) {
+    if (values[at] === 0) continue;
+    if (weights !== undefined) weights[next] = importance![at];
+    survivors[next++] = values[at];
+  }
+  const indices = new Uint8Array(values.length);
+  if (survivors.length === 0) return { centers: new Float32Array(1), indices };
+  const { centers, indices: own } = clusterValues(survivors, count - 1, weights);
+  next = 0;
+  for (let at = 0; at < values.length; at++) if (values[at] !== 0) indices[at] = own[next++] + 1;
   return { centers: Float32Array.of(0, ...centers), indices };
 }
 
 /** The nearest center of each value; the smaller one where two are as near. @param centers ascending */
 export function nearest(values: Float32Array, centers: Float32Array): Uint8Array {
   const borders = Float64Array.from({ length: centers.length - 1 }, (_, at) => (centers[at] + centers[at + 1]) / 2);
-  return Uint8Array.from(values, (value) => {
+  const indices = new Uint8Array(values.length);
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at];
     let low = 0;
     let high = borders.length;
     while (low < high) {
@@ -129,6 +143,7 @@ export function nearest(values: Float32Array, centers: Float32Array): Uint8Array
       if (value <= borders[middle]) high = middle;
       else low = middle + 1;
     }
-    return low;
-  });
+    indices[at] = low;
+  }
+  return indices;
 }

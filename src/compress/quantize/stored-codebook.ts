@@ -71,10 +71,11 @@ function importanceOf({ inputs, length }: StoredCodebook, width: number): Float3
 function clustered(task: StoredCodebook, rows: Float32Array, importance: Float32Array): VectorClusters {
   const { length, entries, seed, weight } = task;
   if (length > 1) return clusterVectors(rows, length, entries, importance, seededRandom(seed).fork(weight.name));
+  const isEven = importance.length === 1;
   const found = clusterAroundZero(
     rows,
     entries,
-    rows.map((_, at) => importance[at % importance.length]),
+    isEven ? undefined : rows.map((_, at) => importance[at % importance.length]),
   );
   // Few distinct weights need fewer entries than the graph was promised.
   const centers = new Float32Array(entries).fill(found.centers.at(-1)!);

@@ -124,10 +124,15 @@ class VectorKMeans {
   }
 }
 
+function upTo(total: number): Uint32Array {
+  const numbers = new Uint32Array(total);
+  for (let at = 0; at < total; at++) numbers[at] = at;
+  return numbers;
+}
+
 /** In ascending order, so that memory is read forwards. */
 function sample(total: number, wanted: number, random: Random): Uint32Array {
-  const all = Uint32Array.from({ length: total }, (_, at) => at);
-  if (wanted >= total) return all;
+  if (wanted >= total) return upTo(total);
   // Strata of equal size, one member each: no shuffle of what may be millions.
   return Uint32Array.from({ length: wanted }, (_, at) => {
     const from = Math.floor((at * total) / wanted);
@@ -161,7 +166,7 @@ export function clusterVectors(
     if (!(error < (1 - LEAST_GAIN) * before)) break;
     before = error;
   }
-  const all = members.length === total ? members : Uint32Array.from({ length: total }, (_, at) => at);
+  const all = members.length === total ? members : upTo(total);
   const { indices } = means.assign(all);
   means.update(all, indices);
   return { centers: means.centers, indices };
