@@ -1,7 +1,7 @@
 // What a search has found so far, on disk line by line, so that one that was stopped or killed goes on where it was; may depend on io and
 // this room.
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { appendText, makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
 import { sha256, sha256File } from "../io/digest.ts";
 import { readText } from "../io/read-text.ts";
@@ -65,7 +65,6 @@ export class Journal {
    */
   static async open(outDir: string, key: string): Promise<Journal> {
     const folder = join(outDir, "candidates");
-    await makeFolder(folder);
     const journal = new Journal(join(folder, "journal.jsonl"), key);
     const lines = await readLines(journal.#file);
     const resumes =
@@ -82,7 +81,7 @@ export class Journal {
       }
       if (resumes && (await isIntact(line.attempt))) journal.#known.set(line.recipe, line.attempt);
     }
-    if (!resumes) await rm(journal.#file, { force: true });
+    if (!resumes && lines.length > 0) await rm(journal.#file, { force: true });
     journal.#begun = resumes;
     return journal;
   }
@@ -123,6 +122,7 @@ export class Journal {
 
   async #append(line: Line): Promise<void> {
     if (!this.#begun) {
+      await makeFolder(dirname(this.#file));
       await writeFileAtomic(this.#file, `${JSON.stringify({ kind: "search", key: this.#key } satisfies Line)}\n`);
       this.#begun = true;
     }
