@@ -135,6 +135,8 @@ describe("lightfoot compress", () => {
     [["--technique", "int3"], 2, "E_USAGE"],
     [["--time-limit", "10"], 3, "E_UNIT"],
     [["--batch", "0"], 2, "E_USAGE"],
+    [["--epochs", "3"], 2, "E_USAGE"],
+    [["--feature-weight", "1"], 2, "E_USAGE"],
     [["--test", "val.npz"], 3, "E_DATA"],
   ])("refuses %j with exit code %d", async (words, expected, error) => {
     const { code, stderr } = await lightfoot(["net.onnx", "--data", "val.npz", "--out", "d", ...words]);

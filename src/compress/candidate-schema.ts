@@ -92,6 +92,8 @@ export const candidateSchema = z.object({
   techniques: z.array(z.string()),
   /** The options of each technique, in order: enough to make the same bytes again. */
   recipe: z.array(z.object({ technique: z.string(), options: z.record(z.string(), z.json()) })),
+  /** Share of the multiply-adds that the recipe promises to run in int8: of the whole model, or of the layers that it names. */
+  promisedInt8Share: z.number().min(0).max(1).default(0),
   /** The metric on test data; on validation data when there is no test data. Null when the candidate never ran. */
   accuracy: figureSchema.nullable(),
   validation: lossSchema.nullable(),

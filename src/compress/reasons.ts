@@ -71,27 +71,22 @@ export function executionReason(execution: Execution): string {
   return `the optimised graph runs ${shares.join(", ")} of its multiply-adds${rest}`;
 }
 
-/** Less than this and the name "int8" would be a lie. */
-const LEAST_INT8_SHARE = 0.5;
-
-const INTEGER_TECHNIQUES: ReadonlySet<string> = new Set(["dynamic-int8", "static-int8"]);
+/** Less than this share of what was promised and the name "int8" would be a lie. */
+const LEAST_KEPT = 0.5;
 
 /**
- * The reason why a candidate may not carry its name, or undefined. Only the techniques that promise integer arithmetic are held to it:
- * weight-only ones promise a smaller file. Where they name their layers, the others' multiply-adds were promised to nobody.
+ * The reason why a candidate may not carry its name, or undefined: less than half of the multiply-adds that its recipe promises to run in
+ * int8 do.
  */
-export function nameIsWrong({ recipe, execution }: Pick<Candidate, "recipe" | "execution">): string | undefined {
-  const promises = recipe.filter(({ technique }) => INTEGER_TECHNIQUES.has(technique));
-  if (promises.length === 0 || execution === null) return undefined;
-  if (promises.every(({ options }) => options["layers"] !== undefined)) {
-    return execution.int8Share > 0
-      ? undefined
-      : "not called int8: ONNX Runtime's optimized graph runs none of the layers that were to be int8 in int8";
-  }
-  if (execution.int8Share >= LEAST_INT8_SHARE) return undefined;
+export function nameIsWrong({
+  promisedInt8Share,
+  execution,
+}: Pick<Candidate, "promisedInt8Share" | "execution">): string | undefined {
+  const least = LEAST_KEPT * promisedInt8Share;
+  if (execution === null || execution.int8Share >= least) return undefined;
   return (
     `not called int8: only ${percent(execution.int8Share)} of the multiply-adds run in int8 in ONNX Runtime's optimised graph ` +
-    `(${percent(LEAST_INT8_SHARE)} wanted)`
+    `(${percent(least)} wanted)`
   );
 }
 

@@ -150,7 +150,7 @@ describe("conclude", () => {
 
   it("does not accept as int8 what runs in float", () => {
     const execution = { int8Share: 0.1, int4Share: 0, floatShare: 0.9, leftoverQuantizeNodes: 7 };
-    const entry = { ...candidate("a", 500, 0), recipe: [{ technique: "static-int8", options: {} }], execution };
+    const entry = { ...candidate("a", 500, 0), promisedInt8Share: 1, execution };
     const result = conclude(attempt(entry), found(verdict(0), false));
     expect(result.accepted).toBe(false);
     expect(result.reasons.join("\n")).toContain("not called int8: only 10 %");
@@ -165,16 +165,19 @@ describe("conclude", () => {
   });
 
   it.each([
-    [0.1, true],
-    [0, false],
-  ])("holds a recipe that names its int8 layers to those: %d of the work in int8", (int8Share, accepted) => {
-    const execution = { int8Share, int4Share: 0, floatShare: 1 - int8Share, leftoverQuantizeNodes: 7 };
-    const recipe = [{ technique: "static-int8", options: { layers: ["y"] } }];
-    const entry = { ...candidate("a", 500, 0), recipe, execution };
-    const result = conclude(attempt(entry), found(verdict(0), false));
-    expect(result.accepted).toBe(accepted);
-    expect(result.reasons.join("\n").includes("not called int8")).toBe(!accepted);
-  });
+    [0.2, 0.1, true],
+    [0.2, 0.09, false],
+    [0, 0, true],
+  ])(
+    "holds a recipe that promises %d of the work in int8 to half of it: %d",
+    (promisedInt8Share, int8Share, accepted) => {
+      const execution = { int8Share, int4Share: 0, floatShare: 1 - int8Share, leftoverQuantizeNodes: 7 };
+      const entry = { ...candidate("a", 500, 0), promisedInt8Share, execution };
+      const result = conclude(attempt(entry), found(verdict(0), false));
+      expect(result.accepted).toBe(accepted);
+      expect(result.reasons.join("\n").includes("not called int8")).toBe(!accepted);
+    },
+  );
 
   it("says when there was no test data", () => {
     const result = conclude(attempt(candidate("a", 500, 0)), found(undefined, true));

@@ -29,6 +29,7 @@ export const NOTHING_MEASURED: Omit<
 > = {
   file: null,
   digest: null,
+  promisedInt8Share: 0,
   accuracy: null,
   validation: null,
   test: null,

@@ -14,7 +14,8 @@ import { codedContainer, removeContainers, type CodedOptions } from "./coded-con
 import { lostDefaults } from "./defaulted-inputs.ts";
 import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
-import { profileModel, type Profile } from "./profile.ts";
+import { profileModel, sampleShapes, type Profile } from "./profile.ts";
+import { promisedInt8Share } from "./promised-int8.ts";
 import { lossReason, nameIsWrong } from "./reasons.ts";
 import type { Recipe } from "./recipe.ts";
 import type { BenchStage } from "./search-options.ts";
@@ -94,16 +95,19 @@ export class Workbench {
     const path = join(folder, `${recipe.id}.onnx`);
     try {
       onStage("making");
-      const result = await produce(await readOnnx(plan.base), recipe.steps.slice(plan.stepsDone), context);
+      const base = await readOnnx(plan.base);
+      const result = await produce(base, recipe.steps.slice(plan.stepsDone), context);
       if (result.kind === "refused") return refusal(recipe, result.reason);
       const notes = [...result.notes, ...lostDefaults(await readOnnx(this.#settings.model), result.model)];
       await makeFolder(folder);
       await writeOnnx(result.model, path);
       onStage("measuring");
       const profile = await this.#profile(path, context.signal);
+      const inputs = sampleShapes(base, this.#settings.data.validation);
+      const promised = await promisedInt8Share(base, recipe.steps, inputs);
       onStage("scoring");
       const verdict = await this.#judge.verdict(path, "validation", context.signal);
-      return { path, notes, candidate: this.#measured(recipe, path, profile, verdict, original) };
+      return { path, notes, candidate: this.#measured(recipe, path, profile, promised, verdict, original) };
     } catch (thrown) {
       // What does not run is no candidate: nobody shall find its file beside the good ones.
       await rm(path, { force: true });
@@ -178,12 +182,19 @@ export class Workbench {
     return { bytes, holds, file: kept === undefined ? null : relative(outDir, kept) };
   }
 
-  #measured(recipe: Recipe, path: string, profile: Profile, verdict: Verdict, original: Candidate): Candidate {
-    const described = describedBy(recipe);
-    const misnomer = nameIsWrong({ ...described, ...profile });
+  #measured(
+    recipe: Recipe,
+    path: string,
+    profile: Profile,
+    promisedInt8: number,
+    verdict: Verdict,
+    original: Candidate,
+  ): Candidate {
+    const misnomer = nameIsWrong({ ...profile, promisedInt8Share: promisedInt8 });
     return {
-      ...described,
+      ...describedBy(recipe),
       ...profile,
+      promisedInt8Share: promisedInt8,
       file: relative(this.#settings.outDir, path),
       accuracy: verdict.loss.candidate,
       validation: verdict.loss,

@@ -19,17 +19,17 @@ export class SpillFile {
   /** @throws LightfootError E_FILE_WRITE */
   constructor() {
     const path = join(tmpdir(), `lightfoot-${randomBytes(8).toString("hex")}.tmp`);
-    this.#descriptor = guarded(path, () => openSync(path, "wx+", 0o600));
+    this.#descriptor = guarded("E_FILE_WRITE", () => openSync(path, "wx+", 0o600));
     forgotten.register(this, this.#descriptor);
     // The open file stays usable; without a name nothing is left behind by a crash.
-    guarded(path, () => unlinkSync(path));
+    guarded("E_FILE_WRITE", () => unlinkSync(path));
   }
 
   /** Writes `bytes` behind what is there; gives what reads them back. @throws LightfootError E_FILE_WRITE, E_FILE_READ */
   put(bytes: Uint8Array): () => Uint8Array {
     const start = this.#size;
     const { byteLength } = bytes;
-    guarded(tmpdir(), () => {
+    guarded("E_FILE_WRITE", () => {
       for (let done = 0; done < byteLength;) {
         done += writeSync(this.#descriptor, bytes, done, Math.min(STEP_BYTES, byteLength - done), start + done);
       }
@@ -39,7 +39,7 @@ export class SpillFile {
       const read = new Uint8Array(byteLength);
       for (let done = 0; done < byteLength;) {
         const step = Math.min(STEP_BYTES, byteLength - done);
-        const bytesRead = readSync(this.#descriptor, read, done, step, start + done);
+        const bytesRead = guarded("E_FILE_READ", () => readSync(this.#descriptor, read, done, step, start + done));
         if (bytesRead === 0) throw new LightfootError("E_FILE_READ", "temporary results were cut short");
         done += bytesRead;
       }
@@ -48,11 +48,14 @@ export class SpillFile {
   }
 }
 
-function guarded<T>(path: string, work: () => T): T {
+function guarded<T>(code: "E_FILE_READ" | "E_FILE_WRITE", work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    const hint = "Free some space there, or set TMPDIR to a folder that has it.";
-    throw new LightfootError("E_FILE_WRITE", `${path} takes no temporary results: ${String(cause)}`, { hint, cause });
+    const what = code === "E_FILE_READ" ? "cannot be read again" : "cannot be kept";
+    throw new LightfootError(code, `temporary results ${what} in ${tmpdir()}: ${String(cause)}`, {
+      hint: "Free some space there, or set TMPDIR to a folder that has it.",
+      cause,
+    });
   }
 }

@@ -128,6 +128,13 @@ async function compressAction(context: ActionContext, file: string, flags: Compr
   const { wrapText } = await import("../wrap-text.ts");
 
   const { timeLimit, out, epochs, featureWeight } = flags;
+  const retraining = { "--epochs": epochs, "--feature-weight": featureWeight };
+  const useless = Object.entries(retraining).find(([, value]) => value !== undefined && flags.train === undefined);
+  if (useless !== undefined) {
+    throw new LightfootError("E_USAGE", `${useless[0]} is for retraining, and there is nothing to retrain on`, {
+      hint: "Add --train data.npz, or leave it out.",
+    });
+  }
   // `m` alone could be months elsewhere; a search does not last that long.
   const limit = timeLimit?.replace(/(?<=\d)\s*m$/, "min");
   context.progress.phase("Reading model and data");

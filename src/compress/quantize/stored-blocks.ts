@@ -115,14 +115,13 @@ export async function roundStoredBlocks(
   runner: TaskRunner | undefined,
 ): Promise<QuantizedBlocks> {
   const { n } = task.matrix;
+  const threads = usableRunner(task, runner);
+  if (threads === undefined) return roundColumns({ ...task, feedback, columns: { from: 0, to: n } });
   const width = Math.ceil(n / ROUNDING_TASKS / STRIP) * STRIP;
   const tasks: StoredColumns[] = [];
   for (let from = 0; from < n; from += width) {
     tasks.push({ ...task, feedback, columns: { from, to: Math.min(n, from + width) } });
   }
-  const threads = usableRunner(task, runner);
-  if (threads === undefined)
-    return joinColumns([await roundColumns({ ...task, feedback, columns: { from: 0, to: n } })]);
   const module = here();
   const run = async (input: StoredColumns) => threads.run<QuantizedBlocks>({ module, function: "roundTask", input });
   return joinColumns(await Promise.all(tasks.map(run)));
