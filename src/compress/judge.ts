@@ -20,41 +20,31 @@ export interface Verdict {
 /** What the original gave for all samples is kept up to this; beyond, it runs again beside every candidate. */
 const MOST_KEPT_BYTES = 256 * 2 ** 20;
 
-/** Undefined where the output's shape changes from batch to batch. */
-async function joined(run: Promise<Evaluation>): Promise<TensorValue | undefined> {
-  try {
-    return (await run).outputs;
-  } catch (thrown) {
-    if (thrown instanceof LightfootError && thrown.code === "E_METRIC") return undefined;
-    throw thrown;
-  }
+interface Original {
+  readonly own: MetricResult;
+  /** Its outputs, or its path where they are too large to keep. */
+  readonly reference: TensorValue | string;
 }
 
 /** Holds the original's results, so that each candidate costs one pass over the data. */
 export class Judge {
   readonly #options: JudgeOptions;
-  readonly #originals = new Map<Loss["split"], MetricResult>();
-  /** The original's outputs, or its path where they are too large to keep. */
-  readonly #references = new Map<Loss["split"], TensorValue | string>();
+  readonly #originals = new Map<Loss["split"], Original>();
 
   constructor(options: JudgeOptions) {
     this.#options = options;
   }
 
-  /** The original's own result on a split. */
+  /** The original's own result on a split. @throws LightfootError E_RUNTIME, E_DATA, E_METRIC */
   async original(split: Loss["split"], signal?: AbortSignal): Promise<MetricResult> {
-    const known = this.#originals.get(split);
-    if (known !== undefined) return known;
-    const { own } = await this.#score(this.#options.model, split, signal);
-    this.#originals.set(split, own);
-    return own;
+    return (await this.#originalOn(split, signal)).own;
   }
 
   /** What the model at `path` loses on a split. @throws LightfootError E_RUNTIME, E_DATA, E_METRIC */
   async verdict(path: string, split: Loss["split"], signal?: AbortSignal): Promise<Verdict> {
-    const original = await this.original(split, signal);
-    const { own, fidelity } = await this.#score(path, split, signal);
-    const loss = lossBetween(original, own, this.#options.budget, split, this.#data(split).sampleCount);
+    const original = await this.#originalOn(split, signal);
+    const { own, fidelity } = await this.#score(path, split, original.reference, signal);
+    const loss = lossBetween(original.own, own, this.#options.budget, split, this.#data(split).sampleCount);
     return { loss, agreement: fidelity.figure };
   }
 
@@ -63,28 +53,43 @@ export class Judge {
     return split === "test" ? test! : validation;
   }
 
-  async #reference(split: Loss["split"], signal: AbortSignal | undefined): Promise<TensorValue | string> {
-    const known = this.#references.get(split);
+  /** One pass gives its score and what it says of each sample. */
+  async #originalOn(split: Loss["split"], signal: AbortSignal | undefined): Promise<Original> {
+    const known = this.#originals.get(split);
     if (known !== undefined) return known;
-    const { model, threads } = this.#options;
+    const { model, budget, threads, seed } = this.#options;
     const data = this.#data(split);
-    const options = { metrics: [], keepOutput: true, threads, signal };
-    const { outputs: one } = await evaluate(model, sliceDataset(data, 0, 1), options);
-    const isLarge = one!.data.byteLength * data.sampleCount > MOST_KEPT_BYTES;
-    const reference = isLarge ? model : ((await joined(evaluate(model, data, options))) ?? model);
-    this.#references.set(split, reference);
-    return reference;
+    const { outputs: one } = await evaluate(model, sliceDataset(data, 0, 1), {
+      metrics: [],
+      keepOutput: true,
+      threads,
+      signal,
+    });
+    const isSmall = one!.data.byteLength * data.sampleCount <= MOST_KEPT_BYTES;
+    const run = (keepOutput: boolean): Promise<Evaluation> =>
+      evaluate(model, data, { metrics: [budget.metric], reference: model, keepOutput, threads, seed, signal });
+    const { metrics, outputs } = await run(isSmall).catch((thrown: unknown) => {
+      // Outputs whose shape changes from batch to batch cannot be kept as one tensor.
+      if (isSmall && thrown instanceof LightfootError && thrown.code === "E_METRIC") return run(false);
+      throw thrown;
+    });
+    // A user's module is named by its path and calls itself what it likes.
+    const [own] = Object.values(metrics);
+    const found = { own, reference: outputs ?? model };
+    this.#originals.set(split, found);
+    return found;
   }
 
   async #score(
     path: string,
     split: Loss["split"],
+    reference: TensorValue | string,
     signal: AbortSignal | undefined,
   ): Promise<{ own: MetricResult; fidelity: MetricResult }> {
     const { budget, threads, seed } = this.#options;
     const { metrics } = await evaluate(path, this.#data(split), {
       metrics: [...new Set([budget.metric, "fidelity"])],
-      reference: await this.#reference(split, signal),
+      reference,
       threads,
       seed,
       signal,

@@ -132,6 +132,17 @@ describe("evaluate", () => {
     });
   });
 
+  it("compares a model with itself in one run, and gives what two runs would", async () => {
+    const data = samples();
+    const bytes = await classifier("N");
+    const options = { metrics: ["accuracy", "fidelity", "fidelity-cosine"], batch: 5, keepOutput: true };
+    const twice = await evaluate(bytes, data, { ...options, reference: bytes.slice() });
+    const once = await evaluate(bytes, data, { ...options, reference: bytes });
+    expect(once.metrics).toEqual(twice.metrics);
+    expect(once.metrics["fidelity"].figure.value).toBe(1);
+    expect(once.outputs).toEqual(twice.outputs);
+  });
+
   it("stops between batches when told", async () => {
     const stop = new AbortController();
     const seen: number[] = [];

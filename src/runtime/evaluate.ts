@@ -20,7 +20,10 @@ export interface EvaluateOptions {
   readonly output?: string;
   readonly classAxis?: number;
   readonly threshold?: number;
-  /** The original, for metrics that compare with it: a model, or what it gave for these samples, `[N, …]`. */
+  /**
+   * The original, for metrics that compare with it: a model, or what it gave for these samples, `[N, …]`. The path of the judged model
+   * itself compares it with itself, in the same run.
+   */
   readonly reference?: string | Uint8Array | TensorValue;
   /** Seed of bootstrap intervals. */
   readonly seed?: number;
@@ -62,6 +65,7 @@ export async function evaluate(
   const session = await openSession(model, sessionOptions);
   try {
     const { reference } = options;
+    if (reference === model) return await judge(session, "itself", dataset, options);
     if (reference === undefined || isTensor(reference)) return await judge(session, reference, dataset, options);
     const other = await openSession(reference, sessionOptions);
     try {
@@ -79,7 +83,7 @@ const isTensor = (reference: Session | TensorValue | string | Uint8Array): refer
 
 async function judge(
   session: Session,
-  reference: Session | TensorValue | undefined,
+  reference: Session | TensorValue | "itself" | undefined,
   dataset: Dataset,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
@@ -90,7 +94,7 @@ async function judge(
   if (twice !== undefined) throw new LightfootError("E_USAGE", `the metric '${twice.name}' was asked for twice`);
   for (const metric of metrics) requireNeeds(metric, dataset, reference !== undefined);
   const bound = bindDataset(dataset, session.inputs);
-  const original = reference === undefined ? undefined : openReference(reference, dataset);
+  const original = reference === undefined || reference === "itself" ? undefined : openReference(reference, dataset);
   const batch = commonBatch([bound.fixedBatch, original?.fixedBatch], options.batch);
   const assumptions = [...dataset.assumptions, ...bound.assumptions];
   const output = chooseOutput(session, options.output, assumptions);
@@ -120,7 +124,7 @@ async function judge(
         outputs[name] = samplesOf(value, name, rows, count, bound.single);
       }
     }
-    const compared = await original?.rows(output, session, start, end);
+    const compared = reference === "itself" ? judged : await original?.rows(output, session, start, end);
     if (options.keepOutput === true) kept.push(judged);
     const result: MetricBatch = {
       start,
