@@ -32,6 +32,8 @@ export interface AttemptTask extends BenchTask {
   /** Steps of the recipe that `base` already has. */
   readonly stepsDone: number;
   readonly original: Candidate;
+  /** Ids of the candidates that were made before, by the digests of their files. */
+  readonly made: ReadonlyMap<string, string>;
 }
 
 export interface FinishTask extends BenchTask {
@@ -114,12 +116,12 @@ const calibrationOf = ({ calibration, train, validation }: BenchSettings["data"]
 
 /** A candidate made, measured and scored on validation data. */
 export function attempt(task: AttemptTask, context: TaskContext): Promise<Attempt> {
-  const { settings, recipe, base, stepsDone, original: before } = task;
+  const { settings, recipe, base, stepsDone, original: before, made } = task;
   const tell = (progress: BenchProgress): void => context.progress(progress);
   return stoppable(context, (signal) => {
     const technique = techniqueContext(settings, signal, tell);
     const onStage = (stage: BenchStage): void => tell({ kind: "stage", stage });
-    return benchOf(task).attempt({ recipe, base, stepsDone, original: before }, technique, onStage);
+    return benchOf(task).attempt({ recipe, base, stepsDone, original: before, made }, technique, onStage);
   });
 }
 

@@ -90,6 +90,10 @@ export function nameIsWrong({
   );
 }
 
+/** Another recipe came to the same file: one model, one candidate. */
+export const twinReason = (twin: string): string =>
+  `the very bytes of '${twin}', which was tried before and stands for both`;
+
 const points = (share: number): string => (share * 100).toFixed(2);
 
 /** The class that lost most, and whether confidence became less honest. */

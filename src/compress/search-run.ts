@@ -5,6 +5,7 @@ import type { BenchProgress } from "./bench-worker.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Journal } from "./journal.ts";
+import { nameIsWrong } from "./reasons.ts";
 import { CLEAN, techniquesOf, type Recipe } from "./recipe.ts";
 import type { RemoteBench } from "./remote-bench.ts";
 import type { SearchEvent, SearchOptions } from "./search-options.ts";
@@ -79,6 +80,15 @@ export class SearchRun {
       : { id: CLEAN.id, path: this.#cleaned };
   }
 
+  /** One that may not carry its name stands for no other: the same bytes can be honest under another. */
+  get #made(): ReadonlyMap<string, string> {
+    return new Map(
+      this.attempts.flatMap(({ candidate }) =>
+        candidate.digest === null || nameIsWrong(candidate) !== undefined ? [] : [[candidate.digest, candidate.id]],
+      ),
+    );
+  }
+
   #baseOf({ steps }: Recipe): Base {
     const isCleaned = this.#cleaned !== undefined && steps[0]?.technique === CLEAN.steps[0].technique;
     return isCleaned
@@ -87,10 +97,10 @@ export class SearchRun {
   }
 
   /**
-   * Makes, measures and scores one candidate.
+   * Makes, measures and scores one candidate. A recipe that gives the bytes of an earlier candidate is refused.
    *
    * @param base left out, the cleaned model for a recipe that starts with the clean-up, else the original
-   * @returns undefined when a limit or a signal ended the search before or meanwhile
+   * @returns the earlier candidate where the bytes are the same; undefined when a limit or a signal ended the search before or meanwhile
    */
   async *attempt(recipe: Recipe, base?: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
     const { id, title } = recipe;
@@ -103,7 +113,8 @@ export class SearchRun {
     if (known === undefined) await this.#journal.remember(recipe, attempt);
     this.attempts.push(attempt);
     yield { kind: "candidate", candidate: attempt.candidate };
-    return attempt;
+    const { twin } = attempt;
+    return twin === undefined ? attempt : this.attempts.find(({ candidate }) => candidate.id === twin);
   }
 
   /** True when a limit or a signal ended the search; then `next` is what it stopped before. */
@@ -148,7 +159,8 @@ export class SearchRun {
   async *#make(recipe: Recipe, base: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {
     const { id } = recipe;
     return yield* streaming<SearchEvent, Attempt | undefined>(async (emit) => {
-      const task = { recipe, base: base.path, stepsDone: base.stepsDone, original: this.#original };
+      const { path, stepsDone } = base;
+      const task = { recipe, base: path, stepsDone, original: this.#original, made: this.#made };
       try {
         return await this.#bench.attempt(task, this.#deadline.signal, (progress) => emit(eventOf(id, progress)));
       } catch (thrown) {

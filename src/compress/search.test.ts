@@ -96,8 +96,9 @@ describe("search", () => {
     expect(chosen.id).toBe(result.selected);
     expect(chosen.fileBytes).toBeLessThan(result.original.fileBytes!);
     expect(chosen.test?.sampleCount).toBe(800);
-    for (const { file, digest } of result.candidates) {
-      expect(sha256(await readFile(join(folder, "out", file!)))).toBe(digest);
+    for (const { file, digest, reasons } of result.candidates) {
+      if (file === null) expect(reasons).toEqual([expect.stringContaining("the very bytes of")]);
+      else expect(sha256(await readFile(join(folder, "out", file)))).toBe(digest);
     }
     const kinds = new Set(events.map(({ kind }) => kind));
     expect([...kinds].sort()).toEqual([
@@ -144,6 +145,22 @@ describe("search", () => {
     const stored = await readOnnx(join(outDir, whole.file!));
     expect(stored.graph.nodes.map(({ opType }) => opType)).not.toContain("Identity");
     expect(stored.graph.initializers.has("unread")).toBe(false);
+  });
+
+  it("counts a model once that two recipes come to", async () => {
+    const outDir = join(folder, "twins");
+    const { result } = await finish(options({ techniques: ["weight-int8"], outDir }));
+    const [whole, ...mixed] = result.candidates;
+    expect(whole.id).toBe("weight-int8");
+    const twin = mixed.find(({ reasons }) => reasons[0].includes("the very bytes of 'weight-int8'"))!;
+    // The cheapest assignment gives every layer 8 bits.
+    expect(twin.id).toBe("mixed-size-2-of-2");
+    expect(twin).toMatchObject({ file: null, digest: null, accepted: false, selected: false });
+    const files = await readdir(join(outDir, "candidates"));
+    expect(files).not.toContain("mixed-size-2-of-2.onnx");
+    expect(files).toContain(`${result.selected}.onnx`);
+    const digests = result.candidates.flatMap(({ digest }) => digest ?? []);
+    expect(new Set(digests).size).toBe(digests.length);
   });
 
   it("prunes, shares and packs where size is the goal and there is data to retrain on", async () => {

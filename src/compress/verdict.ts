@@ -18,6 +18,8 @@ export interface Attempt {
   readonly candidate: Candidate;
   /** Absolute path of its file; undefined when it was refused. */
   readonly path: string | undefined;
+  /** Id of the earlier candidate whose very bytes this recipe gave; then it is refused, and that one counts. */
+  readonly twin?: string;
   /** Remarks of the techniques. */
   readonly notes: readonly string[];
 }

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { LightfootError } from "../errors/index.ts";
 import { makeFolder } from "../io/atomic-write.ts";
+import { sha256File } from "../io/digest.ts";
 import type { ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
@@ -16,7 +17,7 @@ import { requireFittingBudget, within } from "./loss.ts";
 import { ratesAgainst } from "./rates.ts";
 import { profileModel, sampleShapes, type Profile } from "./profile.ts";
 import { promisedInt8Share } from "./promised-int8.ts";
-import { lossReason, nameIsWrong } from "./reasons.ts";
+import { lossReason, nameIsWrong, twinReason } from "./reasons.ts";
 import type { Recipe } from "./recipe.ts";
 import type { BenchStage } from "./search-options.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
@@ -44,6 +45,8 @@ export interface AttemptPlan {
   readonly base: string;
   readonly stepsDone: number;
   readonly original: Candidate;
+  /** Ids of the candidates that were made before, by the digests of their files. */
+  readonly made: ReadonlyMap<string, string>;
 }
 
 /** Not the candidate's fault: a full disk would refuse every other one too. */
@@ -101,6 +104,11 @@ export class Workbench {
       const notes = [...result.notes, ...lostDefaults(await readOnnx(this.#settings.model), result.model)];
       await makeFolder(folder);
       await writeOnnx(result.model, path);
+      const twin = plan.made.get(await sha256File(path));
+      if (twin !== undefined) {
+        await rm(path);
+        return { ...refusal(recipe, twinReason(twin)), twin };
+      }
       onStage("measuring");
       const profile = await this.#profile(path, context.signal);
       const inputs = sampleShapes(base, this.#settings.data.validation);
