@@ -1,29 +1,17 @@
 // Tests of the table of layers on small nets: errors against the whole model, sizes, refusals, recipes that say the same; depends on this
 // folder and the techniques' test models.
 import { describe, expect, it } from "vitest";
-import { describeThisMachine } from "../../io/machine.ts";
 import type { ModelGraph } from "../../model/graph.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { TECHNIQUES } from "../techniques/registry.ts";
 import type { TechniqueContext } from "../techniques/technique.ts";
-import { convNet, gemmNet, matMulNet, outputsOf, samplesFor } from "../techniques/test-models.ts";
-import { weightGridFor } from "../weight-grid.ts";
+import { contextWith, convNet, gemmNet, matMulNet, outputsOf, samplesFor } from "../techniques/test-models.ts";
 import { relativeError } from "./layer-costs.ts";
 import { schemesFor } from "./mixed-search.ts";
 import { FLOAT, recipeOf, SCHEMES, schemesOf } from "./scheme-catalogue.ts";
 import { sensitivities } from "./sensitivity.ts";
 
-const contextFor = (graph: ModelGraph): TechniqueContext => ({
-  calibration: samplesFor(graph, 64),
-  train: undefined,
-  original: "",
-  seed: 1,
-  threads: 1,
-  retrain: { epochs: 1, batch: 1, learningRate: 1 },
-  weightGrid: weightGridFor(describeThisMachine()).grid,
-  signal: undefined,
-  onEpoch: () => undefined,
-});
+const contextFor = (graph: ModelGraph): TechniqueContext => contextWith({ calibration: samplesFor(graph, 64) });
 
 const tableOf = (graph: ModelGraph, timedBatch?: number, techniques?: readonly string[]) =>
   sensitivities(graph, {

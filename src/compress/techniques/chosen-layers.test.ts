@@ -1,17 +1,12 @@
 // Tests that every layer-wise technique changes the layers it was told to and no other; depends on this folder.
 import { describe, expect, it } from "vitest";
 import { readFloats } from "../../model/tensor-data.ts";
-import { describeThisMachine } from "../../io/machine.ts";
-import { weightGridFor } from "../weight-grid.ts";
 import { TECHNIQUES } from "./registry.ts";
-import type { OptionValue, TechniqueContext } from "./technique.ts";
-import { gemmNet, samplesFor } from "./test-models.ts";
+import type { OptionValue } from "./technique.ts";
+import { contextWith, gemmNet, samplesFor } from "./test-models.ts";
 
 const graph = gemmNet();
-const context = {
-  calibration: samplesFor(graph, 32),
-  weightGrid: weightGridFor(describeThisMachine()).grid,
-} as TechniqueContext;
+const context = contextWith({ calibration: samplesFor(graph, 32) });
 
 const LAYER_WISE: readonly [string, Record<string, OptionValue>][] = [
   ["half", { dtype: "float16" }],

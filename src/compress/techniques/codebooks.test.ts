@@ -22,6 +22,7 @@ import { Turnstile } from "../quantize/lazy-parts.ts";
 import { TECHNIQUES } from "./registry.ts";
 import type { OptionValue, TechniqueContext } from "./technique.ts";
 import {
+  contextWith,
   convNet,
   executedOperators,
   gemmNet,
@@ -38,17 +39,7 @@ let folder: string;
 let context: TechniqueContext;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lightfoot-codebooks-"));
-  context = {
-    calibration: undefined,
-    train: undefined,
-    original: "",
-    seed: 3,
-    threads: 1,
-    retrain: { epochs: 6, batch: 32, learningRate: 0.003 },
-    weightGrid: { dtype: "int8", bits: 8 } as never,
-    signal: undefined,
-    onEpoch: () => {},
-  };
+  context = contextWith({ seed: 3, retrain: { epochs: 6, batch: 32, learningRate: 0.003 } });
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

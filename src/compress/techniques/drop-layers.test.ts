@@ -8,18 +8,9 @@ import type { Dataset } from "../../runtime/dataset.ts";
 import { findResidualBlocks } from "../structure/residual-blocks.ts";
 import { transformerBlock } from "../structure/test-nets.ts";
 import { dropLayers } from "./drop-layers.ts";
-import { convNet, gemmNet, outputsOf, samplesFor, signalToNoise } from "./test-models.ts";
+import { contextWith, convNet, gemmNet, outputsOf, samplesFor, signalToNoise } from "./test-models.ts";
 
-const context = (calibration: Dataset) => ({
-  calibration,
-  train: undefined,
-  original: "",
-  seed: 1,
-  threads: 1,
-  retrain: { epochs: 1, batch: 1, learningRate: 1 },
-  signal: undefined,
-  onEpoch: () => {},
-});
+const context = (calibration: Dataset) => contextWith({ calibration });
 
 const blocks = (count: number) =>
   transformerBlock(

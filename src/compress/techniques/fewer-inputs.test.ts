@@ -4,24 +4,22 @@ import { analyze } from "../../cost/analyze.ts";
 import { float32Tensor } from "../../model/tensor-value.ts";
 import { node } from "../../model/build.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
-import { describeThisMachine } from "../../io/machine.ts";
 import { seededRandom } from "../../statistics/index.ts";
-import { weightGridFor } from "../weight-grid.ts";
 import { fewerInputs } from "./fewer-inputs.ts";
 import { narrow } from "./narrow.ts";
 import { TECHNIQUES } from "./registry.ts";
-import { convNet, gemmNet, net, outputsOf, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
+import {
+  contextWith,
+  convNet,
+  gemmNet,
+  net,
+  outputsOf,
+  randomTensor,
+  samplesFor,
+  signalToNoise,
+} from "./test-models.ts";
 
-const context = (calibration: Dataset | undefined) => ({
-  calibration,
-  train: undefined,
-  original: "",
-  seed: 1,
-  threads: 1,
-  retrain: { epochs: 1, batch: 1, learningRate: 1 },
-  signal: undefined,
-  onEpoch: () => {},
-});
+const context = (calibration: Dataset | undefined) => contextWith({ calibration });
 
 /** Two layers that read one input of 40, of which only 10 numbers are free: each stands in four places, scaled and shifted. */
 function quadruples() {
@@ -68,8 +66,7 @@ describe("fewerInputs", () => {
 
   it("is part of narrowing where it is asked for, and no hindrance where there is nothing to leave out", async () => {
     const { graph, samples } = quadruples();
-    const everywhere = { ...context(samples(5)), weightGrid: weightGridFor(describeThisMachine()).grid };
-    const narrowed = await TECHNIQUES["narrow"](graph, { ratio: 0.5, inputs: 0.25 }, everywhere);
+    const narrowed = await TECHNIQUES["narrow"](graph, { ratio: 0.5, inputs: 0.25 }, context(samples(5)));
     if (narrowed.kind === "refused") throw new Error(narrowed.reason);
     expect(narrowed.notes.join()).toContain("inputs 40 → 10");
     const dense = gemmNet();

@@ -11,18 +11,9 @@ import { createDataset, type Dataset } from "../../runtime/dataset.ts";
 import { seededRandom, symmetricEigen, type Random } from "../../statistics/index.ts";
 import { NetBuilder } from "../structure/test-nets.ts";
 import { lowRank } from "./low-rank.ts";
-import { net, outputsOf, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
+import { contextWith, net, outputsOf, randomTensor, samplesFor, signalToNoise } from "./test-models.ts";
 
-const context = (calibration: Dataset | undefined) => ({
-  calibration,
-  train: undefined,
-  original: "",
-  seed: 1,
-  threads: 1,
-  retrain: { epochs: 1, batch: 1, learningRate: 1 },
-  signal: undefined,
-  onEpoch: () => {},
-});
+const context = (calibration: Dataset | undefined) => contextWith({ calibration });
 
 async function factored(graph: ModelGraph, energy: number, data: Dataset) {
   const result = await lowRank(graph, { energy }, context(data));

@@ -19,7 +19,7 @@ import { exposing } from "../calibrate.ts";
 import { toLatentForm } from "../quantize/latent-form.ts";
 import { TECHNIQUES } from "./registry.ts";
 import type { OptionValue, TechniqueContext } from "./technique.ts";
-import { convNet, gemmNet, outputsOf, samplesFor, signalToNoise } from "./test-models.ts";
+import { contextWith, convNet, gemmNet, outputsOf, samplesFor, signalToNoise } from "./test-models.ts";
 
 /** Classes by a fixed random projection, so that there is something to learn and to lose. */
 function projected(shape: readonly number[], input: string, classes: number, count: number, seed: number): Dataset {
@@ -64,17 +64,13 @@ beforeAll(async () => {
     .model;
   const original = join(folder, "original.onnx");
   await writeOnnx(teacher, original);
-  context = {
+  context = contextWith({
     calibration: samples,
     train: samples,
     original,
     seed: 3,
-    threads: 1,
     retrain: { epochs: 8, batch: 32, learningRate: 0.01 },
-    weightGrid: { dtype: "int8", bits: 8 } as never,
-    signal: undefined,
-    onEpoch: () => {},
-  };
+  });
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

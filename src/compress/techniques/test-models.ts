@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeThisMachine } from "../../io/machine.ts";
 import { float, int, ints } from "../../model/attributes.ts";
 import { model, node, tensorInfo } from "../../model/build.ts";
 import type { Attribute, Dim, ModelGraph, Node, TensorRef } from "../../model/graph.ts";
@@ -12,6 +13,8 @@ import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
 import { openSession } from "../../runtime/session.ts";
 import { seededRandom, type Random } from "../../statistics/index.ts";
+import { weightGridFor } from "../weight-grid.ts";
+import type { TechniqueContext } from "./technique.ts";
 
 export function randomTensor(name: string, shape: readonly number[], random: Random, scale = 1): TensorRef {
   const data = Float32Array.from({ length: elementCount(shape) }, () => random.normal() * scale);
@@ -119,6 +122,20 @@ export async function outputsOf(graph: ModelGraph, data: Dataset): Promise<Float
     await session.close();
   }
 }
+
+/** What techniques are told: no data, one thread, this machine's integers, and the changes. */
+export const contextWith = (changes: Partial<TechniqueContext> = {}): TechniqueContext => ({
+  calibration: undefined,
+  train: undefined,
+  original: "",
+  seed: 1,
+  threads: 1,
+  retrain: { epochs: 1, batch: 32, learningRate: 0.003 },
+  weightGrid: weightGridFor(describeThisMachine()).grid,
+  signal: undefined,
+  onEpoch: () => undefined,
+  ...changes,
+});
 
 /** Signal to noise in decibels of `actual` against `wanted`; 20 dB is an error of a tenth. */
 export function signalToNoise(wanted: Float32Array, actual: Float32Array): number {
