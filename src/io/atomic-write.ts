@@ -70,8 +70,12 @@ export async function copyFileAtomic(source: string, target: string): Promise<vo
   }
 }
 
-/** The same for content that comes in pieces; the folder must exist. */
+/**
+ * The same for content that comes in pieces; the folder must exist. A device, a pipe and a descriptor of this process
+ * (`/dev/null`, `/dev/stdout`) are written to as they are: a rename would put a file in their place.
+ */
 export async function openAtomicWriter(path: string): Promise<AtomicWriter> {
+  if (await isStream(path)) return openStreamWriter(path);
   // Renaming over a symbolic link would replace the link and leave the file behind it as it was.
   const target = await realpath(path).catch(() => path);
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
@@ -85,6 +89,21 @@ export async function openAtomicWriter(path: string): Promise<AtomicWriter> {
   }
 }
 
+const DESCRIPTOR = /^\/(dev\/(stdout|stderr|fd\/\d+)|proc\/(self|\d+)\/fd\/\d+)$/;
+
+async function isStream(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && !found.isDirectory() && (!found.isFile() || DESCRIPTOR.test(path));
+}
+
+async function openStreamWriter(path: string): Promise<AtomicWriter> {
+  try {
+    return new FileWriter(await open(path, "a"), path);
+  } catch (error) {
+    throw writeError(error, path);
+  }
+}
+
 async function modeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).mode & 0o777;
@@ -93,15 +112,14 @@ async function modeOf(path: string): Promise<number> {
   }
 }
 
-class TemporaryFileWriter implements AtomicWriter {
+/** Writes straight on; nothing can be taken back. */
+class FileWriter implements AtomicWriter {
   readonly #handle: FileHandle;
-  readonly #temporary: string;
   readonly path: string;
   #open = true;
 
-  constructor(handle: FileHandle, temporary: string, path: string) {
+  constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
-    this.#temporary = temporary;
     this.path = path;
   }
 
@@ -117,9 +135,36 @@ class TemporaryFileWriter implements AtomicWriter {
   }
 
   async commit(): Promise<void> {
+    await this.close();
+  }
+
+  async abort(): Promise<void> {
+    await this.close();
+  }
+
+  protected async sync(): Promise<void> {
+    await this.#handle.sync();
+  }
+
+  protected async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#handle.close();
+  }
+}
+
+class TemporaryFileWriter extends FileWriter {
+  readonly #temporary: string;
+
+  constructor(handle: FileHandle, temporary: string, path: string) {
+    super(handle, path);
+    this.#temporary = temporary;
+  }
+
+  override async commit(): Promise<void> {
     try {
-      await this.#handle.sync();
-      await this.#close();
+      await this.sync();
+      await this.close();
       await rename(this.#temporary, this.path);
       unfinished.delete(this.#temporary);
       await syncFolder(dirname(this.path));
@@ -128,15 +173,9 @@ class TemporaryFileWriter implements AtomicWriter {
     }
   }
 
-  async abort(): Promise<void> {
-    await this.#close();
+  override async abort(): Promise<void> {
+    await this.close();
     if (unfinished.delete(this.#temporary)) await rm(this.#temporary, { force: true });
-  }
-
-  async #close(): Promise<void> {
-    if (!this.#open) return;
-    this.#open = false;
-    await this.#handle.close();
   }
 }
 

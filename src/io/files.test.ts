@@ -114,6 +114,30 @@ describe("an atomic write", () => {
     expect((await stat(path)).mode & 0o777).toBe(0o640);
   });
 
+  it.skipIf(process.platform === "win32")(
+    "writes to a pipe and to a device, and puts no file in their place",
+    async () => {
+      spawnSync("mkfifo", [path]);
+      const reader = readFile(path, "utf8");
+      await writeFileAtomic(path, "to a pipe");
+      expect(await reader).toBe("to a pipe");
+      expect((await stat(path)).isFIFO()).toBe(true);
+      await writeFileAtomic("/dev/null", "nothing");
+      expect((await stat("/dev/null")).isCharacterDevice()).toBe(true);
+      expect(await readdir(folder)).toEqual(["file.bin"]);
+    },
+  );
+
+  it.skipIf(process.platform === "win32")("goes on where standard output stands, when that is a file", async () => {
+    const module = new URL("../../dist/io/atomic-write.js", import.meta.url).href;
+    const script = `const { writeFileAtomic } = await import(${JSON.stringify(module)});
+      console.log("before");
+      await writeFileAtomic("/dev/stdout", "after");`;
+    const command = `"${process.execPath}" --input-type=module -e '${script}' >> ${path}`;
+    spawnSync("/bin/sh", ["-c", command]);
+    expect(await readFile(path, "utf8")).toBe("before\nafter");
+  });
+
   it("over a folder is refused and leaves no temporary file", async () => {
     await expect(writeFileAtomic(folder, "x")).rejects.toMatchObject({ code: "E_FILE_WRITE" });
     expect(

@@ -68,7 +68,10 @@ export function openBattery(environment: MeterEnvironment): Opened {
       // While it charges, the battery's power is not what the machine uses.
       if (onMains) return { domain, atSeconds, error: `on mains (${[...new Set(status)].join(", ").slice(0, 40)})` };
       const draining = batteries.filter((_, at) => status[at] === "Discharging");
-      return { domain, atSeconds, powerWatts: draining.reduce((sum, each) => sum + wattsOf(each), 0) };
+      const powerWatts = draining.reduce((sum, each) => sum + wattsOf(each), 0);
+      // Gauges without a value, and those just unplugged, show 0; a machine that runs this program draws something.
+      if (powerWatts === 0) return { domain, atSeconds, error: "the gauge shows 0 W while it discharges" };
+      return { domain, atSeconds, powerWatts };
     } catch (error) {
       return { domain, atSeconds, error: reasonOf(error) };
     }

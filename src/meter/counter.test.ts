@@ -115,6 +115,19 @@ describe("a counter", () => {
     expect(gaps).toEqual([{ fromSeconds: 1, toSeconds: 2, reason: "reset", mostJoules: 200 }]);
   });
 
+  it("takes a value a few microjoules lower for a late one: no gap, and not those microjoules twice", () => {
+    for (const range of [262_143_328_850n, undefined]) {
+      const counter: CounterSpec = { mostWatts: 200, ...(range === undefined ? {} : { range }) };
+      const values = [50_000_000_000n, 50_010_000_000n, 50_009_999_990n, 50_009_999_990n, 50_012_000_000n];
+      let [state, total, gaps] = [NEW_COUNTER, 0n, 0];
+      for (const [at, raw] of values.entries()) {
+        const step = advanceCounter(counter, state, { atSeconds: at, raw });
+        [state, total, gaps] = [step.state, total + step.addedMicrojoules, gaps + step.gaps.length];
+      }
+      expect([total, gaps, finishCounter(counter, state, 5)]).toEqual([12_000_000n, 0, []]);
+    }
+  });
+
   it("is a reset without a known range, never a negative delta", () => {
     const { added, gaps, steps } = run(spec({ range: undefined }), [
       [0, 50n * J],

@@ -94,6 +94,9 @@ export function microjoulesOf({ scale }: CounterSpec, raw: bigint): bigint {
   return scale === undefined ? raw : (raw * scale.numerator) / scale.denominator;
 }
 
+/** A value that is lower by at most one part in so many is the one before it, read late: no reset lands there. */
+const STALE_PARTS = 1_000_000n;
+
 type Verdict =
   | { readonly fits: true; readonly delta: bigint; readonly wrapped: boolean }
   | { readonly fits: false; readonly reason: GapReason };
@@ -109,11 +112,15 @@ function compare(spec: CounterSpec, from: Point, to: Point): Verdict {
   const seconds = to.atSeconds - from.atSeconds;
   if (!(seconds > 0)) return { fits: false, reason: "time-backwards" };
   const decreased = to.raw < from.raw;
-  if (decreased && spec.range === undefined) return { fits: false, reason: "reset" };
+  const isStale = decreased && (from.raw - to.raw) * STALE_PARTS <= from.raw;
+  const atSamePlace: Verdict = { fits: true, delta: 0n, wrapped: false };
+  if (decreased && spec.range === undefined) return isStale ? atSamePlace : { fits: false, reason: "reset" };
   const range = spec.range ?? 0n;
   const delta = decreased ? range - from.raw + to.raw : to.raw - from.raw;
   const most = mostMicrojoules(spec, seconds);
-  if (microjoulesOf(spec, delta) > most) return { fits: false, reason: decreased ? "reset" : "implausible-jump" };
+  if (microjoulesOf(spec, delta) > most) {
+    return isStale ? atSamePlace : { fits: false, reason: decreased ? "reset" : "implausible-jump" };
+  }
   if (range > 0n && microjoulesOf(spec, delta + range) <= most) return { fits: false, reason: "ambiguous-wrap" };
   return { fits: true, delta, wrapped: decreased };
 }
@@ -197,7 +204,8 @@ function accept(
   gaps: readonly Gap[],
 ): CounterStep {
   const counted = state.counted + delta;
-  const base: Point = { atSeconds: to.atSeconds, raw: to.raw };
+  const isLate = delta === 0n && to.raw < from.raw;
+  const base: Point = { atSeconds: to.atSeconds, raw: isLate ? from.raw : to.raw };
   if (delta === 0n) return standStill(spec, state, base, gaps, to.atSeconds - from.atSeconds);
   return step(
     { counted, base, stillSinceSeconds: to.atSeconds },

@@ -76,7 +76,8 @@ function cardDomains(card: NvmlDevice, hasEnergy: boolean, hasPower: boolean): D
     relativeError: RELATIVE_ERROR,
     sources: ["NVML power, trapezoids on actual times"],
   };
-  return [...(hasEnergy ? [energy] : []), ...(hasPower ? [power] : [])];
+  // A card without any sensor stays in, unread: left out, the total would look complete without it.
+  return [...(hasEnergy ? [energy] : []), ...(hasPower || !hasEnergy ? [power] : [])];
 }
 
 function nvmlSource(nvml: Nvml, clock: () => number): Source {
@@ -128,8 +129,8 @@ export function parseSmiCards(text: string): SmiCard[] {
     const fields = line.split(",").map((field) => field.trim());
     const [index = "", uuid = "", ...rest] = fields;
     const [draw = "", limit = ""] = rest.slice(-2);
-    // Names may hold commas; "[N/A]" and "[Not Supported]" stand for a card without the sensor.
-    if (!/^\d{1,3}$/.test(index) || rest.length < 3 || !/^\d+(\.\d+)?$/.test(draw)) return [];
+    // Names may hold commas; "[N/A]" and "[Not Supported]" stand for a card without the sensor, which stays in, unread.
+    if (!/^\d{1,3}$/.test(index) || rest.length < 3 || !/^(\d+(\.\d+)?|\[.+\])$/.test(draw)) return [];
     const mostWatts = /^\d+(\.\d+)?$/.test(limit) ? Number(limit) : undefined;
     const name = rest.slice(0, -2).join(", ");
     return [{ index: Number(index), uuid, name, ...(mostWatts === undefined || mostWatts === 0 ? {} : { mostWatts }) }];
@@ -151,7 +152,7 @@ async function openSmi(environment: MeterEnvironment): Promise<Opened> {
   );
   const cards = error === undefined ? parseSmiCards(stdout) : [];
   if (cards.length > 0) return { source: smiSource(cards, environment), problems: [] };
-  const message = error ?? "nvidia-smi shows no card with a power sensor";
+  const message = error ?? "nvidia-smi shows no card";
   return {
     problems: [{ source: "nvidia-smi", code: isMissing === true ? "absent" : "broken", message, remedies: [] }],
   };
@@ -207,7 +208,7 @@ function smiSource(cards: readonly SmiCard[], { commands, clock }: MeterEnvironm
         const line = last.get(index);
         if (line !== undefined && atSeconds - line.atSeconds <= STALE_SECONDS)
           return { domain, atSeconds, powerWatts: line.watts };
-        return { domain, atSeconds, error: ended?.reason ?? "nvidia-smi has not printed a line yet" };
+        return { domain, atSeconds, error: ended?.reason ?? "nvidia-smi has printed no power of this card" };
       });
       return [...queued, ...held];
     },

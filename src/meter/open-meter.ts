@@ -89,7 +89,7 @@ async function openSafely(open: SourceOpener, environment: MeterEnvironment): Pr
 
 class OpenMeter implements Meter {
   readonly domains;
-  readonly problems: readonly SourceProblem[];
+  readonly #foundProblems: readonly SourceProblem[];
   readonly #sources: readonly Source[];
   readonly #clock: () => number;
   readonly #accumulators: readonly Accumulator[];
@@ -108,7 +108,7 @@ class OpenMeter implements Meter {
     options: MeterOptions,
   ) {
     this.#sources = sources;
-    this.problems = problems;
+    this.#foundProblems = problems;
     this.#clock = clock;
     this.domains = settleTotals(
       sources.flatMap((source) => [...source.domains()]),
@@ -123,6 +123,10 @@ class OpenMeter implements Meter {
     if (this.#cadenceSeconds > 0) {
       this.#timer = setInterval(() => this.#keepUp(), this.#cadenceSeconds * 1e3).unref();
     }
+  }
+
+  get problems(): readonly SourceProblem[] {
+    return [...this.#foundProblems, ...this.#sources.flatMap((source) => source.problems?.() ?? [])];
   }
 
   /** The meter's own reading, left out when somebody read just now. */

@@ -200,6 +200,27 @@ describe("powercap", () => {
     expect((await after(1, { "intel-rapl:1": 2150 })).domains[2].addedMicrojoules).toBe(150_000_000n);
   });
 
+  it("tells a zone that appears while it reads, and counts nothing of it", async () => {
+    const made = tree(TWO_SOCKETS[0]);
+    const { after, stop, meter } = await replay(made);
+    expect(meter.problems).toEqual([]);
+    made.write(zone("intel-rapl:1", "package-1", 7));
+    await after(1, { "intel-rapl:0": 1100, "intel-rapl:1": 20 });
+    expect((await stop()).energy?.value).toBe(100);
+    expect(meter.problems).toMatchObject([{ code: "broken", message: expect.stringContaining("intel-rapl:1") }]);
+  });
+
+  it("takes another socket's memory for no twin of one that cannot be read", async () => {
+    const made = tree(
+      zone("intel-rapl:0", "package-0", 1),
+      zone("intel-rapl:0:0", "dram", 1),
+      zone("intel-rapl-mmio:1", "package-1", 1),
+      zone("intel-rapl-mmio:1:0", "dram", 1),
+    );
+    const { meter } = await replay(made, { files: denying(/intel-rapl:0:0\/energy_uj$/) });
+    expect(meter.domains.find(({ id }) => id === "powercap:intel-rapl:0:0")?.countsTowardsTotal).toBe(true);
+  });
+
   it("does not pass for complete when one socket cannot be read", async () => {
     const { after, stop } = await replay(tree(...TWO_SOCKETS), { files: denying(/intel-rapl:1\/energy_uj$/) });
     await after(1, { "intel-rapl:0": 1050 });

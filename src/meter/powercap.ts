@@ -127,7 +127,10 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
         other.control === control && other.name === zone.name && packageOf(other, zones) === packageOf(zone, zones),
     );
   if (!isReadable(zone)) {
-    const other = others.find(({ name, control }) => name === zone.name && control !== zone.control);
+    const other = others.find(
+      (each) =>
+        each.name === zone.name && each.control !== zone.control && packageOf(each, zones) === packageOf(zone, zones),
+    );
     if (other !== undefined) return `cannot be read; ${other.key} shows the same counter`;
     const platform = others.find(({ kind }) => kind === "psys");
     if (zone.kind === "package" && platform !== undefined) return `cannot be read; contained in ${platform.name}`;
@@ -137,9 +140,8 @@ function whyNot(zone: Zone, zones: readonly Zone[]): string | undefined {
     if (msr !== undefined) return `the same counter as ${msr.key}, read through memory instead of a register`;
   }
   if (zone.kind === "psys") {
-    const packages = others.filter(({ kind }) => kind === "package");
-    if (packages.length > 0)
-      return `contains ${packages.map(({ name }) => name).join(", ")}; what it contains is added instead`;
+    const packages = new Set(others.filter(({ kind }) => kind === "package").map(({ name }) => name));
+    if (packages.size > 0) return `contains ${[...packages].join(", ")}; what it contains is added instead`;
   }
   if (zone.kind === "core" || zone.kind === "uncore") {
     const parent = others.find(({ key }) => key === zone.parent);
@@ -245,9 +247,20 @@ export function openPowercap(options: PowercapOptions): { source?: Source; probl
       name: "powercap",
       domains: () => domains,
       read: () => readers.map(({ id, file }) => readZone(id, file, options.clock)),
+      problems: () => newcomersOf(options, zones),
       close: () => readers.forEach(({ file }) => file.close()),
     },
   };
+}
+
+/** Zones that were not there when the meter was opened (a module loaded meanwhile) are not counted, and that is told. */
+function newcomersOf(options: PowercapOptions, zones: readonly Zone[]): SourceProblem[] {
+  const known = new Set(zones.map(({ key }) => key));
+  const keys = findZones(options).flatMap(({ key }) => (known.has(key) ? [] : [key]));
+  if (keys.length === 0) return [];
+  const named = `${keys.slice(0, 8).join(", ")}${keys.length > 8 ? ", …" : ""}`;
+  const message = `${keys.length} zone${keys.length === 1 ? "" : "s"} appeared after reading began and nothing of them was counted: ${named}`;
+  return [{ source: "powercap", code: "broken", message, remedies: [{ what: "Start the run again" }] }];
 }
 
 function readZone(domain: string, file: SmallFileReader, clock: () => number): Reading {

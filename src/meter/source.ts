@@ -68,6 +68,8 @@ export interface Source {
   readonly name: string;
   domains(): readonly Domain[];
   read(): readonly Reading[] | Promise<readonly Reading[]>;
+  /** What has turned out to be missing since it was opened. */
+  problems?(): readonly SourceProblem[];
   close(): void | Promise<void>;
 }
 
@@ -147,6 +149,7 @@ export interface MeterWindow {
 /** An open meter. It never throws because of a sensor: what fails is a gap. */
 export interface Meter {
   readonly domains: readonly Domain[];
+  /** As of now: what cannot be read, and what appeared too late to be. */
   readonly problems: readonly SourceProblem[];
   /** Reads every source now; readers that want a series call it, the meter itself keeps counters from wrapping unseen. */
   sample(): Promise<Sample>;

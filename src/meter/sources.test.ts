@@ -166,6 +166,14 @@ describe("battery", () => {
     expect(use.energy).toMatchObject({ value: 100, high: 100 + 30 * 400 });
     expect(use.coverage).toBeCloseTo(0.25, 9);
   });
+
+  it("believes no machine that draws 0 W", async () => {
+    const sys = createdTree({ ...files, "class/power_supply/BAT0/power_now": 0 });
+    const { meter, move, stop } = await meterOf(battery, { sysRoot: sys.root });
+    move(2);
+    expect((await stop()).energy).toBeUndefined();
+    expect(meter.problems[0].message).toMatch(/0 W while it discharges/);
+  });
 });
 
 const DCMI = `
@@ -365,9 +373,12 @@ describe("powermetrics", () => {
 });
 
 describe("nvidia-smi", () => {
-  it("reads cards, and not those without a sensor", () => {
+  it("reads cards, also those without a sensor", () => {
     const text = "0, GPU-1, NVIDIA L4, 16.5, 72.00\n1, GPU-2, NVIDIA GRID, vGPU, [N/A], [N/A]\nNo devices were found\n";
-    expect(parseSmiCards(text)).toEqual([{ index: 0, uuid: "GPU-1", name: "NVIDIA L4", mostWatts: 72 }]);
+    expect(parseSmiCards(text)).toEqual([
+      { index: 0, uuid: "GPU-1", name: "NVIDIA L4", mostWatts: 72 },
+      { index: 1, uuid: "GPU-2", name: "NVIDIA GRID, vGPU" },
+    ]);
     expect(parseSmiLine("0, 71.25")).toEqual({ index: 0, watts: 71.25 });
     for (const bad of ["", "0, [N/A]", "x, 1", "0, -1", "0, 1e9", "0, 1, 2"]) expect(parseSmiLine(bad)).toBeUndefined();
   });
@@ -410,6 +421,26 @@ esac
     expect(spawnSync("wc", ["-l", log]).stdout.toString()).toMatch(/^2 /);
   });
 
+  it("keeps a card without a sensor in the total as not read", async () => {
+    const commands: Commands = {
+      run: () => Promise.resolve({ stdout: "0, GPU-1, L4, 10, 72\n1, GPU-2, GRID, [N/A], [N/A]" }),
+      stream(_, __, onLine) {
+        onLine("0, 10");
+        onLine("1, [N/A]");
+        return { stop: () => undefined };
+      },
+    };
+    const { move, stop } = await meterOf(openNvidia, { commands, procRoot: createdTree().root });
+    move(2);
+    const use = await stop();
+    expect(use.energy?.value).toBe(20);
+    expect(use.coverage).toBe(0);
+    expect(use.domains.map(({ domain, coverage }) => [domain.id, coverage])).toEqual([
+      ["nvidia-smi:0", 1],
+      ["nvidia-smi:1", 0],
+    ]);
+  });
+
   it("tells a stream that ended, and that no driver is there", async () => {
     const commands: Commands = {
       run: () => Promise.resolve({ stdout: "0, GPU-1, L4, 10, 72" }),
@@ -425,7 +456,7 @@ esac
   });
 });
 
-/** A driver library with two cards: one with counter and instant power, one with power alone. */
+/** A driver library with three cards: one with counter and instant power, one with power alone, one with neither. */
 const STUB = `
 #include <string.h>
 #include <stdlib.h>
@@ -435,12 +466,12 @@ static unsigned long long number(const char *name) { const char *text = getenv(n
 int nvmlInit_v2(void) { return (int)number("STUB_INIT"); }
 int nvmlShutdown(void) { return 0; }
 const char *nvmlErrorString(int code) { return code == 9 ? "Driver Not Loaded" : "error"; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 3; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)(uintptr_t)(index + 1); return 0; }
 int nvmlDeviceGetName(void *device, char *name, unsigned length) { strncpy(name, device == (void *)1 ? "NVIDIA H100" : "Tesla P4", length); return 0; }
 int nvmlDeviceGetUUID(void *device, char *uuid, unsigned length) { strncpy(uuid, device == (void *)1 ? "GPU-a" : "GPU-b", length); return 0; }
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *energy) { if (device != (void *)1) return 3; *energy = number("STUB_MILLIJOULES"); return 0; }
-int nvmlDeviceGetPowerUsage(void *device, unsigned *power) { *power = device == (void *)1 ? 1 : 50000; return 0; }
+int nvmlDeviceGetPowerUsage(void *device, unsigned *power) { if (device == (void *)3) return 3; *power = device == (void *)1 ? 1 : 50000; return 0; }
 int nvmlDeviceGetPowerManagementLimitConstraints(void *device, unsigned *least, unsigned *most) { *least = 100000; *most = 700000; return device == (void *)1 ? 0 : 3; }
 int nvmlDeviceGetFieldValues(void *device, int count, field_t *values) {
   if (sizeof(field_t) != 40 || count != 1 || values->fieldId != 186) return 2;
@@ -473,12 +504,15 @@ describe.skipIf(!hasCompiler)("NVML, through koffi, against a driver library com
       ["nvml:0", "NVIDIA H100", true],
       ["nvml:0:power", "NVIDIA H100, power integrated", false],
       ["nvml:1:power", "Tesla P4, power integrated", true],
+      ["nvml:2:power", "Tesla P4, power integrated", true],
     ]);
     expect(meter.domains[0].counter?.mostWatts).toBe(700);
     move(10);
     await setStub({ STUB_MILLIJOULES: 1_000_000 + 2_500_000 });
     const use = await stop();
     expect(use.energy?.value).toBe(2500 + 500);
+    expect(use.coverage).toBe(0);
+    expect(use.domains.map(({ coverage }) => coverage)).toEqual([1, 1, 1, 0]);
     expect(use.disagreements).toEqual([{ domain: "nvml:0", counterJoules: 2500, integratedJoules: 3000 }]);
     const [first] = use.domains;
     expect(first.energy?.low).toBeCloseTo(2500 * 0.95 - 70, 6);

@@ -44,7 +44,9 @@ export function guardMeter(meter: Meter, tell: (trouble: string) => void): Meter
   let last: Sample = { atSeconds: 0, domains: [] };
   return {
     domains: meter.domains,
-    problems: meter.problems,
+    get problems() {
+      return meter.problems;
+    },
     sample: async () => (last = await within(() => meter.sample(), last, tellOnce, "reading the meter")),
     async start() {
       const window = await within(() => meter.start(), undefined, tellOnce, "starting the meter");

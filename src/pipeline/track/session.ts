@@ -61,6 +61,8 @@ const NO_RATES: Rates = new Map();
 
 /** Looking at processes may take this share of one core's time: on a machine with very many the looks come less often. */
 const MOST_LOOKING_FRACTION = 0.002;
+/** And this much at once. The first look costs ten later ones; waiting it off would miss daemons that live for a second. */
+const FREE_LOOKING_SECONDS = 0.05;
 
 /**
  * Follows one run. Samples are taken one after the other even when they are asked for at once.
@@ -79,6 +81,7 @@ export class TrackSession {
   #usage: Usage;
   #usageSeconds: number;
   #nextLookSeconds = 0;
+  #lookingSeconds = 0;
   /** Energy of shared devices since processes were last looked at. */
   #unsharedJoules = 0;
   #lastSeconds: number;
@@ -219,7 +222,9 @@ export class TrackSession {
     const begin = this.#ports.now();
     const usage = this.#ports.observe();
     const end = this.#ports.now();
-    this.#nextLookSeconds = end + (end - begin) / MOST_LOOKING_FRACTION - (end - begin);
+    this.#lookingSeconds += end - begin;
+    const owedSeconds = Math.max(0, this.#lookingSeconds - FREE_LOOKING_SECONDS);
+    this.#nextLookSeconds = this.#startSeconds + owedSeconds / MOST_LOOKING_FRACTION;
     const before = this.#usage;
     const interval = {
       seconds: Math.max(0, begin - this.#usageSeconds),
