@@ -1,16 +1,13 @@
 // Every source but powercap: recorded formats, replayed trees, stub programs, hostile answers; depends on the fixtures of trees.
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
-import { createdTree, folder, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
+import { describe, expect, it } from "vitest";
+import { afterThisTest, createdTree, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
 import { openBattery } from "./battery.ts";
 import type { Commands } from "./command.ts";
-import { createEnvironment, type EnvironmentOptions, type MeterEnvironment, type SourceOpener } from "./environment.ts";
+import { createEnvironment, type MeterEnvironment, type SourceOpener } from "./environment.ts";
 import { openHwmon } from "./hwmon.ts";
 import { openIpmi, parseDcmi } from "./ipmi.ts";
-import { openMeter } from "./open-meter.ts";
 import { openPowermetrics, parsePowermetricsLine } from "./powermetrics.ts";
 import { openRack, parseRack } from "./rack.ts";
 
@@ -280,7 +277,7 @@ describe("a meter outside of the machine", () => {
     const port = await new Promise<number>((resolve) => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });
-    cleanings.push(() => server.close());
+    afterThisTest(() => server.close());
     const address = `http://127.0.0.1:${port}/metrics`;
     const problem = async (rackMeter: string) =>
       (await openRack(createEnvironment({ rackMeter }))).problems[0]?.message;
