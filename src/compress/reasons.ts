@@ -17,7 +17,11 @@ export function lossReason(metric: string, loss: Loss): string {
     loss.bound === null
       ? ""
       : `far end at ${loss.bound.confidence * 100} % confidence ${amount(loss, loss.bound.loss)}, `;
-  const verdict = within(loss) ? "within the budget" : "beyond the budget";
+  const verdict = within(loss)
+    ? "within the budget"
+    : loss.bound === null && loss.loss.value <= loss.allowedLoss
+      ? "the estimate is within the budget, the far end beyond twice the budget"
+      : "beyond the budget";
   return (
     `${metric} lost ${amount(loss, loss.loss.value)}${unit} (95 % interval ${amount(loss, loss.loss.low)}…` +
     `${amount(loss, loss.loss.high)}) on ${formatCount(loss.sampleCount)} ${loss.split} samples, ` +

@@ -139,6 +139,13 @@ describe("conclude", () => {
     );
   });
 
+  it("says which end fails when the estimate alone holds the budget", () => {
+    const unsure = { ...verdict(0), loss: loss("test", 0.005, 0.0055) };
+    const { accepted, reasons } = conclude(attempt(candidate("a", 500, 0)), found(unsure, false));
+    expect(accepted).toBe(false);
+    expect(reasons[0]).toMatch(/budget 0.50: the estimate is within the budget, the far end beyond twice the budget$/);
+  });
+
   it("says smaller but slower in these words", () => {
     const slow = candidate("a", 500, 0);
     const before = original.latency[0].median.value;

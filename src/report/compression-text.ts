@@ -149,7 +149,7 @@ const percent = (share: number): string => (share * 100).toFixed(0);
 
 /** The reason that stands for the refusal: the first that says no, else the first. */
 const reasonOf = (reasons: readonly string[]): string =>
-  reasons.find((reason) => /beyond the budget|not called|not accepted/.test(reason)) ?? reasons[0] ?? "";
+  reasons.find((reason) => /beyond (twice )?the budget|not called|not accepted/.test(reason)) ?? reasons[0] ?? "";
 
 function standing({ id, accepted }: Candidate, { front, selected }: SearchResult): string {
   const mark = front.includes(id) ? " *" : "";

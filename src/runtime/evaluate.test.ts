@@ -305,7 +305,7 @@ describe("executed precision", () => {
   });
 
   it("counts packed 4-bit weights as int4 only where activations are integers too", async () => {
-    const net = (accuracyLevel: number) =>
+    const net = (accuracyLevel: number, name = "") =>
       model(
         {
           ...ends,
@@ -315,7 +315,7 @@ describe("executed precision", () => {
               ["x", "b", "bs"],
               ["y"],
               { K: int(K), N: int(K), bits: int(4), block_size: int(32), accuracy_level: int(accuracyLevel) },
-              { domain: "com.microsoft" },
+              { domain: "com.microsoft", name },
             ),
           ],
           initializers: [
@@ -326,6 +326,8 @@ describe("executed precision", () => {
         { "": 17, "com.microsoft": 1 },
       );
     expect(await executedPrecision(await serializeOnnx(net(4)))).toMatchObject({ int4Share: 1 });
+    // As exporters name them.
+    expect(await executedPrecision(await serializeOnnx(net(4, "/layer/0/MatMul_Q4")))).toMatchObject({ int4Share: 1 });
     expect(await executedPrecision(await serializeOnnx(net(0)))).toMatchObject({ floatShare: 1 });
   });
 });

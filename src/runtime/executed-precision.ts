@@ -98,7 +98,7 @@ export async function precisionOf(
   const macs = { int8: 0, int4: 0, float: 0 };
   for (const node of report.byNode) {
     const opType = node.opType.split(":").at(-1) ?? "";
-    macs[precisionOfNode(opType, packed.get(node.path.split("/").at(-1) ?? ""))] += node.macs ?? 0;
+    macs[precisionOfNode(opType, packedAt(node.path, packed))] += node.macs ?? 0;
   }
   const total = macs.int8 + macs.int4 + macs.float;
   const share = (part: number): number => (total === 0 ? 0 : part / total);
@@ -113,9 +113,17 @@ export async function precisionOf(
 }
 
 /**
- * Weight bits of MatMulNBits nodes that multiply in integers, by the last part of the node's path. ONNX Runtime names the nodes
- * that it makes itself; those of the file may be without a name.
+ * The entry of `packed` for a node's path: names of exported files hold slashes themselves, and in a subgraph the path begins with
+ * where that stands. The longest end that names a node is its own.
  */
+function packedAt(path: string, packed: ReadonlyMap<string, number>): number | undefined {
+  for (let at = 0; ; at = path.indexOf("/", at) + 1) {
+    const found = packed.get(path.slice(at));
+    if (found !== undefined || !path.includes("/", at)) return found;
+  }
+}
+
+/** Weight bits of MatMulNBits nodes that multiply in integers, by their path without that of the subgraph that they stand in. */
 function packedBits(root: Graph): ReadonlyMap<string, number> {
   const bits = new Map<string, number>();
   for (const { nodes } of graphsOf(root)) {

@@ -217,6 +217,30 @@ describe("checkModel", () => {
     expect(patternsOf(await examined(dynamicNet("int8")))).toEqual([]);
   });
 
+  it.each([true, false])(
+    "turns i8 weights of ConvInteger into u8 bit for bit, zero point %s, and leaves u8 alone",
+    async (has) => {
+      const net = (dtype: "uint8" | "int8") =>
+        graphOf(
+          [
+            node("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"]),
+            node("ConvInteger", ["q", "w", "qz", ...(has ? ["wz"] : [])], ["p"]),
+            node("Cast", ["p"], ["y"], { to: int(1) }),
+          ],
+          [
+            bytes("w", [4, 3, 3, 3], dtype, dtype === "int8" ? -128 : 0, dtype === "int8" ? 127 : 255),
+            ...(has ? [zero("wz", dtype, 5)] : []),
+          ],
+          [3, 6, 6],
+        );
+      const document = await examined(net("int8"));
+      expect(document.repair?.mended).toEqual({ "signed-conv-weights": 1 });
+      expect(document.repair?.outputs[0].identical).toBe(true);
+      expect(document.repair?.remaining).toEqual({});
+      expect(patternsOf(await examined(net("uint8")))).toEqual([]);
+    },
+  );
+
   it("turns i8 activations of MatMulInteger into u8, bit for bit", async () => {
     const graph = graphOf(
       [
@@ -291,8 +315,14 @@ describe("checkModel", () => {
   });
 
   /** DQ(Q(x)) conv DQ(w) → Relu → Q → DQ. */
-  const convNet = (options: { bias?: TensorRef; zero?: TensorRef; group?: number; quantizesInput?: boolean }) => {
-    const { bias, group = 1, quantizesInput = true } = options;
+  const convNet = (options: {
+    bias?: TensorRef;
+    zero?: TensorRef;
+    group?: number;
+    quantizesInput?: boolean;
+    quantizesOutput?: boolean;
+  }) => {
+    const { bias, group = 1, quantizesInput = true, quantizesOutput = true } = options;
     const zeroPoint = options.zero ?? zero("oz", "uint8", 0);
     return graphOf(
       [
@@ -301,9 +331,13 @@ describe("checkModel", () => {
           : [node("Identity", ["x"], ["d"])]),
         node("DequantizeLinear", ["w", "ws"], ["wd"]),
         node("Conv", ["d", "wd", ...(bias === undefined ? [] : ["b"])], ["c"], { group: int(group) }),
-        node("Relu", ["c"], ["r"]),
-        node("QuantizeLinear", ["r", "os", zeroPoint.name], ["o"]),
-        node("DequantizeLinear", ["o", "os", zeroPoint.name], ["y"]),
+        node("Relu", ["c"], [quantizesOutput ? "r" : "y"]),
+        ...(quantizesOutput
+          ? [
+              node("QuantizeLinear", ["r", "os", zeroPoint.name], ["o"]),
+              node("DequantizeLinear", ["o", "os", zeroPoint.name], ["y"]),
+            ]
+          : []),
       ],
       [
         ...(quantizesInput ? [scalar("xs", 0.25), zero("xz", "uint8", 2)] : []),
@@ -334,6 +368,7 @@ describe("checkModel", () => {
     ["symmetric-relu", { zero: zero("oz", "uint8", 128) }],
     ["per-tensor-depthwise", { group: 4 }],
     ["weight-only-conv", { quantizesInput: false }],
+    ["left-in-float", { quantizesOutput: false }],
   ] as const)("tells of %s, which the file alone cannot mend", async (pattern, options) => {
     const document = await examined(convNet(options), { repair: false });
     expect(patternsOf(document)).toEqual([pattern]);

@@ -197,6 +197,44 @@ const reluBeforeSymmetric: Pattern = {
   },
 };
 
+const FLOAT_OPERATORS = new Set([
+  "Conv",
+  "FusedConv",
+  "MatMul",
+  "FusedMatMul",
+  "FusedMatMulActivation",
+  ...FLOAT_PRODUCTS,
+]);
+
+const leftInFloat: Pattern = {
+  id: "left-in-float",
+  severity: "slow",
+  what: "a product of quantised inputs and weights that ONNX Runtime makes no integer kernel of, for another reason than those named here",
+  cost: "it runs in float32, with QuantizeLinear and DequantizeLinear besides",
+  repair: {
+    kind: "none",
+    how: "quantise the original again, with its normalizations folded and the product's output quantised too, or to integer operators (QLinearConv, QGemm)",
+  },
+  async find(subject): Promise<Occurrence[]> {
+    const { draft, executed } = subject;
+    const inFloat = new Set(
+      executed.graph.nodes.filter(({ opType }) => FLOAT_OPERATORS.has(opType)).flatMap(({ outputs }) => outputs),
+    );
+    const explained = new Set<string>();
+    for (const pattern of [floatBias, floatConvBias, reluBeforeSymmetric]) {
+      for (const { place } of await pattern.find(subject)) explained.add(place);
+    }
+    const consumers = consumersIn(draft.nodes);
+    return storedProducts(draft, ["Conv", "Gemm", "MatMul"]).flatMap(({ node, activation }) => {
+      const next = consumers.get(node.outputs[0]) ?? [];
+      // With an activation or a bias behind it the fused product has that one's output.
+      const runsInFloat = [node, ...next].some(({ outputs }) => inFloat.has(outputs[0]));
+      const isExplained = [node, ...next].some((each) => explained.has(nodeTitle(each)));
+      return activation === undefined || !runsInFloat || isExplained ? [] : [{ place: nodeTitle(node) }];
+    });
+  },
+};
+
 const dequantizedConv: Pattern = {
   id: "weight-only-conv",
   severity: "slow",
@@ -297,6 +335,7 @@ export const UNFUSED_PATTERNS: readonly Pattern[] = [
   floatBias,
   floatConvBias,
   reluBeforeSymmetric,
+  leftInFloat,
   dequantizedConv,
   dequantizedTable,
   depthwisePerTensor,
