@@ -109,7 +109,8 @@ function blocksIn(options: Options): BlockOptions {
 
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
-  clean: (model) => clean(model),
+  clean: (model, options) =>
+    clean(model, { ...optional(options, "handOnBiases", () => oneOf(options, "handOnBiases", [true, false])) }),
   half: (model, options) =>
     half(model, { dtype: oneOf(options, "dtype", ["float16", "bfloat16"]), ...layersIn(options) }),
   "dynamic-int8": (model, options, context) =>
@@ -186,6 +187,7 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
       {
         values: whole(options, "values", 2, 256),
         ...optional(options, "biasValues", () => whole(options, "biasValues", 2, 256)),
+        ...optional(options, "precision", () => oneOf(options, "precision", ["float16", "bfloat16"])),
         ...recoveryIn(options),
         ...layersIn(options),
       },

@@ -155,6 +155,20 @@ test("shared weights have as many values as asked for, their zeros included, and
   const withBiases = await apply("share-weights", pruned, { values: 6, biasValues: 5, epochs: 2 });
   expect(new Set(await weightOf(withBiases, "layer1.bias")).size).toBe(5);
   expect(new Set(await weightOf(withBiases, "layer2.bias")).size).toBe(4); // too short to share
+  for (const [precision, unit] of [
+    ["bfloat16", 2 ** 16],
+    ["float16", 2 ** 13],
+  ] as const) {
+    const short = await apply("share-weights", pruned, { values: 6, biasValues: 5, precision, epochs: 2 });
+    for (const name of [...WEIGHTS, "layer1.bias", "layer2.bias"]) {
+      const [values, wanted] = [await weightOf(short, name), await weightOf(withBiases, name)];
+      for (const bits of new Uint32Array(values.slice().buffer)) expect(bits % unit).toBe(0);
+      expect(new Set(values).size).toBe(new Set(wanted).size);
+      values.forEach((value, at) =>
+        expect(Math.abs(value - wanted[at])).toBeLessThan(Math.abs(wanted[at]) / 250 + 1e-6),
+      );
+    }
+  }
   for (const name of WEIGHTS) {
     const before = await weightOf(pruned, name);
     for (const made of [shared, tuned]) {

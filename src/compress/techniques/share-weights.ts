@@ -1,11 +1,12 @@
-// Weight sharing: the weights of each layer, or of all, take a few values, which training then moves; may depend on model,
+// Weight sharing: the weights of each layer, or of all, take a few values, which training then moves; may depend on io, model,
 // quantize, sparsity, rewrite and recovery.
+import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from "../../io/half.ts";
 import type { ModelGraph } from "../../model/graph.ts";
 import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { clusterAroundZero, clusterValues } from "../quantize/cluster.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { chosenLayers, findLinearLayers, type LayerChoice } from "../rewrite/linear.ts";
+import { chosenLayers, findLinearLayers, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
 import { fromCodebookForm, prunedMasks, toCodebookForm, type SharedWeight } from "../sparsity/kept-structure.ts";
 import { recover, type RecoveryContext, type RecoveryOptions } from "./recovery.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
@@ -15,6 +16,8 @@ export interface ShareWeightsOptions extends LayerChoice, RecoveryOptions {
   readonly values: number;
   /** Distinct values in each layer's bias, where it has at least four times as many elements; left out, biases stay as they are. */
   readonly biasValues?: number;
+  /** Numbers of this type are all that weights and biases of the layers are in the end, so that coders need half the bytes for each. */
+  readonly precision?: "float16" | "bfloat16";
 }
 
 /** A codebook for fewer elements than this a value is no saving. */
@@ -59,9 +62,28 @@ export async function shareWeights(
   }
   const rounded = draft.finish();
   const note = `${shared.map(({ codebook }) => codebook.length).join(", ")} distinct values in ${shared.length} tensors`;
-  if (context.train === undefined || options.epochs === 0) return made(rounded, [note]);
+  const finish = async (shared: ModelGraph, notes: readonly string[]): Promise<TechniqueResult> =>
+    made(options.precision === undefined ? shared : await inPrecision(shared, layers, options.precision), notes);
+  if (context.train === undefined || options.epochs === 0) return finish(rounded, [note]);
   const form = toCodebookForm(rounded, shared);
   const masks = new Map([...(await prunedMasks(form.model)), ...form.masks]);
   const recovered = await recover(form.model, context.train, options, context, { masks });
-  return made(await fromCodebookForm(rounded, recovered.model, shared, form), [note, recovered.note]);
+  return finish(await fromCodebookForm(rounded, recovered.model, shared, form), [note, recovered.note]);
+}
+
+/** Still stored as float32: values that were equal stay equal, and their last bytes are zero. */
+async function inPrecision(
+  model: ModelGraph,
+  layers: readonly LinearLayer[],
+  precision: "float16" | "bfloat16",
+): Promise<ModelGraph> {
+  const draft = new GraphDraft(model);
+  for (const { name } of layers.flatMap(({ weight, bias }) => (bias === undefined ? [weight] : [weight, bias]))) {
+    const { shape } = draft.initializer(name)!;
+    const values = await readFloats(draft.initializer(name)!);
+    const rounded =
+      precision === "float16" ? decodeFloat16(encodeFloat16(values)) : decodeBfloat16(encodeBfloat16(values));
+    draft.setInitializer(memoryTensor(name, float32Tensor(shape, rounded)));
+  }
+  return draft.finish();
 }
