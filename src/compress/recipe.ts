@@ -178,7 +178,7 @@ const SHARED_VALUES = 16;
 export function sparseRecipe(sparsity: number, epochs: number): Recipe {
   const percent = Number((sparsity * 100).toFixed(1));
   const pruning = { sparsity, criterion: "second-order", scope: "global", pattern: "any" };
-  const sharing = { values: SHARED_VALUES + 1, biasValues: 8 };
+  const sharing = { values: SHARED_VALUES + 1, biasValues: 8, precision: "bfloat16" };
   return {
     id: `sparse-${percent}-shared-${SHARED_VALUES}`,
     title: `${percent} % of the weights pruned while training, the others share ${SHARED_VALUES} values, packed`,

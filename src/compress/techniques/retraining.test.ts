@@ -181,6 +181,27 @@ test("shared weights have as many values as asked for, their zeros included, and
   expect(await weightOf(tuned, "layer1.weight")).not.toEqual(await weightOf(shared, "layer1.weight"));
 });
 
+test("layers shared one after another keep what they share, and the others' zeros", async () => {
+  const pruned = await apply("prune", teacher, { ...PRUNE, criterion: "second-order" });
+  const layers = pruned.graph.nodes.filter(({ opType }) => opType === "Gemm").map(({ outputs }) => outputs[0]);
+  const precision = "bfloat16";
+  const first = await apply("share-weights", pruned, { values: 5, layers: [layers[0]], precision });
+  const second = await apply("share-weights", first, { values: 7, layers: [layers[1]], precision });
+  const counts = async (model: ModelGraph) =>
+    Promise.all(WEIGHTS.map(async (name) => new Set(await weightOf(model, name)).size));
+  expect((await counts(first))[0]).toBe(5);
+  expect((await counts(first))[1]).toBeGreaterThan(7);
+  expect(await counts(second)).toEqual([5, 7]);
+  expect(await weightOf(second, WEIGHTS[0])).not.toEqual(await weightOf(first, WEIGHTS[0]));
+  for (const name of WEIGHTS) {
+    const values = await weightOf(second, name);
+    expect([...values].map((value) => value === 0)).toEqual(
+      [...(await weightOf(pruned, name))].map((value) => value === 0),
+    );
+    for (const bits of new Uint32Array(values.slice().buffer)) expect(bits % 2 ** 16).toBe(0);
+  }
+});
+
 test("tuning the small tensors moves biases and leaves every weight as it was", async () => {
   const pruned = await apply("prune", teacher, { ...PRUNE, criterion: "magnitude", epochs: 0 });
   const tuned = await apply("tune-small", pruned, {});

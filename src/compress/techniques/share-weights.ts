@@ -6,8 +6,14 @@ import { memoryTensor, readFloats } from "../../model/tensor-data.ts";
 import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
 import { clusterAroundZero, clusterValues } from "../quantize/cluster.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { chosenLayers, findLinearLayers, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
-import { fromCodebookForm, prunedMasks, toCodebookForm, type SharedWeight } from "../sparsity/kept-structure.ts";
+import { chosenLayers, findLinearLayers, type LayerChoice } from "../rewrite/linear.ts";
+import {
+  fromCodebookForm,
+  prunedMasks,
+  sharedWeights,
+  toCodebookForm,
+  type SharedWeight,
+} from "../sparsity/kept-structure.ts";
 import { recover, type RecoveryContext, type RecoveryOptions } from "./recovery.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
 
@@ -16,7 +22,10 @@ export interface ShareWeightsOptions extends LayerChoice, RecoveryOptions {
   readonly values: number;
   /** Distinct values in each layer's bias, where it has at least four times as many elements; left out, biases stay as they are. */
   readonly biasValues?: number;
-  /** Numbers of this type are all that weights and biases of the layers are in the end, so that coders need half the bytes for each. */
+  /**
+   * Numbers of this type are all that shared values, also those of earlier steps, and the layers' biases are in the end, so that coders need
+   * half the bytes for each.
+   */
   readonly precision?: "float16" | "bfloat16";
 }
 
@@ -25,7 +34,8 @@ const LEAST_REPEATS = 4;
 
 /**
  * Rounds each layer's weights to the best few values (exact one-dimensional k-means), and with training data moves the values by
- * gradients that sum over each cluster; biases learn along.
+ * gradients that sum over each cluster; biases learn along. Other layers learn along too, with the zeros and shared values that earlier
+ * steps gave them: layers shared one after another lose less than all at once, since those still free make up for the others.
  *
  * The model becomes no smaller in plain ONNX: `packed` stores indices and codebook.
  */
@@ -62,28 +72,32 @@ export async function shareWeights(
   }
   const rounded = draft.finish();
   const note = `${shared.map(({ codebook }) => codebook.length).join(", ")} distinct values in ${shared.length} tensors`;
-  const finish = async (shared: ModelGraph, notes: readonly string[]): Promise<TechniqueResult> =>
-    made(options.precision === undefined ? shared : await inPrecision(shared, layers, options.precision), notes);
+  const chosen = new Set(shared.map(({ name }) => name));
+  const all = [...shared, ...(await sharedWeights(rounded)).filter(({ name }) => !chosen.has(name))];
+  const { precision } = options;
+  const names = new Set([...all.map(({ name }) => name), ...layers.flatMap(({ bias }) => bias?.name ?? [])]);
+  const finish = async (result: ModelGraph, notes: readonly string[]): Promise<TechniqueResult> =>
+    made(precision === undefined ? result : await inPrecision(result, names, precision), notes);
   if (context.train === undefined || options.epochs === 0) return finish(rounded, [note]);
-  const form = toCodebookForm(rounded, shared);
+  const form = toCodebookForm(rounded, all);
   const masks = new Map([...(await prunedMasks(form.model)), ...form.masks]);
   const recovered = await recover(form.model, context.train, options, context, { masks });
-  return finish(await fromCodebookForm(rounded, recovered.model, shared, form), [note, recovered.note]);
+  return finish(await fromCodebookForm(rounded, recovered.model, all, form), [note, recovered.note]);
 }
 
 /** Still stored as float32: values that were equal stay equal, and their last bytes are zero. */
 async function inPrecision(
   model: ModelGraph,
-  layers: readonly LinearLayer[],
+  names: Iterable<string>,
   precision: "float16" | "bfloat16",
 ): Promise<ModelGraph> {
   const draft = new GraphDraft(model);
-  for (const { name } of layers.flatMap(({ weight, bias }) => (bias === undefined ? [weight] : [weight, bias]))) {
-    const { shape } = draft.initializer(name)!;
-    const values = await readFloats(draft.initializer(name)!);
+  for (const name of names) {
+    const tensor = draft.initializer(name)!;
+    const values = await readFloats(tensor);
     const rounded =
       precision === "float16" ? decodeFloat16(encodeFloat16(values)) : decodeBfloat16(encodeBfloat16(values));
-    draft.setInitializer(memoryTensor(name, float32Tensor(shape, rounded)));
+    draft.setInitializer(memoryTensor(name, float32Tensor(tensor.shape, rounded)));
   }
   return draft.finish();
 }
