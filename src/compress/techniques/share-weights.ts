@@ -35,7 +35,7 @@ const LEAST_REPEATS = 4;
 /**
  * Rounds each layer's weights to the best few values (exact one-dimensional k-means), and with training data moves the values by
  * gradients that sum over each cluster; biases learn along. Other layers learn along too, with the zeros and shared values that earlier
- * steps gave them: layers shared one after another lose less than all at once, since those still free make up for the others.
+ * steps gave them: where layers are shared one after another, those still free make up for the others.
  *
  * The model becomes no smaller in plain ONNX: `packed` stores indices and codebook.
  */
