@@ -1,5 +1,4 @@
 // Files that appear whole or not at all: written beside the target, synced, renamed; may depend on errors and Node's file system.
-import { randomBytes } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
 import { appendFile, mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -78,7 +77,8 @@ export async function openAtomicWriter(path: string): Promise<AtomicWriter> {
   if (await isStream(path)) return openStreamWriter(path);
   // Renaming over a symbolic link would replace the link and leave the file behind it as it was.
   const target = await realpath(path).catch(() => path);
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+  // A process and a nanosecond: two writers of one file differ, and Node's crypto, slow to load, is not needed for a random name.
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${process.hrtime.bigint()}.tmp`);
   unfinished.add(temporary);
   try {
     const handle = await open(temporary, "wx", await modeOf(target));
@@ -114,12 +114,12 @@ async function modeOf(path: string): Promise<number> {
 
 /** Writes straight on; nothing can be taken back. */
 class FileWriter implements AtomicWriter {
-  readonly #handle: FileHandle;
+  protected readonly handle: FileHandle;
   readonly path: string;
   #open = true;
 
   constructor(handle: FileHandle, path: string) {
-    this.#handle = handle;
+    this.handle = handle;
     this.path = path;
   }
 
@@ -127,7 +127,7 @@ class FileWriter implements AtomicWriter {
     try {
       // `write` may take less than it was given when the disk fills up or a chunk reaches 2 GiB.
       for (let done = 0; done < chunk.byteLength;) {
-        done += (await this.#handle.write(chunk, done, Math.min(chunk.byteLength - done, 2 ** 30))).bytesWritten;
+        done += (await this.handle.write(chunk, done, Math.min(chunk.byteLength - done, 2 ** 30))).bytesWritten;
       }
     } catch (error) {
       throw writeError(error, this.path);
@@ -142,28 +142,44 @@ class FileWriter implements AtomicWriter {
     await this.close();
   }
 
-  protected async sync(): Promise<void> {
-    await this.#handle.sync();
-  }
-
   protected async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    await this.#handle.close();
+    await this.handle.close();
   }
 }
 
+/** Less is synced at the end, at once. */
+const SYNC_BYTES = 4 * 2 ** 20;
+
 class TemporaryFileWriter extends FileWriter {
   readonly #temporary: string;
+  #unsyncedBytes = 0;
+  #syncing: Promise<void> | undefined;
 
   constructor(handle: FileHandle, temporary: string, path: string) {
     super(handle, path);
     this.#temporary = temporary;
   }
 
+  override async write(chunk: Uint8Array): Promise<void> {
+    await super.write(chunk);
+    this.#unsyncedBytes += chunk.byteLength;
+    if (this.#unsyncedBytes >= SYNC_BYTES && this.#syncing === undefined) this.#syncMeanwhile();
+  }
+
+  /** Has the disk take what there is while more is being made, so that `commit` finds little left to wait for. */
+  #syncMeanwhile(): void {
+    this.#unsyncedBytes = 0;
+    this.#syncing = this.handle.datasync().then(() => void (this.#syncing = undefined));
+    // A failure stays and is told by `commit`: the system tells it once, a later sync would succeed.
+    this.#syncing.catch(() => undefined);
+  }
+
   override async commit(): Promise<void> {
     try {
-      await this.sync();
+      await this.#syncing;
+      await this.handle.sync();
       await this.close();
       await rename(this.#temporary, this.path);
       unfinished.delete(this.#temporary);
@@ -174,6 +190,7 @@ class TemporaryFileWriter extends FileWriter {
   }
 
   override async abort(): Promise<void> {
+    await this.#syncing?.catch(() => undefined);
     await this.close();
     if (unfinished.delete(this.#temporary)) await rm(this.#temporary, { force: true });
   }

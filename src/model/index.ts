@@ -32,5 +32,5 @@ export { graphsOf, nodesOf, tensorsOf } from "./tensors.ts";
 export { graph, model, node, tensorInfo, type GraphParts } from "./build.ts";
 export { readOnnx, readOnnxBytes } from "./onnx/read.ts";
 export { serializeOnnx, writeOnnx, type WriteOptions, type WrittenModel } from "./onnx/write.ts";
-export { verifyExternalChecksums } from "./onnx/external-data.ts";
+export { verifyExternalChecksums } from "./onnx/external-checksums.ts";
 export type { ExternalDataMode } from "./onnx/placement.ts";

@@ -13,7 +13,7 @@ import { float32Tensor } from "../../model/tensor-value.ts";
 import { createThreadPool } from "../../runtime/task-runner.ts";
 import { seededRandom } from "../../statistics/index.ts";
 import { quantizeChannels, roundHalfEven, type WeightGrid } from "./affine.ts";
-import { LazyColumns, quantizeStored } from "./stored-weight.ts";
+import { columnsHere, columnsOn, LazyColumns, quantizeStored } from "./stored-weight.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -122,11 +122,11 @@ describe("LazyColumns", () => {
     const task = { weight, transposed: false, grid: GRIDS[1] };
     const here = await quantizeStored(task);
     const pool = createThreadPool(2);
-    for (const runner of [pool, undefined]) {
-      const scalesFirst = new LazyColumns(task, runner);
+    for (const quantize of [columnsOn(pool), columnsHere()]) {
+      const scalesFirst = new LazyColumns(task, quantize);
       expect(await scalesFirst.scales()).toEqual(here.scales);
       expect(await scalesFirst.data()).toEqual(here.data);
-      const dataFirst = new LazyColumns(task, runner);
+      const dataFirst = new LazyColumns(task, quantize);
       expect(await dataFirst.data()).toEqual(here.data);
       expect(await dataFirst.scales()).toEqual(here.scales);
     }
@@ -141,7 +141,7 @@ describe("LazyColumns", () => {
       made += 1;
       return new Uint8Array(data.bytes);
     });
-    const columns = new LazyColumns({ weight, transposed: false, grid: GRIDS[0] }, undefined);
+    const columns = new LazyColumns({ weight, transposed: false, grid: GRIDS[0] }, columnsHere());
     await columns.data();
     const once = made;
     await columns.scales();

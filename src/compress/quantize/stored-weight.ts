@@ -1,4 +1,5 @@
 // Quantises a weight matrix where it lies, piece by piece, in this thread or in a worker; may depend on io, model, runtime and affine.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { OpenFiles } from "../../io/file-range.ts";
 import type { TensorRef } from "../../model/graph.ts";
 import { floatPieces } from "../../model/tensor-data.ts";
@@ -45,19 +46,20 @@ const PASS_BYTES = 2 ** 19;
 /** The stored matrix `[K, N]` in its own order, by vector instructions. */
 async function quantizeRows({ weight, grid }: StoredWeight, files: OpenFiles): Promise<QuantizedColumns> {
   const [rows, columns] = weight.shape as [number, number];
-  const kernel = new ColumnKernel(columns, PASS_BYTES);
-  for await (const piece of floatPieces(weight, files, kernel.rows)) kernel.grow(piece.length / columns);
+  const kernel = new ColumnKernel(columns, PASS_BYTES, grid);
+  const pieces = () => floatPieces(weight, files, kernel.rows);
+  for await (const piece of pieces()) kernel.grow(piece.length / columns);
   const scales = channelScales(Float64Array.from(kernel.statistics), grid);
   kernel.statistics.set(scales);
   const data = gridArray(grid, rows * columns);
-  const signed = new Int8Array(data.buffer);
+  const bytes = new Uint8Array(data.buffer);
   let position = 0;
-  for await (const piece of floatPieces(weight, files, kernel.rows)) {
-    signed.set(kernel.round(piece.length / columns), position);
+  for await (const piece of pieces()) {
+    bytes.set(kernel.round(piece.length / columns), position);
     position += piece.length;
+    // What is done of other matrices can be written meanwhile.
+    await nextTurn();
   }
-  // Flipping the top bit of a signed byte adds 128.
-  if (grid.dtype === "uint8") for (let at = 0; at < signed.length; at++) signed[at] ^= 0x80;
   return { data, scales };
 }
 
@@ -97,35 +99,48 @@ export async function run(task: StoredWeight, context: TaskContext): Promise<Qua
   return result;
 }
 
+export type QuantizeColumns = (task: StoredWeight) => Promise<QuantizedColumns>;
+
+/**
+ * In this thread, one matrix after another: of several begun together none is done before all are, and each takes the others out of
+ * the processor's cache.
+ */
+export function columnsHere(): QuantizeColumns {
+  let last: Promise<unknown> = Promise.resolve();
+  return async (task) => {
+    const result = last.then(() => quantizeStored(task));
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** On threads, those that lie in files: elements in memory or still to be computed would have to be copied there. */
+export function columnsOn(runner: TaskRunner): QuantizeColumns {
+  const here = columnsHere();
+  const module = compiledModule("./stored-weight.js", import.meta.url).href;
+  return (task) =>
+    task.weight.data.kind === "file" ? runner.run<QuantizedColumns>({ module, input: task }) : here(task);
+}
+
 /** The columns of a stored matrix, quantised when somebody asks. The few scales are remembered, the matrix is not. */
 export class LazyColumns {
   readonly #task: StoredWeight;
-  readonly #runner: TaskRunner | undefined;
+  readonly #quantize: QuantizeColumns;
   #scales: Promise<Float32Array> | undefined;
 
-  constructor(task: StoredWeight, runner: TaskRunner | undefined) {
-    const { weight } = task;
+  constructor(task: StoredWeight, quantize: QuantizeColumns) {
     this.#task = task;
-    // Elements in memory or still to be computed would have to be copied to the thread.
-    this.#runner = weight.data.kind === "file" ? runner : undefined;
+    this.#quantize = quantize;
   }
 
   async data(): Promise<Int8Array | Uint8Array> {
-    const result = this.#quantize();
+    const result = this.#quantize(this.#task);
     this.#scales ??= result.then(({ scales }) => scales);
     return (await result).data;
   }
 
   async scales(): Promise<Float32Array> {
-    this.#scales ??= this.#quantize().then(({ scales }) => scales);
+    this.#scales ??= this.#quantize(this.#task).then(({ scales }) => scales);
     return this.#scales;
-  }
-
-  #quantize(): Promise<QuantizedColumns> {
-    if (this.#runner === undefined) return quantizeStored(this.#task);
-    return this.#runner.run<QuantizedColumns>({
-      module: compiledModule("./stored-weight.js", import.meta.url).href,
-      input: this.#task,
-    });
   }
 }

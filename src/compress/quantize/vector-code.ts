@@ -54,7 +54,7 @@ export const [smallerOf, largerOf] = [vector(0xea), vector(0xeb)];
 export const nearest = vector(0x6a);
 /** Floats to integers, saturated; NaN to 0. */
 export const toIntegers = vector(0xf8);
-export const [bitsAnd, bitsOr] = [vector(0x4e), vector(0x50)];
+export const [bitsAnd, bitsOr, bitsFlipped] = [vector(0x4e), vector(0x50), vector(0x51)];
 export const shiftLeft = vector(0xab);
 /** Two vectors of 32-bit integers to one of 16-bit ones, and of 16-bit to 8-bit, saturated. */
 export const [narrow32, narrow16] = [vector(0x85), vector(0x65)];

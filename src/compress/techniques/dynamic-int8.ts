@@ -4,12 +4,11 @@ import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import { tensorByteLength } from "../../model/tensor-data.ts";
 import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
-import type { TaskRunner } from "../../runtime/task-runner.ts";
 import type { WatchOptions } from "../calibrate.ts";
-import { inputStatistics } from "../input-statistics.ts";
+import type { InputStatistics } from "../input-statistics.ts";
 import { gridArray, gridZeroPoint, type WeightGrid } from "../quantize/affine.ts";
 import { denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
-import { LazyColumns } from "../quantize/stored-weight.ts";
+import { columnsHere, columnsOn, LazyColumns, type QuantizeColumns } from "../quantize/stored-weight.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -52,11 +51,11 @@ async function storeDense(
   draft: GraphDraft,
   layer: DenseLayer,
   grid: WeightGrid,
-  runner: TaskRunner | undefined,
+  quantize: QuantizeColumns,
   mean: Float64Array | undefined,
 ): Promise<QuantizedDense> {
   const { k, n, weight, transposedWeight: transposed, alpha } = layer;
-  const columns = new LazyColumns({ weight, transposed, grid }, runner);
+  const columns = new LazyColumns({ weight, transposed, grid }, quantize);
   // A factor on the product is a factor on its scale: the integers stay those of the stored weights.
   const scales = async () => (await columns.scales()).map((scale) => scale * alpha);
   const stem = weight.name;
@@ -198,15 +197,18 @@ export async function dynamicInt8(
     return refused("bias correction needs calibration data, none was given");
   }
   const correctable = dense.filter(({ transposedInput }) => !transposedInput).map(({ input }) => input);
-  const seen =
-    options.biasCorrection === true && calibration !== undefined
-      ? await inputStatistics(raised.model, correctable, calibration, context)
-      : undefined;
+  let seen: Map<string, InputStatistics> | undefined;
+  if (options.biasCorrection === true && calibration !== undefined) {
+    // It loads all that runs a model, a third of the modules: the plain technique is done before they are read.
+    const { inputStatistics } = await import("../input-statistics.ts");
+    seen = await inputStatistics(raised.model, correctable, calibration, context);
+  }
   const weightBytes = dense.reduce((total, { weight }) => total + tensorByteLength(weight), 0);
-  const runner = weightBytes < WORTH_THREADS_BYTES ? undefined : context.runner;
+  const { runner } = context;
+  const quantize = runner === undefined || weightBytes < WORTH_THREADS_BYTES ? columnsHere() : columnsOn(runner);
   const constants = options.activations === "token" ? tokenConstants(draft) : undefined;
   for (const layer of dense) {
-    const quantized = await storeDense(draft, layer, context.weightGrid, runner, seen?.get(layer.input)?.mean);
+    const quantized = await storeDense(draft, layer, context.weightGrid, quantize, seen?.get(layer.input)?.mean);
     const replacement = constants === undefined ? perTensor(draft, quantized) : perToken(draft, quantized, constants);
     draft.replaceAll(layer.nodes, replacement);
   }

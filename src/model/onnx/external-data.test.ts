@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MessageWriter } from "../../io/protobuf.ts";
 import { readTensor } from "../tensor-data.ts";
-import { verifyExternalChecksums } from "./external-data.ts";
+import { verifyExternalChecksums } from "./external-checksums.ts";
 import { EXTERNAL_LOCATION, GRAPH, MODEL, TENSOR } from "./fields.ts";
 import { readOnnx, readOnnxBytes } from "./read.ts";
 import { writeEntries } from "./write-context.ts";

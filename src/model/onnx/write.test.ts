@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sha256File } from "../../io/digest.ts";
 import { OpenFiles } from "../../io/file-range.ts";
@@ -10,7 +11,7 @@ import type { ModelGraph, TensorRef } from "../graph.ts";
 import { computedTensor, memoryTensor, readFloats, readTensorBytes } from "../tensor-data.ts";
 import { float32Tensor } from "../tensor-value.ts";
 import { readOnnx } from "./read.ts";
-import { streamParts } from "./read-ahead.ts";
+import { gathered, streamParts } from "./read-ahead.ts";
 import { elementBytes } from "./write-tensor.ts";
 import { serializeOnnx, writeOnnx } from "./write.ts";
 
@@ -257,5 +258,32 @@ describe("a computed tensor", () => {
     expect(firsts).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
     // 24 MiB each: the one in turn, and two more beside it that fit into the window.
     expect(most).toBe(2);
+  });
+
+  it("gathers small parts, and passes large ones on as they are", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.oneof(fc.nat(300), fc.integer({ min: 60_000, max: 70_000 }))), async (sizes) => {
+        let next = 0;
+        const reused = new Uint8Array(70_000);
+        // As `streamParts` gives them: each void when the next is asked for.
+        const chunks = async function* () {
+          for (const size of sizes) {
+            for (let at = 0; at < size; at++) reused[at] = next++;
+            yield reused.subarray(0, size);
+          }
+        };
+        let found = 0;
+        let writes = 0;
+        for await (const chunk of gathered(chunks())) {
+          writes += 1;
+          expect(chunk.every((byte) => byte === (found++ & 0xff))).toBe(true);
+        }
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        expect(found).toBe(total);
+        const large = sizes.filter((size) => size >= 2 ** 16).length;
+        expect(writes).toBeLessThanOrEqual(2 * large + 2 * Math.ceil(total / 2 ** 16));
+      }),
+      { numRuns: 40 },
+    );
   });
 });

@@ -7,7 +7,7 @@ import type { ModelGraph } from "../graph.ts";
 import { tensorsOf } from "../tensors.ts";
 import { PROTOBUF_LIMIT_BYTES } from "./fields.ts";
 import { ExternalPlan, type ExternalDataMode } from "./placement.ts";
-import { streamParts } from "./read-ahead.ts";
+import { gathered, streamParts } from "./read-ahead.ts";
 import { GraphWriter } from "./write-graph.ts";
 
 /** Below this a tensor costs more as an entry with an aligned range than inside the model; ONNX's own tools use the same. */
@@ -103,11 +103,11 @@ async function writeFiles(plan: ExternalPlan, writer: MessageWriter, path: strin
     if (plan.byteLength > 0) {
       const dataFile = await openAtomicWriter(plan.dataPath);
       files.push(dataFile);
-      for await (const chunk of streamParts(plan.parts())) await dataFile.write(chunk);
+      for await (const chunk of gathered(streamParts(plan.parts()))) await dataFile.write(chunk);
     }
     const modelFile = await openAtomicWriter(path);
     files.push(modelFile);
-    for await (const chunk of streamParts(writer.parts())) await modelFile.write(chunk);
+    for await (const chunk of gathered(streamParts(writer.parts()))) await modelFile.write(chunk);
     for (const file of files) await file.commit();
   } catch (error) {
     for (const file of files) await file.abort();
