@@ -4,7 +4,8 @@
 //
 // Both run in turns, each time in a fresh process whose start counts. Printed are medians with their range, the ratios of each
 // round's pair, peak resident memory (VmHWM), and how far each model's outputs are from the float model's on the same inputs.
-import { execFileSync } from "node:child_process";
+// NODE_EXTRA_CA_CERTS is taken out of the environment: Node would read that file of certificates at each start (a system's whole
+// list: some 40 ms), which has nothing to do with the work.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +37,7 @@ async function compare() {
     process.exit(2);
   }
   const folder = mkdtempSync(join(tmpdir(), "lightfoot-bench-"));
+  if (process.env.NODE_EXTRA_CA_CERTS !== undefined) console.log("NODE_EXTRA_CA_CERTS is left out of the environment");
   try {
     const results = values.sizes.split(",").map((size) => compareAt(folder, Number(size), summary));
     if (values.save) record("dynamic-int8", SEED, { rounds: Number(values.rounds), sizes: results });
@@ -73,7 +75,10 @@ function compareAt(folder, gigabytes, summary) {
 }
 
 function run(program, parameters) {
-  return execFileSync(program, parameters, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  // Not imported above, where the process that is timed would load it too.
+  const { execFileSync } = process.getBuiltinModule("node:child_process");
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  return execFileSync(program, parameters, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env });
 }
 
 function node(...parameters) {

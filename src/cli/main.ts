@@ -7,8 +7,8 @@ import type { TrackFlags } from "./track/flags.ts";
 
 const argv = process.argv.slice(2);
 const isTrack = argv.find((word) => !word.startsWith("-")) === "track";
-if (isTrack) await runTrack();
-else await runProgram(loadProgram);
+// Not awaited: the build makes CommonJS of this file, which knows no `await` at this place.
+void (isTrack ? runTrack() : runProgram(loadProgram));
 
 async function runProgram(load: () => Promise<Command>): Promise<void> {
   try {
