@@ -192,38 +192,6 @@ export class BlockQuantizer {
   }
 }
 
-/** `BlockQuantizer` of a row-major matrix in memory. */
-export function quantizeBlocks(
-  weight: Float32Array,
-  k: number,
-  n: number,
-  options: BlockOptions,
-  importance?: Float64Array,
-): BlockedWeights {
-  const quantizer = new BlockQuantizer(k, n, options, { meanSquare: importance });
-  quantizer.take(wholeMatrix(weight, k, n));
-  return quantizer.result;
-}
-
-/** The `[K, N]` weights that a kernel sees behind `weights`. */
-export function dequantizeBlocks(weights: BlockedWeights, k: number, n: number, options: BlockOptions): Float32Array {
-  const { bits, blockSize } = options;
-  const { blocks, scales } = weights;
-  const length = blocks * blockSize;
-  const integers = unpackRows(weights.packed, n, length, bits);
-  const zeroPoints = weights.zeroPoints && unpackRows(weights.zeroPoints, n, blocks, bits);
-  const middle = 2 ** (bits - 1);
-  const result = new Float32Array(k * n);
-  for (let column = 0; column < n; column++) {
-    for (let row = 0; row < k; row++) {
-      const block = column * blocks + Math.floor(row / blockSize);
-      const zeroPoint = zeroPoints === undefined ? middle : zeroPoints[block];
-      result[row * n + column] = (integers[column * length + row] - zeroPoint) * scales[block];
-    }
-  }
-  return result;
-}
-
 /** Shapes of `[K, N]` weights as MatMulNBits' inputs; zero points are there for asymmetric grids only. */
 export function blockShapes(k: number, n: number, { bits, blockSize }: BlockOptions) {
   const blocks = Math.ceil(k / blockSize);
@@ -232,11 +200,4 @@ export function blockShapes(k: number, n: number, { bits, blockSize }: BlockOpti
     scales: [n, blocks],
     zeroPoints: [n, Math.ceil((blocks * bits) / 8)],
   };
-}
-
-/** Bytes that `[K, N]` weights take in this form. */
-export function blockedBytes(k: number, n: number, options: BlockOptions): number {
-  const blocks = Math.ceil(k / options.blockSize);
-  const zeroBytes = options.symmetric ? 0 : Math.ceil((blocks * options.bits) / 8);
-  return n * ((blocks * options.blockSize * options.bits) / 8 + blocks * 4 + zeroBytes);
 }

@@ -3,9 +3,10 @@
 import { describe, expect, it } from "vitest";
 import { createThreadPool } from "../../runtime/task-runner.ts";
 import { seededRandom } from "../../statistics/index.ts";
-import { dequantizeBlocks, quantizeBlocks, unpackRows, wholeMatrix, type BlockOptions } from "./blockwise.ts";
+import { unpackRows, wholeMatrix, type BlockOptions } from "./blockwise.ts";
 import { feedbackOf, type Feedback } from "./feedback.ts";
 import { quantizeWithFeedback } from "./gptq.ts";
+import { dequantizeBlocks, outputError, quantizeBlocks } from "./test-blocks.ts";
 
 /** E[x·xᵀ] */
 function momentsOf(rows: Float32Array, k: number): Float64Array {
@@ -14,19 +15,6 @@ function momentsOf(rows: Float32Array, k: number): Float64Array {
     for (let i = 0; i < k; i++) for (let j = 0; j < k; j++) second[i * k + j] += rows[start + i] * rows[start + j];
   }
   return second.map((sum) => (sum * k) / rows.length);
-}
-
-/** Squared error of `x·W` summed over the rows of x. */
-function outputError(rows: Float32Array, weight: Float32Array, rounded: Float32Array, k: number, n: number): number {
-  let error = 0;
-  for (let start = 0; start < rows.length; start += k) {
-    for (let column = 0; column < n; column++) {
-      let difference = 0;
-      for (let i = 0; i < k; i++) difference += rows[start + i] * (weight[i * n + column] - rounded[i * n + column]);
-      error += difference ** 2;
-    }
-  }
-  return error;
 }
 
 /** Every input is its neighbour's plus something of its own. */

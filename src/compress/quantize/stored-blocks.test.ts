@@ -15,10 +15,11 @@ import { createThreadPool } from "../../runtime/task-runner.ts";
 import { seededRandom } from "../../statistics/index.ts";
 import { scaledTransposedGemmNet } from "../techniques/test-models.ts";
 import { denseWeight } from "../rewrite/linear.ts";
-import { quantizeBlocks, wholeMatrix, type BlockOptions } from "./blockwise.ts";
+import { wholeMatrix, type BlockOptions } from "./blockwise.ts";
 import { feedbackOf } from "./feedback.ts";
 import { quantizeWithFeedback } from "./gptq.ts";
 import { nearestBlocks, quantizeStoredBlocks, roundStoredBlocks, spilled, type StoredBlocks } from "./stored-blocks.ts";
+import { quantizeBlocks } from "./test-blocks.ts";
 
 let folder: string;
 let weight: TensorRef;
@@ -46,6 +47,34 @@ describe("nearestBlocks", () => {
       const { packed } = quantizeBlocks(await denseWeight(matrix), 24, 32, blocks, inputs!.meanSquare);
       expect(here.packed).toEqual(packed);
       expect(here.shift.some((value) => value !== 0)).toBe(true);
+    } finally {
+      await pool.close();
+    }
+  });
+
+  it("takes a large table apart for several workers, and gives the bytes of one", async () => {
+    const [words, width] = [17_000, 64];
+    const random = seededRandom(6);
+    const values = Float32Array.from({ length: words * width }, () => random.next() - 0.4);
+    const path = join(folder, "table.onnx");
+    await writeOnnx(
+      model({
+        nodes: [],
+        inputs: [],
+        outputs: [],
+        initializers: [memoryTensor("t", float32Tensor([words, width], values))],
+      }),
+      path,
+    );
+    const table = (await readOnnx(path)).graph.initializers.get("t")!;
+    const whole: StoredBlocks = {
+      matrix: { weight: table, transposedWeight: true, alpha: 1, k: width, n: words },
+      options: { bits: 4, blockSize: 32, symmetric: false },
+    };
+    const pool = createThreadPool(2);
+    try {
+      const there = await nearestBlocks(whole, { parts: 1, keep: false, runner: pool }).look();
+      expect(there).toEqual(await quantizeStoredBlocks(whole));
     } finally {
       await pool.close();
     }

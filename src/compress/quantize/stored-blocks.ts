@@ -31,8 +31,12 @@ interface ColumnRange {
   readonly to: number;
 }
 
-/** In how many tasks the columns of a matrix are rounded with feedback: each holds its share of the floats. */
-const ROUNDING_TASKS = 8;
+/** In how many tasks the columns of a matrix are rounded: with feedback, each holds its share of the floats. */
+const COLUMN_TASKS = 8;
+/** A matrix below this is rounded to nearest in one task. */
+const WORTH_SPLITTING_BYTES = 4 * 2 ** 20;
+/** Float weights of a model below this are rounded to nearest sooner than threads start. */
+export const WORTH_THREADS_BYTES = 64 * 2 ** 20;
 
 /** A matrix in parts of some rows, or some columns, as it lies in its file; each is void when the next is asked for. */
 async function* storedParts({ weight, transposedWeight, k, n }: StoredMatrix, blockSize: number) {
@@ -117,7 +121,7 @@ export async function roundStoredBlocks(
   const { n } = task.matrix;
   const threads = usableRunner(task, runner);
   if (threads === undefined) return roundColumns({ ...task, feedback, columns: { from: 0, to: n } });
-  const width = Math.ceil(n / ROUNDING_TASKS / STRIP) * STRIP;
+  const width = Math.ceil(n / COLUMN_TASKS / STRIP) * STRIP;
   const tasks: StoredColumns[] = [];
   for (let from = 0; from < n; from += width) {
     tasks.push({ ...task, feedback, columns: { from, to: Math.min(n, from + width) } });
@@ -179,15 +183,33 @@ export function spilled(file: SpillFile, result: QuantizedBlocks): () => Promise
   });
 }
 
+/** A matrix in several tasks where its columns lie one after another in the file, as a table of words has them. */
+function nearestTasks(task: StoredBlocks): StoredBlocks[] {
+  const { weight, transposedWeight, k, n } = task.matrix;
+  const { data } = weight;
+  const isApart = transposedWeight && data.kind === "file" && data.encoding === "raw";
+  if (!isApart || 4 * k * n < WORTH_SPLITTING_BYTES) return [task];
+  const width = Math.ceil(n / COLUMN_TASKS / STRIP) * STRIP;
+  return Array.from({ length: Math.ceil(n / width) }, (_, at): StoredBlocks => {
+    const [from, columns] = [at * width, Math.min(width, n - at * width)];
+    const place = { ...data, offset: data.offset + from * k * 4, byteLength: columns * k * 4 };
+    return { ...task, matrix: { ...task.matrix, n: columns, weight: { ...weight, shape: [columns, k], data: place } } };
+  });
+}
+
 /** A matrix rounded to nearest when a part of it is asked for, on a thread where there is one. */
 export function nearestBlocks(
   task: StoredBlocks,
   { runner, ...options }: LazyPartsOptions & { readonly runner: TaskRunner | undefined },
 ): LazyParts<QuantizedBlocks> {
   const threads = usableRunner(task, runner);
-  const quantize = async () =>
-    threads === undefined
-      ? quantizeStoredBlocks(task)
-      : threads.run<QuantizedBlocks>({ module: here(), function: "quantizeTask", input: task });
+  const quantize = async (): Promise<QuantizedBlocks> => {
+    if (threads === undefined) return quantizeStoredBlocks(task);
+    const module = here();
+    const run = async (input: StoredBlocks) =>
+      threads.run<QuantizedBlocks>({ module, function: "quantizeTask", input });
+    const parts = await Promise.all(nearestTasks(task).map(run));
+    return parts.length === 1 ? parts[0] : joinColumns(parts);
+  };
   return new LazyParts(quantize, options);
 }

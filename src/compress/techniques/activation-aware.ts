@@ -1,10 +1,19 @@
 // Activation-aware scaling (AWQ): weights that meet strong inputs are scaled up before they are rounded in blocks, and their inputs
 // scaled down; may depend on model, rewrite, quantize and input-statistics.
 import type { ModelGraph } from "../../model/graph.ts";
+import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
-import { dequantizeBlocks, quantizeBlocks, type BlockOptions } from "../quantize/blockwise.ts";
+import type { BlockOptions } from "../quantize/blockwise.ts";
+import { outputErrors } from "../quantize/scale-search.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
-import { chosenLayers, denseWeight, findLinearLayers, isDense, type LayerChoice } from "../rewrite/linear.ts";
+import {
+  chosenLayers,
+  denseWeight,
+  findLinearLayers,
+  isDense,
+  type DenseLayer,
+  type LayerChoice,
+} from "../rewrite/linear.ts";
 import { findScaledInputs, migrate } from "../rewrite/scale-migration.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
@@ -15,12 +24,6 @@ export interface ActivationAwareOptions extends LayerChoice, BlockOptions {}
 const ALPHAS = Array.from({ length: 10 }, (_, step) => (step + 1) / 10);
 /** Error must fall to this share at least, or the change is not worth another file. */
 const WORTH = 0.98;
-
-interface Reader {
-  /** `[K, N]` */
-  readonly weight: Float32Array;
-  readonly n: number;
-}
 
 /**
  * Powers of two nearest to `rms(x_k)^α`, around 1: a product with one only shifts the exponent, so the float model answers as
@@ -33,54 +36,32 @@ function scalesFor(alpha: number, meanSquare: Float64Array): Float64Array {
   return exponents.map((exponent) => (Number.isNaN(exponent) ? 1 : 2 ** Math.round(exponent - middle)));
 }
 
-/** Squared error of the readers' outputs on the kept rows when their scaled weights are rounded in blocks. */
-function outputError(
-  { rows, meanSquare }: InputStatistics,
-  readers: readonly Reader[],
-  scales: Float64Array,
-  options: BlockOptions,
-): number {
-  const k = scales.length;
-  const importance = meanSquare.map((square, row) => square / scales[row] ** 2);
-  let total = 0;
-  for (const { weight, n } of readers) {
-    const shifted = weight.map((value, at) => value * scales[Math.floor(at / n)]);
-    const rounded = dequantizeBlocks(quantizeBlocks(shifted, k, n, options, importance), k, n, options);
-    const errors = weight.map((value, at) => value - rounded[at] / scales[Math.floor(at / n)]);
-    const output = new Float64Array(n);
-    for (let start = 0; start < rows.length; start += k) {
-      output.fill(0);
-      for (let row = 0; row < k; row++) {
-        const value = rows[start + row];
-        if (value === 0) continue;
-        for (let column = 0; column < n; column++) output[column] += value * errors[row * n + column];
-      }
-      for (const error of output) total += error * error;
-    }
-  }
-  return total;
+/** The different scales that the strengths give, the plain ones first. */
+function triedScales(meanSquare: Float64Array): Float64Array[] {
+  const plain = new Float64Array(meanSquare.length).fill(1);
+  const all = [plain, ...ALPHAS.map((alpha) => scalesFor(alpha, meanSquare))];
+  return [...new Map(all.map((scales) => [scales.join(), scales])).values()];
 }
 
-/** The scales of least error; undefined when none is worth the change. */
-function bestScales(
-  seen: InputStatistics,
-  readers: readonly Reader[],
+/** The scales of least error over all readers; undefined when none is worth the change. */
+async function bestScales(
+  { rows, meanSquare }: InputStatistics,
+  readers: readonly DenseLayer[],
+  draft: GraphDraft,
   options: BlockOptions,
-): Float64Array | undefined {
-  let least = WORTH * outputError(seen, readers, new Float64Array(seen.mean.length).fill(1), options);
-  let best: Float64Array | undefined;
-  const tried = new Set<string>();
-  for (const alpha of ALPHAS) {
-    const scales = scalesFor(alpha, seen.meanSquare);
-    const key = scales.join();
-    if (tried.has(key)) continue;
-    tried.add(key);
-    const error = outputError(seen, readers, scales, options);
-    if (error >= least) continue;
-    least = error;
-    best = scales;
+  runner: TaskRunner | undefined,
+): Promise<Float64Array | undefined> {
+  const scales = triedScales(meanSquare);
+  const errors = new Float64Array(scales.length);
+  for (const layer of readers) {
+    const { k, n } = layer;
+    // An earlier candidate may have scaled its columns.
+    const weight = await denseWeight({ ...layer, weight: draft.initializer(layer.weight.name)! });
+    const found = await outputErrors({ weight, k, n, rows, meanSquare, scales, options }, runner);
+    found.forEach((error, at) => (errors[at] += error));
   }
-  return best;
+  const best = errors.indexOf(Math.min(...errors));
+  return errors[best] < WORTH * errors[0] ? scales[best] : undefined;
 }
 
 /**
@@ -92,7 +73,7 @@ function bestScales(
 export async function activationAware(
   model: ModelGraph,
   options: ActivationAwareOptions,
-  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+  context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "runner">,
 ): Promise<TechniqueResult> {
   if (context.calibration === undefined) return refused("scales of channels need calibration data, none was given");
   const draft = new GraphDraft(model);
@@ -106,13 +87,7 @@ export async function activationAware(
   for (const candidate of candidates) {
     const seen = statistics.get(candidate.name);
     if (seen === undefined || seen.mean.length !== candidate.width || !seen.meanSquare.every(Number.isFinite)) continue;
-    const readers: Reader[] = [];
-    for (const layer of candidate.readers) {
-      // An earlier candidate may have scaled its columns.
-      const weight = draft.initializer(layer.weight.name)!;
-      readers.push({ weight: await denseWeight({ ...layer, weight }), n: layer.n });
-    }
-    const scales = bestScales(seen, readers, options);
+    const scales = await bestScales(seen, candidate.readers, draft, options, context.runner);
     if (scales === undefined) continue;
     migrate(draft, candidate, scales);
     changed++;

@@ -36,7 +36,7 @@ async function answers(graph: ModelGraph): Promise<Float32Array> {
 }
 
 async function quantized(graph: ModelGraph, options: EmbeddingOptions) {
-  const result = await embeddingBlocks(graph, options);
+  const result = await embeddingBlocks(graph, options, {});
   if (result.kind === "refused") throw new Error(result.reason);
   return result;
 }
@@ -65,7 +65,7 @@ describe("embeddingBlocks", () => {
   });
 
   it("leaves a table alone whose width does not fit, and says why", async () => {
-    const result = await embeddingBlocks(wordsNet(false, 40), { bits: 4, symmetric: true, blockSize: 32 });
+    const result = await embeddingBlocks(wordsNet(false, 40), { bits: 4, symmetric: true, blockSize: 32 }, {});
     expect(result).toMatchObject({ kind: "refused", reason: expect.stringMatching(/multiple of 32/) as string });
   });
 });

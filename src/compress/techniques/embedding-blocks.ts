@@ -3,12 +3,13 @@
 import { int, intAttribute } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { ModelGraph, Node, TensorRef } from "../../model/graph.ts";
-import { int64Tensor } from "../../model/tensor-value.ts";
+import { elementCount, int64Tensor } from "../../model/tensor-value.ts";
+import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { blockShapes, type BlockOptions } from "../quantize/blockwise.ts";
-import { nearestBlocks } from "../quantize/stored-blocks.ts";
+import { nearestBlocks, WORTH_THREADS_BYTES } from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { findLinearLayers, isDense, type DenseLayer } from "../rewrite/linear.ts";
-import { made, refused, type TechniqueResult } from "./technique.ts";
+import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 const CONTRIB = "com.microsoft";
 
@@ -43,11 +44,16 @@ function findTables(draft: GraphDraft): Table[] {
   });
 }
 
-function replaceTable(draft: GraphDraft, { tensor, gathers, tied }: Table, options: EmbeddingOptions): void {
+function replaceTable(
+  draft: GraphDraft,
+  { tensor, gathers, tied }: Table,
+  options: EmbeddingOptions,
+  runner: TaskRunner | undefined,
+): void {
   const [rows, columns] = tensor.shape as [number, number];
   const { bits, blockSize, symmetric } = options;
   const task = { matrix: { weight: tensor, transposedWeight: true, alpha: 1, k: columns, n: rows }, options };
-  const blocks = nearestBlocks(task, { parts: symmetric ? 2 : 3, keep: false, runner: undefined });
+  const blocks = nearestBlocks(task, { parts: symmetric ? 2 : 3, keep: false, runner });
   const shapes = blockShapes(columns, rows, options);
   const byte = (shape: readonly number[]) => ({ dtype: "uint8" as const, shape });
   const packed = draft.computed(`${tensor.name}_q`, byte([rows, (columns * bits) / 8]), async () => {
@@ -94,13 +100,19 @@ function replaceTable(draft: GraphDraft, { tensor, gathers, tied }: Table, optio
  *
  * Tables whose width is not a multiple of the block, or that something else reads too, stay as they are.
  */
-export async function embeddingBlocks(model: ModelGraph, options: EmbeddingOptions): Promise<TechniqueResult> {
+export async function embeddingBlocks(
+  model: ModelGraph,
+  options: EmbeddingOptions,
+  { runner }: Pick<TechniqueContext, "runner">,
+): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
   const tables = findTables(draft).filter(({ tensor }) => tensor.shape[1] % options.blockSize === 0);
   if (tables.length === 0) {
     return refused(`no float32 table that is only looked up and whose width is a multiple of ${options.blockSize}`);
   }
-  for (const table of tables) replaceTable(draft, table, options);
+  const floatBytes = tables.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0);
+  const pool = floatBytes < WORTH_THREADS_BYTES ? undefined : runner;
+  for (const table of tables) replaceTable(draft, table, options, pool);
   draft.requireOpset(CONTRIB, 1);
   const tied = tables.reduce((count, table) => count + table.tied.length, 0);
   return made(draft.finish(), tied === 0 ? [] : [`${tied} output layers share the bytes of their embedding table`]);

@@ -140,8 +140,8 @@ export const TECHNIQUES: Readonly<Record<string, Technique>> = {
     smooth(model, { insert: oneOf(options, "insert", [true, false]), ...layersIn(options) }, context),
   "activation-aware": (model, options, context) =>
     activationAware(model, { ...blocksIn(options), ...layersIn(options) }, context),
-  "embedding-blocks": (model, options) =>
-    embeddingBlocks(model, { ...blocksIn(options), bits: oneOf(options, "bits", [4, 8]) }),
+  "embedding-blocks": (model, options, context) =>
+    embeddingBlocks(model, { ...blocksIn(options), bits: oneOf(options, "bits", [4, 8]) }, context),
   "weight-int8": (model, options) => weightOnlyColumns(model, layersIn(options)),
   "weight-blocks": (model, options, context) =>
     weightOnlyBlocks(

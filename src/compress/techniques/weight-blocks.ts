@@ -13,7 +13,13 @@ import { shifted } from "../quantize/bias-correction.ts";
 import { blockShapes, type BlockOptions, type QuantizedBlocks } from "../quantize/blockwise.ts";
 import { feedbackOf, type Feedback } from "../quantize/feedback.ts";
 import { LazyParts } from "../quantize/lazy-parts.ts";
-import { nearestBlocks, roundStoredBlocks, spilled, type StoredBlocks } from "../quantize/stored-blocks.ts";
+import {
+  nearestBlocks,
+  roundStoredBlocks,
+  spilled,
+  WORTH_THREADS_BYTES,
+  type StoredBlocks,
+} from "../quantize/stored-blocks.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -50,7 +56,7 @@ const MANY_ROWS = 64;
 /** More samples than these behind E[x·xᵀ] change the rounding no more than another seed of the data does. */
 const MOMENT_SAMPLES = 1024;
 /** Float weights below this are quantised sooner than threads start; GPTQ does K/2 multiply-adds for each. */
-const WORTH_THREADS_BYTES = { nearest: 64 * 2 ** 20, gptq: 2 ** 20 };
+const WORTH_THREADS = { nearest: WORTH_THREADS_BYTES, gptq: 2 ** 20 };
 /** Moments of fewer inputs are split sooner than threads answer. */
 const WORTH_THREADS_WIDTH = 1024;
 /** Float weights below this leave results that fit into memory. */
@@ -222,7 +228,7 @@ export async function weightOnlyBlocks(
   const statisticsOf = ({ input, transposedInput }: DenseLayer) => (transposedInput ? undefined : seen.get(input));
   const levels = new Levels(options, threads);
   const floatBytes = dense.reduce((sum, { k, n }) => sum + 4 * k * n, 0);
-  const pool = floatBytes < WORTH_THREADS_BYTES[rounding] ? undefined : runner;
+  const pool = floatBytes < WORTH_THREADS[rounding] ? undefined : runner;
   const fits = floatBytes < KEPT_BYTES;
   const groups = withMoments
     ? withFeedback(original, dense, calibration!, { ...context, runner: pool })
