@@ -113,6 +113,8 @@ export const candidateSchema = z.object({
   latency: z.array(latencySchema),
   peakMemory: figureSchema.nullable(),
   energyPerInference: figureSchema.nullable(),
+  /** Processor time of one inference at the largest batch, over all threads: what the energy is modelled from. */
+  processorTime: figureSchema.nullable().default(null),
   execution: executionSchema.nullable(),
   /** Within the budget on the data named in `reasons`, and true to its name. */
   accepted: z.boolean(),

@@ -24,6 +24,7 @@ export type Profile = Pick<
   | "latency"
   | "peakMemory"
   | "energyPerInference"
+  | "processorTime"
   | "execution"
 >;
 
@@ -100,6 +101,7 @@ export async function profileModel(path: string, options: ProfileOptions): Promi
     latency: latency.measurements.map(({ batch, median, p95 }) => ({ batch, median, p95 })),
     peakMemory: await peakMemory(path, { threads, inputs, signal }),
     energyPerInference: energyOf(largest),
+    processorTime: largest?.cpuPerInference ?? null,
     execution: await executionOf(path, inputs),
   };
 }

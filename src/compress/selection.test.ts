@@ -35,7 +35,15 @@ function candidate(id: string, fileBytes: number, validationLoss: number, half?:
     parameters: 250,
     latency: [{ batch: 1, median: seconds(fileBytes / 1e9), p95: seconds(fileBytes / 5e8) }],
     peakMemory: exact(fileBytes * 10, "B", "made up"),
-    energyPerInference: exact(1 / fileBytes, "J", "made up"),
+    // The watts behind the joules are known within a factor of two only.
+    energyPerInference: figure({
+      value: 1 / fileBytes,
+      low: 0.5 / fileBytes,
+      high: 2 / fileBytes,
+      unit: "J",
+      method: "modelled",
+    }),
+    processorTime: seconds(1e-3 / fileBytes),
   };
 }
 
@@ -59,8 +67,13 @@ describe("select", () => {
     expect(ids(select(field, original, "size"))).toBe("a");
     expect(ids(select(field, original, "latency"))).toBe("a");
     expect(ids(select(field, original, "memory"))).toBe("a");
-    // Made-up energy falls with the bytes, and neither beats the original.
+    // Made-up energy falls as bytes grow: neither beats the original.
     expect(select(field, original, "energy")).toBeUndefined();
+  });
+
+  it("compares energy by the time that was measured, not by the watts that all have in common", () => {
+    expect(ids(select([candidate("a", 1300, 0)], original, "energy"))).toBe("a");
+    expect(select([candidate("a", 1100, 0)], original, "energy")).toBeUndefined();
   });
 
   it("takes none that is no improvement on the original", () => {

@@ -46,6 +46,7 @@ export const NOTHING_MEASURED: Omit<
   latency: [],
   peakMemory: null,
   energyPerInference: null,
+  processorTime: null,
   execution: null,
 };
 

@@ -213,7 +213,7 @@ export class Workbench {
       compressionRate: ratesAgainst(original, profile),
       accepted: within(verdict.loss) && misnomer === undefined,
       selected: false,
-      reasons: [lossReason(this.#settings.budget.metric, verdict.loss)],
+      reasons: [...(misnomer === undefined ? [] : [misnomer]), lossReason(this.#settings.budget.metric, verdict.loss)],
     };
   }
 }

@@ -1,6 +1,8 @@
 // Every candidate of a search as a table of the page, each with its reasons; may depend on quantity, compress and this room.
 import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
-import { formatNumber } from "../quantity/format.ts";
+import type { Goal } from "../compress/search-options.ts";
+import { formatFigure, formatNumber } from "../quantity/format.ts";
+import { goalColumns, type GoalColumn } from "./goal-columns.ts";
 import { html, type Html } from "./html.ts";
 import type { Messages } from "./messages.ts";
 import { formatLoss, formatMetric } from "./model-table.ts";
@@ -11,14 +13,20 @@ export interface CandidatesView {
   readonly selected: string | null;
   readonly selectionRule: string;
   readonly ended: SearchResult["ended"];
+  readonly goal: Goal;
+  /** The batch whose latency the goal counts. */
+  readonly batch: number;
 }
 
 /** Every candidate with its figures and reasons, in the order of trying. */
 export function candidatesTable(search: CandidatesView, messages: Messages): Html {
   const { columns } = messages;
+  const made = goalColumns(search.goal, search.batch, messages);
   const titles = [columns.accuracy, columns.loss, columns.bytes, columns.rate, columns.container];
+  titles.push(...made.map(({ title }) => title));
   return html`<p class="quiet">
       ${messages.searchEnded[search.ended]} ${messages.selectionRule}: ${search.selectionRule}
+      ${search.goal === "energy" && messages.energyNote}
     </p>
     <div class="scroll">
       <table>
@@ -30,14 +38,14 @@ export function candidatesTable(search: CandidatesView, messages: Messages): Htm
           </tr>
         </thead>
         <tbody>
-          ${search.candidates.map((candidate) => candidateRows(candidate, candidate.id === search.selected, messages))}
+          ${search.candidates.map((candidate) => candidateRows(candidate, candidate.id === search.selected, made, messages))}
         </tbody>
       </table>
     </div>`;
 }
 
 /** A row of figures, and one below it with the reasons over the whole width. */
-function candidateRows(candidate: Candidate, isChosen: boolean, messages: Messages): Html {
+function candidateRows(candidate: Candidate, isChosen: boolean, made: readonly GoalColumn[], messages: Messages): Html {
   const { accepted, accuracy, fileBytes, compressionRate, container } = candidate;
   const judged = candidate.test ?? candidate.validation;
   const cells = [
@@ -46,6 +54,10 @@ function candidateRows(candidate: Candidate, isChosen: boolean, messages: Messag
     fileBytes === null ? null : formatNumber(fileBytes, "B"),
     compressionRate && `${compressionRate.bytesOnDisk.toFixed(2)} ×`,
     container && twoLines(`${formatNumber(container.bytes, "B")} (${compressionRate?.codedContainer?.toFixed(2)} ×)`),
+    ...made.map(({ of }) => {
+      const found = of(candidate);
+      return found && twoLines(formatFigure(found));
+    }),
   ];
   const chosenClass = isChosen ? " chosen" : "";
   const standing = accepted ? "accepted" : "refused";

@@ -53,7 +53,7 @@ export async function renderCompression(result: SearchResult, { title, language 
           </section>
           <section>
             <h2>${sections.candidates}</h2>
-            ${candidatesTable(result, messages)}
+            ${candidatesTable({ ...result, candidates: [original, ...candidates], batch: original.latency[0].batch }, messages)}
           </section>
         </main>
       </body>

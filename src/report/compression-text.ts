@@ -5,6 +5,7 @@ import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
 import { costOf } from "../compress/selection.ts";
 import type { Figure } from "../quantity/figure.ts";
 import { formatFigure, formatNumber } from "../quantity/format.ts";
+import { goalColumns } from "./goal-columns.ts";
 import { keptOriginal } from "./kept-original.ts";
 import { MESSAGES, type Messages } from "./messages.ts";
 import { formatLoss, formatMetric } from "./model-table.ts";
@@ -52,19 +53,14 @@ export interface CompressionText {
   readonly paragraphs: readonly string[];
 }
 
-/** What a goal makes small that has no column otherwise. */
-const MEASURED = {
-  energy: { title: "energy an inference", of: ({ energyPerInference }: Candidate) => energyPerInference },
-  memory: { title: "peak memory", of: ({ peakMemory }: Candidate) => peakMemory },
-} as const;
-
 /** Rows: the original, then all that ran, cheapest first, then what never ran. */
 export function compressionText(result: SearchResult): CompressionText {
   const messages = MESSAGES.en;
   const { original, candidates, goal } = result;
   const batches = original.latency.map(({ batch }) => batch);
   const split = candidates.some(({ test }) => test !== null) ? "test" : "validation";
-  const measured = goal === "energy" || goal === "memory" ? MEASURED[goal] : undefined;
+  // Every batch has its latency here.
+  const made = goal === "latency" ? [] : goalColumns(goal, batches[0], messages);
   const head: Column[] = [
     { title: "candidate" },
     { title: "verdict" },
@@ -72,12 +68,12 @@ export function compressionText(result: SearchResult): CompressionText {
     { title: "rate", align: "right" },
     { title: "coded, rate", align: "right" },
     ...batches.map((batch) => ({ title: `latency, batch ${batch}`, align: "right" as const })),
-    ...(measured === undefined ? [] : [{ title: measured.title, align: "right" as const }]),
+    ...made.map(({ title }) => ({ title, align: "right" as const })),
     { title: `${result.metric} (${split})`, align: "right" },
     { title: "loss", align: "right" },
     { title: "int8/int4", align: "right" },
   ];
-  const formatMeasured = (found: Figure | null): string => (found === null ? messages.none : formatFigure(found));
+  const formatMade = (found: Figure | null): string => (found === null ? messages.none : formatFigure(found));
   const row = (candidate: Candidate): string[] => {
     const { accuracy, fileBytes, compressionRate, execution } = candidate;
     const judged = candidate.test ?? candidate.validation;
@@ -91,7 +87,7 @@ export function compressionText(result: SearchResult): CompressionText {
         const found = candidate.latency.find((entry) => entry.batch === batch);
         return found === undefined ? messages.none : formatFigure(found.median);
       }),
-      ...(measured === undefined ? [] : [formatMeasured(measured.of(candidate))]),
+      ...made.map(({ of }) => formatMade(of(candidate))),
       accuracy === null ? messages.none : formatMetric(accuracy),
       judged === null ? messages.none : formatLoss(judged.loss, messages),
       execution === null ? messages.none : `${percent(execution.int8Share)}/${percent(execution.int4Share)} %`,
@@ -107,6 +103,7 @@ export function compressionText(result: SearchResult): CompressionText {
       ...slower(result),
       ...ending(result),
       ...codedNote(result),
+      ...(goal === "energy" ? [messages.energyNote] : []),
       `* no other candidate is better in both ${goal} and loss on validation data.`,
     ],
   };

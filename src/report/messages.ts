@@ -63,6 +63,8 @@ const en = {
   budgetLine: "budget",
   efficiencyNote:
     "CompressionRate = OriginalSize / CompressedSize. Efficiency = Accuracy / Resource, of one inference at the smallest batch; energy, carbon, water, cost and device-hours at the largest.",
+  energyNote:
+    "Energy is modelled: processor time × watts of a busy thread. Its interval is mostly that of the watts, which are the same for all models: they are compared by processor time, which is measured.",
   intervalNote:
     "Whiskers are 95 % intervals. Named are the chosen candidate, those that no other beats in both directions, and the models they stand against; all are in the data table.",
   table: "Data table",
@@ -85,6 +87,7 @@ const en = {
     latency: (batch: number) => `Latency, batch ${batch}, median`,
     peakMemory: "Peak memory",
     energy: "Energy per 1,000 inferences",
+    processorTime: "Processor time per inference",
     perResource: {
       energy: "Efficiency per kWh",
       flops: "Efficiency per FLOP",
@@ -272,6 +275,8 @@ const zh: Messages = {
   budgetLine: "预算",
   efficiencyNote:
     "压缩率 = 原始大小 / 压缩后大小。效率 = 准确度 / 资源，按最小批量的单次推理计；能耗、碳排放、用水、费用与设备小时按最大批量计。",
+  energyNote:
+    "能耗为模型估算值：处理器时间 × 单个繁忙线程的功率。其区间主要来自功率，而功率对所有模型相同，因此各模型按实测的处理器时间比较。",
   intervalNote:
     "须线为 95 % 区间。标名的是选中者、未被任何其他模型同时超过的候选模型以及用作对照的模型；其余见数据表。",
   table: "数据表",
@@ -294,6 +299,7 @@ const zh: Messages = {
     latency: (batch) => `延迟中位数（批量 ${batch}）`,
     peakMemory: "峰值内存",
     energy: "每千次推理能耗",
+    processorTime: "每次推理处理器时间",
     perResource: {
       energy: "每 kWh 的效率",
       flops: "每 FLOP 的效率",

@@ -70,7 +70,7 @@ export async function renderReport(dossier: Dossier, language: Language = "en"):
           </section>
           <section>
             <h2>${sections.candidates}</h2>
-            ${candidatesTable({ ...dossier, ended: dossier.searchEnded }, messages)}
+            ${candidatesTable({ ...dossier, ended: dossier.searchEnded, goal: dossier.task.goal, batch: dossier.task.batches[0] }, messages)}
           </section>
           <section>
             <h2>${sections.cost}</h2>
