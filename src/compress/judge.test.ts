@@ -42,6 +42,16 @@ const judgeOf = (model: string, data: Dataset, metric: string) => {
 };
 
 describe("Judge", () => {
+  it("refuses an original that answers NaN: every candidate would hold every budget", async () => {
+    const data = labelled();
+    const input = data.inputs.get("x")!;
+    (input.data as Float32Array)[7 * 24 + 3] = Number.NaN;
+    await expect(judgeOf(original, data, "accuracy").original("validation")).rejects.toMatchObject({
+      code: "E_DATA",
+      message: expect.stringMatching(/NaN\) for 1 of 300 samples of 'labelled', first for sample 7/),
+    });
+  });
+
   it.each([
     ["accuracy", labelled()],
     ["fidelity", samplesFor(gemmNet(), COUNT)],

@@ -1,10 +1,11 @@
 // Scores candidates against the original on the same samples, the original once for each split; may depend on runtime.
 import { LightfootError } from "../errors/index.ts";
-import type { Figure } from "../quantity/index.ts";
+import { exact, type Figure } from "../quantity/index.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
 import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
+import { numbersOf } from "../runtime/convert-tensor.ts";
 import { evaluate, type Evaluation } from "../runtime/evaluate.ts";
-import type { MetricResult } from "../runtime/metric.ts";
+import type { Metric, MetricResult } from "../runtime/metric.ts";
 import type { BenchSettings } from "./bench-settings.ts";
 import type { Loss } from "./candidate-schema.ts";
 import { lossBetween } from "./loss.ts";
@@ -19,6 +20,38 @@ export interface Verdict {
 
 /** What the original gave for all samples is kept up to this; beyond, it runs again beside every candidate. */
 const MOST_KEPT_BYTES = 256 * 2 ** 20;
+
+/** Which samples have an output that is not a number: 1 for each of them. */
+const NAN_SAMPLES: Metric = {
+  name: "samples that are answered by NaN",
+  summary: "samples whose output holds a value that is not a number",
+  needs: [],
+  open({ sampleCount }) {
+    const perSample = new Uint8Array(sampleCount);
+    return {
+      add({ output, start, count }) {
+        const values = numbersOf(output);
+        const size = values.length / count;
+        for (let at = 0; at < values.length; at++) {
+          if (Number.isNaN(values[at])) perSample[start + Math.floor(at / size)] = 1;
+        }
+      },
+      finish: () => ({ name: "", figure: exact(0, "", "counted"), higherIsBetter: false, perSample }),
+    };
+  },
+};
+
+/** Against an original that answers nothing, every candidate would hold every budget. */
+function requireNumbers(found: MetricResult, { name }: Dataset): void {
+  const perSample = found.perSample as Uint8Array;
+  const count = perSample.reduce((sum, isNan) => sum + isNan, 0);
+  if (count === 0) return;
+  throw new LightfootError(
+    "E_DATA",
+    `the original's answer is not a number (NaN) for ${count} of ${perSample.length} samples of '${name}', first for sample ${perSample.indexOf(1)}`,
+    { hint: "Look for weights or inputs that are NaN or infinite, and mend the model or leave these samples out." },
+  );
+}
 
 interface Original {
   readonly own: MetricResult;
@@ -67,7 +100,14 @@ export class Judge {
     });
     const isSmall = one!.data.byteLength * data.sampleCount <= MOST_KEPT_BYTES;
     const run = (keepOutput: boolean): Promise<Evaluation> =>
-      evaluate(model, data, { metrics: [budget.metric], reference: model, keepOutput, threads, seed, signal });
+      evaluate(model, data, {
+        metrics: [budget.metric, NAN_SAMPLES],
+        reference: model,
+        keepOutput,
+        threads,
+        seed,
+        signal,
+      });
     const { metrics, outputs } = await run(isSmall).catch((thrown: unknown) => {
       // Outputs whose shape changes from batch to batch cannot be kept as one tensor.
       if (isSmall && thrown instanceof LightfootError && thrown.code === "E_METRIC") return run(false);
@@ -75,6 +115,7 @@ export class Judge {
     });
     // A user's module is named by its path and calls itself what it likes.
     const [own] = Object.values(metrics);
+    requireNumbers(metrics[NAN_SAMPLES.name], data);
     const found = { own, reference: outputs ?? model };
     this.#originals.set(split, found);
     return found;

@@ -67,3 +67,9 @@ it.each([
   expect(beyond).toMatchObject({ holds: false, text: expect.stringContaining("No candidate stays within the budget") });
   expect(beyond.hint).toContain("--max-drop");
 });
+
+it("does not blame the budget when the time was up before anything ran", () => {
+  const none = compressionVerdict(resultOf("size", []));
+  expect(none).toMatchObject({ holds: false, text: "No candidate came to run: the original is kept." });
+  expect(none.hint).toContain("--time-limit");
+});

@@ -21,6 +21,7 @@ export interface Verdict {
 const HINTS = {
   budget: "Allow a larger --max-drop, give --train, or read in compression.html why each candidate was refused.",
   gain: "Choose another --goal or --batch, or try more techniques: compression.html has the figures of each candidate.",
+  candidates: "Allow a longer --time-limit or other techniques; compression.html says why each candidate was refused.",
 } as const;
 
 /** What came out, in one sentence; the test data has the last word where there is any. */

@@ -9,7 +9,7 @@ import type { Messages } from "./messages.ts";
 export interface KeptOriginal {
   readonly text: string;
   /** What no candidate had. */
-  readonly lacks: "budget" | "gain";
+  readonly lacks: "budget" | "gain" | "candidates";
 }
 
 /** @param candidates of a search that chose none of them */
@@ -19,6 +19,9 @@ export function keptOriginal(
   goal: Goal,
   messages: Messages,
 ): KeptOriginal {
+  if (candidates.every(({ validation }) => validation === null)) {
+    return { text: messages.verdictUntried, lacks: "candidates" };
+  }
   const holds = candidates.some(
     (candidate) =>
       candidate.validation !== null && within(candidate.validation) && nameIsWrong(candidate) === undefined,

@@ -15,6 +15,7 @@ const en = {
   },
   chosenLine: (title: string) => `Chosen: ${title}.`,
   verdictNone: (budget: string) => `No candidate stays within the budget of ${budget}: the original is kept.`,
+  verdictUntried: "No candidate came to run: the original is kept.",
   verdictNoGain: {
     size: (budget: string) =>
       `What stays within the budget of ${budget} is no smaller than the original, which is kept.`,
@@ -231,6 +232,7 @@ const zh: Messages = {
   },
   chosenLine: (title) => `选中：${title}。`,
   verdictNone: (budget) => `没有候选模型满足 ${budget} 的预算，保留原模型。`,
+  verdictUntried: "没有候选模型得以运行，保留原模型。",
   verdictNoGain: {
     size: (budget) => `满足 ${budget} 预算的候选模型都不比原模型小，保留原模型。`,
     latency: (budget) => `满足 ${budget} 预算的候选模型并不比原模型快（差异未超出测量区间），保留原模型。`,

@@ -107,6 +107,10 @@ export async function layerCosts(
       }
       const bytes = await serializeOnnx(found.model);
       const error = step === undefined ? 0 : relativeError(wanted, await outputOf(bytes, specimen, threads));
+      if (!Number.isFinite(error)) {
+        costs.set(id, { reason: "its outputs on the calibration data are not finite" });
+        continue;
+      }
       const { timed, shapeKey } = specimen;
       const seconds = timed === undefined ? null : await times.seconds(`${shapeKey} ${id}`, bytes, timed, signal);
       costs.set(id, { storedBytes: bytes.byteLength, seconds, error });

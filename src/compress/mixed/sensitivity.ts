@@ -150,7 +150,8 @@ class EndErrors {
     const result = await TECHNIQUES[technique](this.#model, { ...options, layers: [layer] }, this.#context);
     if (result.kind === "refused") return undefined;
     const found = await endOf(result.model, this.#samples, this.#context.threads);
-    return found instanceof Float32Array ? relativeError(this.#wanted, found) : undefined;
+    const error = found instanceof Float32Array ? relativeError(this.#wanted, found) : Number.NaN;
+    return Number.isFinite(error) ? error : undefined;
   }
 }
 
