@@ -304,6 +304,26 @@ describe("executed precision", () => {
     expect(await executedPrecision(await serializeOnnx(net))).toMatchObject({ int8Share: 0, floatShare: 1 });
   });
 
+  it("reads what branches of an If compute with constants of their own", async () => {
+    const branch = (opType: string) =>
+      model({
+        nodes: [node(opType, ["x", `w${opType}`], [`y${opType}`])],
+        inputs: [],
+        outputs: [tensorInfo(`y${opType}`, "float32", undefined)],
+        initializers: [memoryTensor(`w${opType}`, float32Tensor([K, K], normals(K * K, 4)))],
+      }).graph;
+    const branches = {
+      then_branch: { type: "graph", value: branch("MatMul") },
+      else_branch: { type: "graph", value: branch("Add") },
+    } as const;
+    const condition = [
+      node("ReduceMean", ["x"], ["mean"], { keepdims: int(0) }),
+      node("Cast", ["mean"], ["isSo"], { to: int(9) }),
+    ];
+    const net = model({ ...ends, nodes: [...condition, node("If", ["isSo"], ["y"], branches)], initializers: [] });
+    expect(await executedPrecision(await serializeOnnx(net))).toMatchObject({ floatShare: 1 });
+  });
+
   it("counts packed 4-bit weights as int4 only where activations are integers too", async () => {
     const net = (accuracyLevel: number, name = "") =>
       model(

@@ -1,6 +1,6 @@
 // In what precision a model's multiply-adds really run, read from the graph as ONNX Runtime will execute it; may depend on
 // io, model, cost and its room.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { analyze } from "../cost/analyze.ts";
@@ -8,7 +8,7 @@ import { intAttribute } from "../model/attributes.ts";
 import type { Graph, ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { nodePath } from "../model/shapes/inference.ts";
-import { graphsOf, nodesOf } from "../model/tensors.ts";
+import { graphsOf, nodesOf, tensorsOf } from "../model/tensors.ts";
 import { openSession } from "./session.ts";
 
 export interface ExecutedPrecision {
@@ -57,6 +57,24 @@ export async function executedPrecision(
 }
 
 /**
+ * Keeps a model beyond 2 GiB writable: its weights go beside it. ONNX Runtime 1.30 then writes the constants of subgraphs twice, which
+ * no reader takes, so smaller models go without.
+ */
+const WEIGHTS_BESIDE = {
+  optimized_model_external_initializers_file_name: "weights.bin",
+  optimized_model_external_initializers_min_size_in_bytes: "65536",
+};
+/** Folded constants may make the written file larger than the model. */
+const LARGE_BYTES = 2 ** 29;
+
+async function isLarge(model: string | Uint8Array): Promise<boolean> {
+  if (typeof model !== "string") return model.byteLength > LARGE_BYTES;
+  if ((await stat(model).catch(() => undefined))?.isFile() !== true) return false; // the engine says what is wrong
+  const sizes = [...tensorsOf(await readOnnx(model))].map(({ data }) => (data.kind === "file" ? data.byteLength : 0));
+  return sizes.reduce((sum, size) => sum + size, 0) > LARGE_BYTES;
+}
+
+/**
  * Gives `use` the graph that ONNX Runtime makes of a model, fused and with its own operators. The graph's weights lie in files
  * that are gone afterwards.
  * @throws LightfootError E_RUNTIME when the engine refuses the model
@@ -73,13 +91,7 @@ export async function withExecutedGraph<T>(
       // All fusions that change arithmetic happen here; the level above only rearranges memory, and its private layout
       // operators would hide the work from the count.
       graphOptimization: "extended",
-      // Keeps a model beyond 2 GiB writable: its weights go beside it.
-      extra: {
-        session: {
-          optimized_model_external_initializers_file_name: "weights.bin",
-          optimized_model_external_initializers_min_size_in_bytes: "65536",
-        },
-      },
+      extra: { session: (await isLarge(model)) ? WEIGHTS_BESIDE : {} },
     });
     await session.close();
     return await use(await readOnnx(optimizedModelPath));
