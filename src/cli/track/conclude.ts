@@ -6,7 +6,7 @@ import { cpuEnergyModel } from "../../meter/cpu-energy.ts";
 import { uniqueAssumptions, describeRun, type IdlePower } from "../../pipeline/track/document.ts";
 import type { BudgetWatch } from "../../pipeline/track/budget.ts";
 import type { RunDocument } from "../../pipeline/track/run-schema.ts";
-import type { SessionEnd } from "../../pipeline/track/session.ts";
+import type { SessionEnd, Standing } from "../../pipeline/track/session.ts";
 import { cannotPrint, printError } from "../output.ts";
 import { toolVersion } from "../version.ts";
 import type { Evidence } from "./evidence.ts";
@@ -29,9 +29,9 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   const { running, evidence } = conclusion;
   const { plan, session, meter } = running;
   const { flags } = plan;
-  // The last sample is evidence too; the window's own end follows at once.
-  evidence?.sample(await session.sample(), Date.now() / 1e3);
+  const standing = await session.sample();
   const end = await session.finish();
+  evidence?.sample(upToTheEnd(standing, end), Date.now() / 1e3);
   const document = documentOf(conclusion, end);
   recordEvidence(conclusion, document);
   await meter.close();
@@ -55,6 +55,18 @@ export async function concludeRun(conclusion: Conclusion): Promise<number> {
   }
   for (const error of fails) printError(error, { json: flags.json === true, verbose: flags.verbose === true });
   return document.exitCode === 0 ? (fails[0]?.exitCode ?? 0) : document.exitCode;
+}
+
+/** The last sample with what was counted after it: samples in the ledger add up to the run's energy. */
+function upToTheEnd(standing: Standing, { unsampledMicrojoules, elapsedSeconds }: SessionEnd): Standing {
+  const domains = standing.sample.domains.map(({ trouble, ...last }) => {
+    const rest = unsampledMicrojoules.get(last.domain.id) ?? 0n;
+    const addedMicrojoules = last.addedMicrojoules + rest;
+    const totalMicrojoules = last.totalMicrojoules + rest;
+    const isStillInTrouble = trouble !== undefined && addedMicrojoules === 0n;
+    return { ...last, addedMicrojoules, totalMicrojoules, ...(isStillInTrouble ? { trouble } : {}) };
+  });
+  return { ...standing, elapsedSeconds, sample: { ...standing.sample, domains } };
 }
 
 const columnsOf = (): number => Math.max(40, process.stderr.isTTY ? process.stderr.columns : 100);

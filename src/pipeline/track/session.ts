@@ -51,6 +51,8 @@ export interface SessionEnd {
   readonly mostProcesses: number;
   readonly mostResidentBytes: number;
   readonly samples: number;
+  /** µJ that each domain counted after the last sample, by its id. */
+  readonly unsampledMicrojoules: ReadonlyMap<string, bigint>;
 }
 
 /** Devices whose energy is shared by CPU time; what a graphics card used says nothing about who used the processor. */
@@ -167,6 +169,7 @@ export class TrackSession {
         mostProcesses: this.#mostProcesses,
         mostResidentBytes: this.#mostResidentBytes,
         samples: this.#samples,
+        unsampledMicrojoules: this.#unsampled(use),
       };
     });
   }
@@ -247,11 +250,11 @@ export class TrackSession {
 
   /** The stretch between the last sample and the end. */
   #closeShares(use: EnergyUse): void {
-    const sampled = ({ id }: Domain): bigint => (this.#totals.get(id) ?? 0n) - (this.#startTotals.get(id) ?? 0n);
+    const unsampled = this.#unsampled(use);
     const rest = (of: (domain: Domain) => boolean): number =>
       use.domains
         .filter(({ domain }) => of(domain))
-        .reduce((sum, { domain, microjoules }) => sum + Math.max(0, Number(microjoules - sampled(domain)) / 1e6), 0);
+        .reduce((sum, { domain }) => sum + Number(unsampled.get(domain.id) ?? 0n) / 1e6, 0);
     this.#unsharedJoules += rest(isSharedByCpuTime);
     this.#look();
     const all = rest(({ countsTowardsTotal }) => countsTowardsTotal);
@@ -259,6 +262,15 @@ export class TrackSession {
       this.#lastSeconds - this.#startSeconds,
       this.elapsedSeconds,
       this.#options.scope === "machine" ? all : 0,
+    );
+  }
+
+  #unsampled({ domains }: EnergyUse): Map<string, bigint> {
+    return new Map(
+      domains.map(({ domain: { id }, microjoules }) => {
+        const sampled = (this.#totals.get(id) ?? 0n) - (this.#startTotals.get(id) ?? 0n);
+        return [id, microjoules > sampled ? microjoules - sampled : 0n];
+      }),
     );
   }
 }
