@@ -25,7 +25,13 @@ export async function refuseOwnOutput(model: string, outDir: string): Promise<vo
   });
 }
 
-/** Copies the winner, its external weights included; undefined, and no file from before, when there is none. */
+/** From this size on a tensor of a model that one file cannot hold lies in the data file beside it. */
+const SPLIT_BYTES = 1024;
+
+/**
+ * Copies the winner; undefined, and no file from before, when there is none. External weights come into the file itself, or into
+ * `compressed.onnx.data` where it cannot hold them: the result stands alone, without the candidates.
+ */
 export async function placeWinner(winner: Candidate | undefined, outDir: string): Promise<string | undefined> {
   const target = join(outDir, WINNER_FILE);
   await rm(target, { force: true });
@@ -34,6 +40,11 @@ export async function placeWinner(winner: Candidate | undefined, outDir: string)
   const model = await readOnnx(source);
   const isWhole = [...tensorsOf(model)].every(({ data }) => data.kind !== "file" || !data.external);
   if (isWhole) await copyFileAtomic(source, target);
-  else await writeOnnx(model, target);
+  else {
+    await writeOnnx(model, target, { externalData: "inline" }).catch(async (error: unknown) => {
+      if (!(error instanceof LightfootError) || error.code !== "E_LIMIT") throw error;
+      await writeOnnx(model, target, { externalData: { thresholdBytes: SPLIT_BYTES } });
+    });
+  }
   return target;
 }
