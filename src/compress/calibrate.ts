@@ -1,41 +1,39 @@
-// Runs a model on calibration samples and watches chosen tensors; memory grows with the tensors, not with the samples;
-// may depend on model, runtime and quantize.
+// Runs a model on calibration samples and watches chosen tensors, segment by segment; memory grows with neither samples nor layers; may
+// depend on model, runtime and quantize.
 import { LightfootError } from "../errors/index.ts";
-import type { ModelGraph, ValueInfo } from "../model/graph.ts";
-import { serializeOnnx } from "../model/onnx/write.ts";
-import { bindDataset } from "../runtime/bind-dataset.ts";
-import type { Dataset } from "../runtime/dataset.ts";
-import { openSession } from "../runtime/session.ts";
+import type { ModelGraph } from "../model/graph.ts";
 import type { TensorValue } from "../model/tensor-value.ts";
+import { bindDataset, type BoundDataset } from "../runtime/bind-dataset.ts";
+import type { Dataset } from "../runtime/dataset.ts";
+import { openModel } from "../runtime/model-session.ts";
+import type { Session } from "../runtime/session.ts";
+import { cutIntoSegments, type Segment, type WatchedGroup } from "../runtime/segments/cut.ts";
+import { LiveValues } from "../runtime/segments/live-values.ts";
+import { exposing, fedInputs, segmentModel } from "../runtime/segments/segment-model.ts";
 
 export interface WatchOptions {
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Weights that are in memory at once, where no single node has more; 64 MiB if left out. */
+  readonly segmentBytes?: number;
 }
 
 /** What is known of watched values beforehand. */
 export interface WatchedValues {
   /** Bytes that a value stands for while the model runs, where these are not its own. */
   readonly bytesBehind?: (name: string, value: TensorValue) => number;
-  /** Memory for values whose shape never changes, filled again by each run. */
-  readonly targets?: Readonly<Record<string, TensorValue>>;
+  /** Memory for a value whose shape never changes, filled again by each run of its segment. */
+  readonly target?: (name: string) => TensorValue | undefined;
 }
 
+/** Takes one batch's value of a tensor; `rows` samples are in it. */
+export type See = (name: string, value: TensorValue, rows: number) => void | Promise<void>;
+
+const NAME = "calibration";
+const SEGMENT_BYTES = 64 * 2 ** 20;
 const MOST_SAMPLES_A_RUN = 64;
-/** What the watched tensors of one run may take together: the first sample tells how large one sample's are. */
+/** What one run of a segment may give out: the first sample tells how much one sample's is. */
 const RUN_BYTES = 16 * 2 ** 20;
-
-/** The same model that also gives out `names`, so that ONNX Runtime keeps them through its optimisations. */
-export function exposing(model: ModelGraph, names: readonly string[]): ModelGraph {
-  const { graph } = model;
-  const known = new Set(graph.outputs.map(({ name }) => name));
-  const added = names
-    .filter((name) => !known.has(name))
-    .map((name): ValueInfo => {
-      return { name, type: { kind: "tensor", dtype: "float32", shape: undefined } };
-    });
-  return { ...model, graph: { ...graph, outputs: [...graph.outputs, ...added] } };
-}
 
 /**
  * Feeds `dataset` through `model` batch by batch and hands each batch's value of every tensor in `names` to `see`.
@@ -48,36 +46,127 @@ export async function watchTensors(
   names: readonly string[],
   dataset: Dataset,
   options: WatchOptions,
-  see: (name: string, value: TensorValue, rows: number) => void | Promise<void>,
-  { bytesBehind = (_name, { data }) => data.byteLength, targets = {} }: WatchedValues = {},
+  see: See,
 ): Promise<void> {
-  const inputs = new Set(model.graph.inputs.map(({ name }) => name));
-  const computed = names.filter((name) => !inputs.has(name));
-  const fetches = Object.fromEntries(computed.map((name) => [name, targets[name] ?? null]));
-  const session = await openSession(await serializeOnnx(exposing(model, computed)), {
-    threads: options.threads,
-    name: "calibration",
-  });
-  try {
-    const bound = bindDataset(dataset, session.inputs);
-    let batch = bound.fixedBatch ?? 1;
-    for (let start = 0, end = 0; start < dataset.sampleCount; start = end) {
-      if (options.signal?.aborted) throw new LightfootError("E_INTERRUPTED", "calibration was stopped");
-      end = Math.min(start + batch, dataset.sampleCount);
-      const { feeds, count } = bound.feeds(start, end);
-      const outputs = computed.length === 0 ? {} : await session.run(feeds, fetches);
-      let bytes = 0;
-      for (const name of names) {
-        const value = outputs[name] ?? feeds[name];
-        if (value === undefined) continue;
-        bytes += bytesBehind(name, value);
-        await see(name, value, count);
+  const groups = names.map((name) => ({ names: [name] }));
+  await toTheEnd(watchBySegment(model, groups, dataset, options, see));
+}
+
+/**
+ * The same, and gives after each segment of the model the names that were seen of all samples by then and have not been given before;
+ * the names of a group are seen in the same run. A model whose weights, and what is held of its groups, take no more than
+ * `segmentBytes` is one segment.
+ *
+ * Between segments the values that later ones need lie on disk, for all samples.
+ * @throws LightfootError as `watchTensors`; E_FILE_WRITE when there is no room for them
+ */
+export async function* watchBySegment(
+  model: ModelGraph,
+  groups: readonly WatchedGroup[],
+  dataset: Dataset,
+  options: WatchOptions,
+  see: See,
+  values: WatchedValues = {},
+): AsyncGenerator<readonly string[]> {
+  const segments = await cutIntoSegments(model, groups, options.segmentBytes ?? SEGMENT_BYTES);
+  const bound = bindDataset(dataset, fedInputs(model));
+  const watcher = new Watcher(model, segments, bound, options, values);
+  // All segments take the same batches, so their size is found before the first one runs.
+  if (segments.length > 1 && bound.fixedBatch === undefined && dataset.sampleCount > 1) {
+    await toTheEnd(watcher.watch(1, () => undefined));
+  }
+  yield* watcher.watch(dataset.sampleCount, see);
+}
+
+async function toTheEnd(segments: AsyncGenerator<unknown>): Promise<void> {
+  for (let step = await segments.next(); step.done !== true;) step = await segments.next();
+}
+
+class Watcher {
+  readonly #model: ModelGraph;
+  readonly #segments: readonly Segment[];
+  readonly #bound: BoundDataset;
+  readonly #options: WatchOptions;
+  readonly #values: WatchedValues;
+  /** Most that any segment gave out for the first sample. */
+  #sampleBytes = 0;
+
+  constructor(
+    model: ModelGraph,
+    segments: readonly Segment[],
+    bound: BoundDataset,
+    options: WatchOptions,
+    values: WatchedValues,
+  ) {
+    [this.#model, this.#segments, this.#bound, this.#options] = [model, segments, bound, options];
+    this.#values = values;
+  }
+
+  /** Runs the first `count` samples. */
+  async *watch(count: number, see: See): AsyncGenerator<readonly string[]> {
+    const live = new LiveValues();
+    try {
+      for (const [at, segment] of this.#segments.entries()) {
+        await this.#run(segment, live, count, see);
+        live.dropAfter(at);
+        yield segment.watched;
       }
-      if (start === 0 && bound.fixedBatch === undefined) {
-        batch = Math.max(1, Math.min(MOST_SAMPLES_A_RUN, Math.floor(RUN_BYTES / bytes)));
-      }
+    } finally {
+      live.close();
     }
-  } finally {
-    await session.close();
+  }
+
+  /** Packed copies of the weights make runs faster; a segment goes without, so that its weights are only mapped. */
+  #open(segment: Segment, computed: readonly string[], live: LiveValues): Promise<Session> {
+    const { threads } = this.#options;
+    if (this.#segments.length === 1) return openModel(exposing(this.#model, computed), { threads, name: NAME });
+    const model = segmentModel(this.#model, segment, (name) => live.inputInfo(name));
+    return openModel(model, { threads, name: NAME, extra: { session: { disable_prepacking: "1" } } });
+  }
+
+  async #run(segment: Segment, live: LiveValues, count: number, see: See): Promise<void> {
+    const { watched, takes, keeps } = segment;
+    const { bytesBehind, target } = this.#values;
+    const inputs = new Set(this.#model.graph.inputs.map(({ name }) => name));
+    const computed = watched.filter((name) => !inputs.has(name));
+    const session = await this.#open(segment, computed, live);
+    try {
+      const fetches = Object.fromEntries([...computed, ...keeps.keys()].map((name) => [name, target?.(name) ?? null]));
+      const declared = new Map(session.outputs.map((output) => [output.name, output]));
+      let run = 0;
+      for (const [start, end] of this.#batches(count)) {
+        if (this.#options.signal?.aborted) throw new LightfootError("E_INTERRUPTED", "calibration was stopped");
+        const { feeds, count: rows } = this.#bound.feeds(start, end);
+        const given: Record<string, TensorValue> = {};
+        for (const { name } of session.inputs) given[name] = feeds[name];
+        for (const name of takes) given[name] = await live.take(name, run);
+        const outputs = Object.keys(fetches).length === 0 ? {} : await session.run(given, fetches);
+        let bytes = 0;
+        for (const name of watched) {
+          const value = outputs[name] ?? feeds[name];
+          if (value === undefined) continue;
+          bytes += bytesBehind?.(name, value) ?? value.data.byteLength;
+          await see(name, value, rows);
+        }
+        for (const [name, lastReader] of keeps) {
+          if (!watched.includes(name)) bytes += outputs[name].data.byteLength;
+          live.put(declared.get(name)!, outputs[name], lastReader);
+        }
+        if (start === 0) this.#sampleBytes = Math.max(this.#sampleBytes, bytes);
+        run++;
+      }
+    } finally {
+      await session.close();
+    }
+  }
+
+  /** Where the model leaves it open, one sample and then as many as `RUN_BYTES` allows, known once the first one ran. */
+  *#batches(count: number): Generator<readonly [start: number, end: number]> {
+    for (let start = 0, end = 0; start < count; start = end) {
+      const fitting = Math.floor(RUN_BYTES / this.#sampleBytes);
+      const open = start === 0 ? 1 : Math.max(1, Math.min(MOST_SAMPLES_A_RUN, fitting));
+      end = Math.min(start + (this.#bound.fixedBatch ?? open), count);
+      yield [start, end];
+    }
   }
 }

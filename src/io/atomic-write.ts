@@ -209,7 +209,8 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function writeError(error: unknown, path: string): LightfootError {
+/** The LightfootError behind a failure to write. */
+export function writeError(error: unknown, path: string): LightfootError {
   if (error instanceof LightfootError) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;
   const where = { file: path };

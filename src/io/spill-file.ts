@@ -20,7 +20,7 @@ export class SpillFile {
   constructor() {
     const path = join(tmpdir(), `lightfoot-${randomBytes(8).toString("hex")}.tmp`);
     this.#descriptor = guarded("E_FILE_WRITE", () => openSync(path, "wx+", 0o600));
-    forgotten.register(this, this.#descriptor);
+    forgotten.register(this, this.#descriptor, this);
     // The open file stays usable; without a name nothing is left behind by a crash.
     guarded("E_FILE_WRITE", () => unlinkSync(path));
   }
@@ -28,13 +28,22 @@ export class SpillFile {
   /** Writes `bytes` behind what is there; gives what reads them back. @throws LightfootError E_FILE_WRITE, E_FILE_READ */
   put(bytes: Uint8Array): () => Uint8Array {
     const start = this.#size;
-    const { byteLength } = bytes;
+    this.#write(bytes, start);
+    this.#size += bytes.byteLength;
+    return this.#reader(start, bytes.byteLength);
+  }
+
+  #write(bytes: Uint8Array, start: number): void {
     guarded("E_FILE_WRITE", () => {
-      for (let done = 0; done < byteLength;) {
-        done += writeSync(this.#descriptor, bytes, done, Math.min(STEP_BYTES, byteLength - done), start + done);
+      for (let done = 0; done < bytes.byteLength;) {
+        const step = Math.min(STEP_BYTES, bytes.byteLength - done);
+        done += writeSync(this.#descriptor, bytes, done, step, start + done);
       }
     });
-    this.#size += byteLength;
+  }
+
+  /** A scope of its own: a function made where `bytes` is in use would keep them in memory. */
+  #reader(start: number, byteLength: number): () => Uint8Array {
     return () => {
       const read = new Uint8Array(byteLength);
       for (let done = 0; done < byteLength;) {
@@ -45,6 +54,11 @@ export class SpillFile {
       }
       return read;
     };
+  }
+
+  /** Gives the space back at once; nothing can be read any more. A second call does nothing. */
+  close(): void {
+    if (forgotten.unregister(this)) closeSync(this.#descriptor);
   }
 }
 

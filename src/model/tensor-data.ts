@@ -20,6 +20,13 @@ export function tensorByteLength(tensor: TensorRef): number {
   return byteLengthOf(tensor.dtype, elementCount(tensor.shape));
 }
 
+/** Bytes of these tensors together, strings aside. */
+export function totalBytes(tensors: Iterable<TensorRef>): number {
+  let bytes = 0;
+  for (const tensor of tensors) if (tensor.dtype !== "string") bytes += tensorByteLength(tensor);
+  return bytes;
+}
+
 /**
  * The elements of a tensor, little-endian and packed as ONNX `raw_data`, wherever and however they are stored.
  * The bytes of a tensor in memory are the tensor's own: treat them as read-only.

@@ -34,11 +34,10 @@ describe("bias correction", () => {
     const [rows, k, n] = [50, 12, 5];
     const [x, weight, bias] = [normal(rows * k, 1.5), normal(k * n), normal(n)];
     const stored = quantizeChannels(weight, [k, n], 1, GRID);
-    const errors = roundingErrors(weight, stored, [k, n], 1);
     const mean = new ChannelMean(k);
     mean.observe(x.subarray(0, 20 * k), [20, k], 1);
     mean.observe(x.subarray(20 * k), [30, k], 1);
-    const corrected = shifted(bias, denseShift(errors, mean.value, n));
+    const corrected = shifted(bias, denseShift(weight, stored, mean.value));
     for (let column = 0; column < n; column++) {
       let [wanted, found] = [bias[column], corrected[column]];
       for (let at = 0; at < rows * k; at++) {

@@ -12,11 +12,23 @@ export function roundingErrors(
   return values.map((value, at) => value - (data[at] - zeroPoint) * scales[Math.floor(at / inner) % channels]);
 }
 
-/** `E[x]·(W − Ŵ)` for each of `n` columns: what a matrix product lost in the mean. `errors` is `[K, N]`, `mean` `[K]`. */
-export function denseShift(errors: Float32Array, mean: Float64Array, n: number): Float64Array {
+/**
+ * `E[x]·(W − Ŵ)` for each column: what a matrix product lost in the mean.
+ * @param values W, `[K, N]`
+ * @param stored Ŵ, one scale a column
+ * @param mean E[x], `[K]`
+ */
+export function denseShift(
+  values: Float32Array,
+  { data, scales, zeroPoint }: QuantizedChannels,
+  mean: Float64Array,
+): Float64Array {
+  const n = scales.length;
   const shift = new Float64Array(n);
-  for (let row = 0; row < mean.length; row++) {
-    for (let column = 0; column < n; column++) shift[column] += mean[row] * errors[row * n + column];
+  for (let row = 0, at = 0; row < mean.length; row++) {
+    for (let column = 0; column < n; column++, at++) {
+      shift[column] += mean[row] * Math.fround(values[at] - (data[at] - zeroPoint) * scales[column]);
+    }
   }
   return shift;
 }

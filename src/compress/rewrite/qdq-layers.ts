@@ -1,15 +1,17 @@
 // Writes layers and tensors in QDQ form: stored integers behind DequantizeLinear, pairs of QuantizeLinear and DequantizeLinear on what
 // flows; may depend on model, quantize, draft, linear and qdq-plan.
+import type { SpillFile } from "../../io/spill-file.ts";
 import { int } from "../../model/attributes.ts";
 import { node as operator } from "../../model/build.ts";
 import type { Node } from "../../model/graph.ts";
 import { readFloats } from "../../model/tensor-data.ts";
-import { float32Tensor } from "../../model/tensor-value.ts";
+import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import {
   biasScaleFloor,
   quantizeBias,
   quantizeChannels,
   type AffineParams,
+  type QuantizedChannels,
   type WeightGrid,
 } from "../quantize/affine.ts";
 import { convShift, denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
@@ -20,18 +22,20 @@ import type { QdqPlan } from "./qdq-plan.ts";
 interface StoredWeight {
   readonly node: Node;
   readonly output: string;
-  readonly scales: Float32Array;
-  readonly errors: () => Float32Array;
+  readonly stored: QuantizedChannels;
 }
 
 /** Adds DequantizeLinear over stored integers; the zero point is written out because Gemm does not fuse without it. */
 export class StoredIntegers {
   readonly #draft: GraphDraft;
   readonly #grid: WeightGrid;
+  readonly #spill: SpillFile | undefined;
 
-  constructor(draft: GraphDraft, grid: WeightGrid) {
+  /** @param spill takes the integers of weights until the model is written, where memory should not */
+  constructor(draft: GraphDraft, grid: WeightGrid, spill?: SpillFile) {
     this.#draft = draft;
     this.#grid = grid;
+    this.#spill = spill;
   }
 
   weight(
@@ -46,13 +50,19 @@ export class StoredIntegers {
     const zeros =
       data instanceof Uint8Array ? new Uint8Array(scales.length).fill(zeroPoint) : new Int8Array(scales.length);
     const inputs = [
-      this.#draft.constant(`${stem}_q`, { dtype: this.#grid.dtype, shape, data }),
+      this.#integers(`${stem}_q`, { dtype: this.#grid.dtype, shape, data }),
       this.#draft.constant(`${stem}_s`, float32Tensor([scales.length], scales)),
       this.#draft.constant(`${stem}_z`, { dtype: this.#grid.dtype, shape: [scales.length], data: zeros }),
     ];
     const output = this.#draft.fresh(`${stem}_d`);
     const node = operator("DequantizeLinear", inputs, [output], { axis: int(axis) });
-    return { node, output, scales, errors: () => roundingErrors(values, stored, shape, axis) };
+    return { node, output, stored };
+  }
+
+  #integers(stem: string, value: TensorValue): string {
+    if (this.#spill === undefined) return this.#draft.constant(stem, value);
+    const { buffer, byteOffset, byteLength } = value.data;
+    return spilledTensor(this.#draft, stem, value, this.#spill.put(new Uint8Array(buffer, byteOffset, byteLength)));
   }
 
   /** @param corrected preferred to `bias`, unless it does not fit into int32 at the scale that `bias` fits at */
@@ -74,6 +84,14 @@ export class StoredIntegers {
   }
 }
 
+/** A scope of its own, so that the function it leaves behind does not keep the elements. */
+const spilledTensor = (
+  draft: GraphDraft,
+  stem: string,
+  { dtype, shape }: TensorValue,
+  read: () => Uint8Array,
+): string => draft.computed(stem, { dtype, shape }, async () => read());
+
 /** What a layer's calibrated input is like. */
 export interface LayerInput {
   readonly scale: number;
@@ -93,15 +111,16 @@ export async function quantizeDense(
   const bias = await denseBias(layer);
   const asGemm = layer.isGemm || seen.rank === 2;
   const floor = bias === undefined || !asGemm ? undefined : biasScaleFloor(bias, seen.scale);
-  const weight = stored.weight(layer.weight.name, await denseWeight(layer), [k, n], 1, floor);
-  const shift = seen.mean?.length === k ? denseShift(weight.errors(), seen.mean, n) : new Float64Array(n);
+  const values = await denseWeight(layer);
+  const weight = stored.weight(layer.weight.name, values, [k, n], 1, floor);
+  const shift = seen.mean?.length === k ? denseShift(values, weight.stored, seen.mean) : new Float64Array(n);
   const corrected = shifted(bias, shift);
   const { input, nodes: before } = uprightInput(draft, layer);
   const nodes: Node[] = [weight.node, ...before];
   if (asGemm) {
     // Without a bias ONNX Runtime leaves a Gemm float; zeros cost four bytes a column and make it an integer one.
     const stem = layer.bias?.name ?? `${layer.weight.name}_b`;
-    const integers = stored.bias(stem, bias ?? new Float32Array(n), corrected, seen.scale, weight.scales);
+    const integers = stored.bias(stem, bias ?? new Float32Array(n), corrected, seen.scale, weight.stored.scales);
     nodes.push(integers.node, operator("Gemm", [input, weight.output, integers.output], [layer.output]));
   } else if (bias === undefined) {
     // An Add only for the correction would cost a pass over the result.
@@ -123,15 +142,17 @@ export async function quantizeConv(
   const { shape } = layer.weight;
   const bias = layer.bias === undefined ? undefined : await readFloats(layer.bias);
   const floor = bias === undefined ? undefined : biasScaleFloor(bias, seen.scale);
-  const weight = stored.weight(layer.weight.name, await readFloats(layer.weight), shape, 0, floor);
+  const values = await readFloats(layer.weight);
+  const weight = stored.weight(layer.weight.name, values, shape, 0, floor);
   const node = layer.nodes[0];
   const nodes = [weight.node];
   const inputs = [node.inputs[0], weight.output];
   if (bias !== undefined || seen.mean !== undefined) {
     const plain = bias ?? new Float32Array(shape[0]);
-    const corrected = seen.mean === undefined ? plain : shifted(plain, convShift(weight.errors(), shape, seen.mean));
+    const errors = seen.mean && roundingErrors(values, weight.stored, shape, 0);
+    const corrected = errors === undefined ? plain : shifted(plain, convShift(errors, shape, seen.mean!));
     const stem = layer.bias?.name ?? `${layer.weight.name}_b`;
-    const integers = stored.bias(stem, plain, corrected, seen.scale, weight.scales);
+    const integers = stored.bias(stem, plain, corrected, seen.scale, weight.stored.scales);
     nodes.push(integers.node);
     inputs.push(integers.output);
   }

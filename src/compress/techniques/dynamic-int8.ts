@@ -7,7 +7,7 @@ import { float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import type { WatchOptions } from "../calibrate.ts";
 import type { InputStatistics } from "../input-statistics.ts";
 import { gridArray, gridZeroPoint, type WeightGrid } from "../quantize/affine.ts";
-import { denseShift, roundingErrors, shifted } from "../quantize/bias-correction.ts";
+import { denseShift, shifted } from "../quantize/bias-correction.ts";
 import { columnsHere, columnsOn, LazyColumns, type QuantizeColumns } from "../quantize/stored-weight.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
@@ -63,8 +63,7 @@ async function storeDense(
   const bias = await denseBias(layer);
   const corrected = async (values: Float32Array, inputMean: Float64Array) => {
     const stored = { data: await columns.data(), scales: await scales(), zeroPoint: gridZeroPoint(grid) };
-    const errors = roundingErrors(await denseWeight(layer), stored, [k, n], 1);
-    return shifted(values, denseShift(errors, inputMean, n));
+    return shifted(values, denseShift(await denseWeight(layer), stored, inputMean));
   };
   const biasName =
     bias === undefined

@@ -6,7 +6,7 @@ import { variablesKey } from "../axis-rows.ts";
 import type { WatchOptions } from "../calibrate.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { layerName, type LayerChoice } from "../rewrite/linear.ts";
-import { inPasses, secondMoments } from "../second-moments.ts";
+import { momentsBySegment } from "../second-moments.ts";
 import { mostTelling } from "../structure/choose.ts";
 import { findCoupling } from "../structure/coupling.ts";
 import { ColumnPicker, findReadings } from "../structure/input-columns.ts";
@@ -47,9 +47,8 @@ export async function withFewerInputs(
     return layer.kind === "dense" && pinned.has(layer.nodes[0].outputs[0]) && width >= FEWEST && width <= WIDEST;
   });
   const notes: string[] = [];
-  for (const pass of inPasses(readings, ({ width }) => [width])) {
-    const found = await secondMoments(model, pass, data, { ...options, kind: "products" });
-    for (const reading of pass) {
+  for await (const found of momentsBySegment(model, readings, data, { ...options, kind: "products" })) {
+    for (const reading of readings) {
       const moments = found.get(variablesKey(reading));
       if (moments === undefined) continue;
       const { weight, width, bias } = reading;

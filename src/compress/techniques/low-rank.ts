@@ -20,7 +20,7 @@ import {
   type LinearLayer,
 } from "../rewrite/linear.ts";
 import { type Variables, variablesKey } from "../axis-rows.ts";
-import { inPasses, secondMoments, type Moments } from "../second-moments.ts";
+import { momentsBySegment, type Moments } from "../second-moments.ts";
 import { basisFromInputs, basisOfOutputs, projected, shiftedBias, type Basis } from "../structure/output-basis.ts";
 import type { RecoveryContext } from "./recovery.ts";
 import { retrained, type RetrainChoice } from "./retrain.ts";
@@ -206,10 +206,9 @@ export async function lowRank(
     return usable && Math.min(matrix.inputs, matrix.outputs) <= WIDEST_SIDE ? [matrix] : [];
   });
   const notes: string[] = [];
-  for (const pass of inPasses(matrices, ({ inputs, outputs }) => [Math.min(inputs, outputs)])) {
-    const variables = pass.map((matrix) => matrix.variables);
-    const found = await secondMoments(model, variables, data, { threads, signal, kind: "products" });
-    for (const matrix of pass) {
+  const variables = matrices.map((matrix) => matrix.variables);
+  for await (const found of momentsBySegment(model, variables, data, { threads, signal, kind: "products" })) {
+    for (const matrix of matrices) {
       const moments = found.get(variablesKey(matrix.variables));
       const factors = moments && (await factorized(draft, matrix, moments, energy));
       if (factors === undefined) continue;

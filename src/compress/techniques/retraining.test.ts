@@ -15,7 +15,7 @@ import { openSession } from "../../runtime/session.ts";
 import { finishTraining, train } from "../../runtime/train.ts";
 
 import { seededRandom } from "../../statistics/index.ts";
-import { exposing } from "../calibrate.ts";
+import { exposing } from "../../runtime/segments/segment-model.ts";
 import { toLatentForm } from "../quantize/latent-form.ts";
 import { TECHNIQUES } from "./registry.ts";
 import type { OptionValue, TechniqueContext } from "./technique.ts";

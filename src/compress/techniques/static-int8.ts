@@ -1,8 +1,10 @@
 // Static int8, in QDQ or QOperator form: weights and activations in 8 bits with ranges found on calibration data; may depend on this
 // room and runtime.
+import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph } from "../../model/graph.ts";
+import { elementCount } from "../../model/tensor-value.ts";
 import { sliceDataset } from "../../runtime/dataset.ts";
-import { watchTensors } from "../calibrate.ts";
+import { watchTensors, type WatchOptions } from "../calibrate.ts";
 import { inputDecibels, resultDecibels } from "../predicted-noise.ts";
 import { activationParams, type AffineParams } from "../quantize/affine.ts";
 import { ChannelMean } from "../quantize/bias-correction.ts";
@@ -16,6 +18,8 @@ import { planQdq } from "../rewrite/qdq-plan.ts";
 import { toQOperators } from "../rewrite/qoperator.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
+/** Weights below this stay in memory as integers. */
+const KEPT_BYTES = 32 * 2 ** 20;
 /** First operator set whose DequantizeLinear takes a scale per channel. */
 const NEEDED_OPSET = 13;
 
@@ -55,7 +59,7 @@ async function observeRanges(
   names: readonly string[],
   layers: readonly LinearLayer[],
   options: StaticInt8Options,
-  context: Pick<TechniqueContext, "calibration" | "threads" | "signal">,
+  context: Pick<TechniqueContext, "calibration"> & WatchOptions,
 ): Promise<Map<string, Observed>> {
   const data = context.calibration!;
   const samples = sliceDataset(data, 0, Math.min(options.samples, data.sampleCount));
@@ -111,7 +115,7 @@ async function noisyTensors(
 export async function staticInt8(
   model: ModelGraph,
   options: StaticInt8Options,
-  context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "weightGrid">,
+  context: Pick<TechniqueContext, "calibration" | "weightGrid"> & WatchOptions,
 ): Promise<TechniqueResult> {
   if (context.calibration === undefined) return refused("static ranges need calibration data, none was given");
   const raised = await raiseOpset(model, NEEDED_OPSET);
@@ -150,7 +154,8 @@ export async function staticInt8(
   }
   if (layers.length === 0) return refused(notes.join("; "));
   const plan = planQdq(draft, layers);
-  const stored = new StoredIntegers(draft, context.weightGrid);
+  const integers = layers.reduce((sum, { weight }) => sum + elementCount(weight.shape), 0);
+  const stored = new StoredIntegers(draft, context.weightGrid, integers < KEPT_BYTES ? undefined : new SpillFile());
   for (const layer of layers) {
     const range = plan.get(layer.input)!;
     const { rank, mean } = observed.get(layer.input)!;

@@ -7,7 +7,8 @@ import type { ModelGraph, Node } from "../../model/graph.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
 import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { levelFourError } from "../accuracy-level.ts";
-import { variablesKey } from "../axis-rows.ts";
+import { variablesKey, type Variables } from "../axis-rows.ts";
+import type { WatchOptions } from "../calibrate.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import { shifted } from "../quantize/bias-correction.ts";
 import { blockShapes, type BlockOptions, type QuantizedBlocks } from "../quantize/blockwise.ts";
@@ -31,7 +32,7 @@ import {
   type DenseLayer,
   type LayerChoice,
 } from "../rewrite/linear.ts";
-import { inPasses, secondMoments } from "../second-moments.ts";
+import { momentsBySegment } from "../second-moments.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 const CONTRIB = "com.microsoft";
@@ -171,27 +172,28 @@ interface FedLayers {
   readonly feedback: Feedback | undefined;
 }
 
-/** One input after another, so that one matrix of feedback is in memory at a time; moments come for as many as fit. */
+const inputVariables = ({ input, k }: DenseLayer): Variables => ({ value: input, axis: -1, width: k });
+
+/** One input after another, so that one matrix of feedback is in memory at a time; moments come for one segment of the model. */
 async function* withFeedback(
   model: ModelGraph,
   layers: readonly DenseLayer[],
   calibration: Dataset,
-  { threads, signal, runner }: Pick<TechniqueContext, "threads" | "signal" | "runner">,
+  { threads, signal, runner, segmentBytes }: Pick<TechniqueContext, "runner"> & WatchOptions,
 ): AsyncGenerator<FedLayers> {
   const readers = new Map<string, DenseLayer[]>();
   for (const layer of layers) {
-    if (!layer.transposedInput) readers.set(layer.input, [...(readers.get(layer.input) ?? []), layer]);
+    if (layer.transposedInput) continue;
+    const key = variablesKey(inputVariables(layer));
+    readers.set(key, [...(readers.get(key) ?? []), layer]);
   }
-  for (const pass of inPasses([...readers.values()], ([{ k }]) => [k])) {
-    const variables = pass.map(([{ input, k }]) => ({ value: input, axis: -1, width: k }));
-    const options = { kind: "products", samples: MOMENT_SAMPLES, threads, signal } as const;
-    const moments = await secondMoments(model, variables, calibration, options);
-    for (const [at, group] of pass.entries()) {
-      const key = variablesKey(variables[at]);
-      const second = moments.get(key)!.second;
+  const variables = [...readers.values()].map(([layer]) => inputVariables(layer));
+  const options = { kind: "products", samples: MOMENT_SAMPLES, threads, signal, segmentBytes } as const;
+  for await (const moments of momentsBySegment(model, variables, calibration, options)) {
+    for (const [key, { width, second }] of moments) {
       moments.delete(key);
-      const feedback = await feedbackOf(second, group[0].k, group[0].k < WORTH_THREADS_WIDTH ? undefined : runner);
-      yield { layers: group, feedback };
+      const feedback = await feedbackOf(second, width, width < WORTH_THREADS_WIDTH ? undefined : runner);
+      yield { layers: readers.get(key)!, feedback };
     }
   }
   const others = layers.filter(({ transposedInput }) => transposedInput);
@@ -208,7 +210,7 @@ async function* withFeedback(
 export async function weightOnlyBlocks(
   model: ModelGraph,
   options: BlockwiseOptions,
-  context: Pick<TechniqueContext, "calibration" | "threads" | "signal" | "runner">,
+  context: Pick<TechniqueContext, "calibration" | "runner"> & WatchOptions,
 ): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
   const layers = chosenLayers(findLinearLayers(draft), options);
