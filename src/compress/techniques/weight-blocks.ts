@@ -5,6 +5,7 @@ import { node as operator } from "../../model/build.ts";
 import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
+import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { levelFourError } from "../accuracy-level.ts";
 import { variablesKey, type Variables } from "../axis-rows.ts";
@@ -32,7 +33,7 @@ import {
   type DenseLayer,
   type LayerChoice,
 } from "../rewrite/linear.ts";
-import { momentsBySegment } from "../second-moments.ts";
+import { momentsBySegment, type Moments } from "../second-moments.ts";
 import { made, refused, type TechniqueContext, type TechniqueResult } from "./technique.ts";
 
 const CONTRIB = "com.microsoft";
@@ -174,6 +175,13 @@ interface FedLayers {
 
 const inputVariables = ({ input, k }: DenseLayer): Variables => ({ value: input, axis: -1, width: k });
 
+/** In a scope of its own: the matrix of moments is not kept while layers are rounded. */
+function takenFeedback(moments: Map<string, Moments>, key: string, runner: TaskRunner | undefined): Promise<Feedback> {
+  const { width, second } = moments.get(key)!;
+  moments.delete(key);
+  return feedbackOf(second, width, width < WORTH_THREADS_WIDTH ? undefined : runner);
+}
+
 /** One input after another, so that one matrix of feedback is in memory at a time; moments come for one segment of the model. */
 async function* withFeedback(
   model: ModelGraph,
@@ -190,11 +198,8 @@ async function* withFeedback(
   const variables = [...readers.values()].map(([layer]) => inputVariables(layer));
   const options = { kind: "products", samples: MOMENT_SAMPLES, threads, signal, segmentBytes } as const;
   for await (const moments of momentsBySegment(model, variables, calibration, options)) {
-    for (const [key, { width, second }] of moments) {
-      moments.delete(key);
-      const feedback = await feedbackOf(second, width, width < WORTH_THREADS_WIDTH ? undefined : runner);
-      yield { layers: readers.get(key)!, feedback };
-    }
+    for (const key of moments.keys())
+      yield { layers: readers.get(key)!, feedback: await takenFeedback(moments, key, runner) };
   }
   const others = layers.filter(({ transposedInput }) => transposedInput);
   if (others.length > 0) yield { layers: others, feedback: undefined };
