@@ -78,7 +78,7 @@ export async function* watchBySegment(
   yield* watcher.watch(dataset.sampleCount, see);
 }
 
-async function toTheEnd(segments: AsyncGenerator<unknown>): Promise<void> {
+async function toTheEnd(segments: AsyncGenerator): Promise<void> {
   for (let step = await segments.next(); step.done !== true;) step = await segments.next();
 }
 
