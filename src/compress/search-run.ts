@@ -5,6 +5,7 @@ import type { BenchProgress } from "./bench-worker.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Journal } from "./journal.ts";
+import { surelyWithin } from "./loss.ts";
 import { nameIsWrong } from "./reasons.ts";
 import { CLEAN, techniquesOf, type Recipe } from "./recipe.ts";
 import type { RemoteBench } from "./remote-bench.ts";
@@ -55,6 +56,17 @@ export class SearchRun {
 
   wants(technique: string): boolean {
     return this.options.techniques?.includes(technique) ?? true;
+  }
+
+  /** True where the candidate `id` was made, is what it is called, and surely holds the budget on validation data. */
+  holds(id: string): boolean {
+    return this.attempts.some(
+      ({ candidate }) =>
+        candidate.id === id &&
+        candidate.validation !== null &&
+        surelyWithin(candidate.validation) &&
+        nameIsWrong(candidate) === undefined,
+    );
   }
 
   wanted(recipes: readonly Recipe[]): Recipe[] {

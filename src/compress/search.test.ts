@@ -114,6 +114,17 @@ describe("search", () => {
     expect(result.candidates.map(({ techniques }) => techniques.join("+"))).toContain("narrow+static-int8");
   });
 
+  it("tries another range only where full ranges do not surely hold the budget", async () => {
+    const triedWithin = async (points: number) => {
+      const budget = { metric: "accuracy", maxDrop: { kind: "points", value: points } } as const;
+      const outDir = join(folder, `ranges-${points}`);
+      const { result } = await finish(options({ techniques: ["static-int8"], maxCandidates: 2, budget, outDir }));
+      return result.candidates.map(({ id }) => id);
+    };
+    expect(await triedWithin(100)).not.toContain("static-int8-mse");
+    expect(await triedWithin(0)).toEqual(["static-int8", "static-int8-mse"]);
+  });
+
   it("gives the same bytes for the same seed, and others for another", async () => {
     const [first, again, other] = [await bytesOf(1, "a"), await bytesOf(1, "b"), await bytesOf(2, "c")];
     expect(again).toEqual(first);

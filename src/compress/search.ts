@@ -43,7 +43,9 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   yield* run.cleanUp();
-  for (const recipe of run.wanted(POST_TRAINING)) yield* run.attempt(run.fromStart(recipe));
+  for (const recipe of run.wanted(POST_TRAINING)) {
+    if (recipe.insteadOf === undefined || !run.holds(recipe.insteadOf)) yield* run.attempt(run.fromStart(recipe));
+  }
   yield* mixedCandidates(run);
   yield* narrowings(run);
   yield* smallFiles(run);
