@@ -2,11 +2,10 @@
 // and this room.
 import { analyze } from "../../cost/analyze.ts";
 import type { ModelGraph } from "../../model/graph.ts";
-import { serializeOnnx } from "../../model/onnx/write.ts";
 import type { TensorValue } from "../../model/tensor-value.ts";
 import { bindDataset } from "../../runtime/bind-dataset.ts";
 import { sliceDataset, type Dataset } from "../../runtime/dataset.ts";
-import { openSession } from "../../runtime/session.ts";
+import { openModel } from "../../runtime/model-session.ts";
 import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import type { SensitivityRow } from "../candidate-schema.ts";
 import { sampleShapes } from "../profile.ts";
@@ -59,8 +58,8 @@ export async function sensitivities(whole: ModelGraph, options: SensitivityOptio
       model: layerModel(model, layer, input.shape, (name) => draft.initializer(name)),
       output: layer.output,
       shapeKey: shapeKey(layer, timed?.get(layer.input)),
-      compared: asDataset(layer.input, input),
-      timed: timed === undefined ? undefined : asDataset(layer.input, timed.get(layer.input) ?? input),
+      compared: asDataset(layer.input, input.read()),
+      timed: timed === undefined ? undefined : asDataset(layer.input, (timed.get(layer.input) ?? input).read()),
     };
     const costs = await layerCosts(specimen, schemes, context, times);
     rows.push(rowOf(layer, costs, await gainOf(specimen, costs, end, context, times)));
@@ -106,7 +105,7 @@ function rowOf(layer: LinearLayer, costs: Costs, gain: number | null): Sensitivi
   };
 }
 
-const shapeKey = (layer: LinearLayer, input: TensorValue | undefined): string =>
+const shapeKey = (layer: LinearLayer, input: Pick<TensorValue, "shape"> | undefined): string =>
   JSON.stringify([
     layer.nodes.map(({ opType, attributes }) => [
       opType,
@@ -156,7 +155,7 @@ class EndErrors {
 }
 
 async function endOf(model: ModelGraph, samples: Dataset, threads: number | undefined) {
-  const session = await openSession(await serializeOnnx(model), { threads, name: "sensitivity" });
+  const session = await openModel(model, { threads, name: "sensitivity" });
   try {
     const bound = bindDataset(samples, session.inputs);
     const { feeds } = bound.feeds(0, Math.min(bound.fixedBatch ?? samples.sampleCount, samples.sampleCount));

@@ -13,13 +13,17 @@ const MIB = 2 ** 20;
 
 /** 36 matrices of 256 MiB, 9 GiB of float32 together, that all lie at one place of the disk: each maps ones to ones. */
 const SOURCE = (dist: string, compress: string, weights: string, target: string) => `
-const [{ dynamicInt8 }, { weightOnlyBlocks }, build, { writeOnnx }, { createThreadPool }, usage] = await Promise.all([
+const [
+  { dynamicInt8 }, { staticInt8 }, { weightOnlyBlocks }, build, { writeOnnx }, { createThreadPool }, usage, { createDataset }
+] = await Promise.all([
   import("${dist}/compress/techniques/dynamic-int8.js"),
+  import("${dist}/compress/techniques/static-int8.js"),
   import("${dist}/compress/techniques/weight-blocks.js"),
   import("${dist}/model/build.js"),
   import("${dist}/model/onnx/write.js"),
   import("${dist}/runtime/task-runner.js"),
   import("${dist}/io/process-usage.js"),
+  import("${dist}/runtime/dataset.js"),
 ]);
 const data = { kind: "file", file: "${weights}", offset: 0, byteLength: ${WIDTH ** 2 * 4}, encoding: "raw" };
 const initializers = Array.from({ length: ${LAYERS} }, (_, at) => (
@@ -32,6 +36,8 @@ const source = build.model({
   outputs: [build.tensorInfo("y", "float32", [1, ${WIDTH}])],
   initializers,
 }, 17);
+const x = { dtype: "float32", shape: [4, ${WIDTH}], data: new Float32Array(4 * ${WIDTH}).fill(1) };
+const calibration = createDataset({ name: "ones", inputs: new Map([["x", x]]) });
 const context = { weightGrid: { dtype: "int8", bits: 8 }, runner: createThreadPool(2) };
 const result = await ${compress};
 const written = await writeOnnx(result.model, "${target}");
@@ -50,6 +56,11 @@ it.runIf(process.env.LIGHTFOOT_TEST_FULL).each([
     "4-bit blocks",
     "weightOnlyBlocks(source, { bits: 4, blockSize: 32, symmetric: true, accuracyLevel: 4 }, context)",
     2 ** 30,
+  ],
+  [
+    "static int8 on calibration data",
+    'staticInt8(source, { range: { kind: "minmax" }, samples: 4, form: "qdq", biasCorrection: true }, { ...context, calibration })',
+    2 ** 31,
   ],
 ])(
   "takes the largest tensor and 300 MB, and the result runs: %s",
