@@ -77,6 +77,7 @@ interface Bom {
     hashes: { alg: string; content: string }[];
     licenses?: unknown;
     modelCard: {
+      properties: { name: string; value: string }[];
       quantitativeAnalysis: { performanceMetrics: { type: string; value: string; confidenceInterval: object }[] };
       considerations: {
         environmentalConsiderations: {
@@ -95,6 +96,27 @@ interface Bom {
 const bomOf = (text: string): Bom => JSON.parse(text) as Bom;
 const consumptionsOf = (bom: Bom) =>
   bom.components[0].modelCard.considerations.environmentalConsiderations.energyConsumptions;
+
+it("gives the compression rate of the coded container a line of its own, beside that of the file", () => {
+  const compressed = dossier.models.find(({ role }) => role === "compressed")!;
+  const { bytes } = compressed.container!;
+  const { bytesOnDisk, codedContainer } = compressed.compressionRate!;
+  const { text: card } = exportDossier(dossier, "model-card");
+  expect(card).toContain(`| Compression rate, bytes on disk | ${significant(bytesOnDisk, 4)} |`);
+  expect(card).toContain(`| Compression rate, coded container, bytes | ${significant(codedContainer!, 4)} (`);
+  const { properties } = bomOf(exportDossier(dossier, "cyclonedx").text).components[0].modelCard;
+  expect(properties).toEqual(
+    expect.arrayContaining([
+      { name: "lightfoot:compression-rate:bytes-on-disk", value: String(bytesOnDisk) },
+      { name: "lightfoot:coded-container:bytes", value: String(bytes) },
+      { name: "lightfoot:coded-container:holds", value: compressed.container!.holds },
+      { name: "lightfoot:compression-rate:coded-container-bytes", value: String(codedContainer) },
+    ]),
+  );
+  const models = dossier.models.map((model) => ({ ...model, container: null }));
+  for (const format of ["model-card", "cyclonedx"] as const)
+    expect(exportDossier({ ...dossier, models }, format).text).not.toMatch(/coded.container/i);
+});
 
 describe("CycloneDX", () => {
   it("is valid under the official 1.7 schema for every model, with and without supplement", async () => {

@@ -1,4 +1,5 @@
 // A dossier's model as a CycloneDX 1.7 bill of materials with model card and energy; may depend on its room and quantity.
+import type { DossierModel } from "../../pipeline/dossier-schema.ts";
 import type { Assumption, Figure } from "../../quantity/figure.ts";
 import type { Footprint } from "../../footprint/footprint-schema.ts";
 import { CROSSWALK, inUnit, type Amount } from "../../footprint/exchange/crosswalk.ts";
@@ -105,6 +106,7 @@ export function cycloneDxOf(subject: Subject): { document: object; assumptions: 
             ...(model.compressionRate === null
               ? []
               : [property("compression-rate:bytes-on-disk", String(model.compressionRate.bytesOnDisk))]),
+            ...containerProperties(model),
             ...results.flatMap(({ key, figure }) => howKnown(key, figure)),
             ...assumptions.map(({ key, text }) => property(`assumption:${key}`, text)),
           ],
@@ -119,6 +121,17 @@ export const noLicense: Assumption = {
   key: "export.license",
   text: "The license is not said and left out (supplement, license).",
 };
+
+/** Of the form for transport, whose digest the bill does not give: it is no file that a runtime opens. */
+function containerProperties({ container, compressionRate }: DossierModel): Property[] {
+  const rate = compressionRate?.codedContainer;
+  if (container === null || rate === undefined || rate === null) return [];
+  return [
+    property("coded-container:bytes", String(container.bytes)),
+    property("coded-container:holds", container.holds),
+    property("compression-rate:coded-container-bytes", String(rate)),
+  ];
+}
 
 /** `sha256:<hex>` as the format writes it; nothing for a digest that is not one. */
 function hashesOf(digest: string): { alg: string; content: string }[] {

@@ -1,5 +1,6 @@
 // A dossier's model as a Hugging Face model card, README.md with YAML front matter; may depend on its room, quantity and yaml.
 import { stringify } from "yaml";
+import type { DossierModel } from "../../pipeline/dossier-schema.ts";
 import type { Assumption, Figure } from "../../quantity/figure.ts";
 import { formatCount, formatFigure, formatFraction, formatNumber } from "../../quantity/format.ts";
 import { CROSSWALK, inUnit, significant } from "../../footprint/exchange/crosswalk.ts";
@@ -89,6 +90,7 @@ function bodyOf(subject: Subject, assumptions: readonly Assumption[]): string {
           ...(model.compressionRate === null
             ? []
             : ([["Compression rate, bytes on disk", significant(model.compressionRate.bytesOnDisk, 4)]] as const)),
+          ...containerRows(model),
         ] as const)),
     ...(supplement.provider === undefined ? [] : ([["Provider", supplement.provider]] as const)),
     ...(supplement.task === undefined ? [] : ([["Task", supplement.task]] as const)),
@@ -128,6 +130,24 @@ function bodyOf(subject: Subject, assumptions: readonly Assumption[]): string {
     `Written by Lightfoot ${dossier.tool.version} from the dossier of ${inert(dossier.createdAt.slice(0, 10))}.`,
     "",
   ].join("\n");
+}
+
+/** What is sent may be smaller than what is opened: a rate of its own, never mixed with that of the file. */
+function containerRows({ container, compressionRate }: DossierModel): [string, string][] {
+  const rate = compressionRate?.codedContainer;
+  if (container === null || rate === undefined || rate === null) return [];
+  const held =
+    container.holds === "file" ? "this file" : "the same weights stored plainly, same outputs to the last bit";
+  return [
+    [
+      "Coded container, for transport",
+      `${formatNumber(container.bytes, "B")}, holds ${held}; lightfoot unpack opens it`,
+    ],
+    [
+      "Compression rate, coded container, bytes",
+      `${significant(rate, 4)} (the original's bytes on disk / the container's)`,
+    ],
+  ];
 }
 
 /** The run's account as labelled lines that anybody can recompute: energy × intensity is the emissions. */
