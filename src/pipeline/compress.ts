@@ -33,7 +33,7 @@ export interface CompressOptions extends Pick<
     readonly train?: string;
     readonly calibration?: string;
   };
-  /** Left out: 1 and 32, or the one that the model fixes. */
+  /** Left out, as `timedBatches` finds them. */
   readonly batches?: readonly number[];
   /** Left out: accuracy where the validation data has labels, else fidelity to the original. */
   readonly metric?: string;
@@ -93,10 +93,7 @@ export async function compress(options: CompressOptions): Promise<Compression> {
     maxDrop: maxDrop ?? { kind, value: DEFAULT_DROP },
     ...(confidence === undefined ? {} : { confidence }),
   };
-  const timed =
-    rest.batches === undefined
-      ? await timedBatches(options.model, data.validation)
-      : { batches: rest.batches, assumptions: [] };
+  const timed = await timedBatches(options.model, data.validation, rest.batches);
   const run = search({ ...rest, batches: timed.batches, outDir, data, budget, toolVersion: version });
   let next = await run.next();
   for (; next.done !== true; next = await run.next()) onEvent(next.value);

@@ -82,11 +82,11 @@ export const manifestSchema = z.strictObject({
   }),
   /** What is to become small within the budget. */
   goal: z.enum(["size", "latency", "energy", "memory"]),
-  /** Batch sizes at which latency is measured; energy per inference is taken at the largest. */
-  batch: z
-    .array(z.int().min(1).max(LARGEST_LAYER))
-    .min(1)
-    .default(() => [1, 32]),
+  /**
+   * Batch sizes at which latency is measured; energy per inference is taken at the largest. Left out: 1 and 32, 1 alone where 32 samples take
+   * more than 2·10¹⁰ multiply-adds, or what the model fixes.
+   */
+  batch: z.array(z.int().min(1).max(LARGEST_LAYER)).min(1).optional(),
   threads: z.int().min(1).max(1024).optional(),
   seed: z.int().min(0).default(0),
   /** Device of the catalogue for which the analysis estimates seconds. */

@@ -53,7 +53,6 @@ describe("parseManifest", () => {
     expect(parseManifest(GOOD, known)).toMatchObject({
       model: { mlp: { layers: [784, 128, 10], activation: "relu", output: "softmax" } },
       budget: { metric: "accuracy", maxDrop: { kind: "points", value: 0.5 } },
-      batch: [1, 32],
       seed: 0,
     });
   });

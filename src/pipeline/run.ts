@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { search } from "../compress/search.ts";
 import type { SearchResult } from "../compress/candidate-schema.ts";
-import type { SearchEvent } from "../compress/search-options.ts";
+import type { SearchEvent, SearchOptions } from "../compress/search-options.ts";
 import { measureModel } from "../compress/measure-model.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { makeFolder, writeFileAtomic } from "../io/atomic-write.ts";
@@ -25,6 +25,7 @@ import { placeWinner, refuseOwnOutput, WINNER_FILE } from "./place-winner.ts";
 import { auditRun } from "./run-audit.ts";
 import { checkRun } from "./run-check.ts";
 import { describeRunData, loadRunData, type RunData } from "./run-data.ts";
+import { timedBatches } from "./timed-batches.ts";
 
 export type RunEvent =
   | { readonly kind: "stage"; readonly stage: DossierStage["stage"]; readonly title: string }
@@ -77,7 +78,9 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
   const data = await timed("data", "Reading data", () => loadRunData(manifest));
   const { original, narrow } = await placeModels(manifest, data, options, timed);
   await refuseOwnOutput(original.path, outDir);
-  const found = await timed("compress", "Compressing", () => compress(original.path, manifest, data, options));
+  const { batches, assumptions: ofBatches } = await timedBatches(original.path, data.validation, manifest.batch);
+  const wanted = searchOptions(original.path, manifest, data, { ...options, batches });
+  const found = await timed("compress", "Compressing", () => compress(wanted, options));
   const winner = found.candidates.find(({ id }) => id === found.selected);
   const chosen = await placeWinner(winner, outDir);
   const audited =
@@ -97,11 +100,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
   ];
   const dossier = await timed("judge", "Judging and writing", async () => {
     if (narrow !== undefined && !signal.aborted) {
-      const measured = await measureModel(
-        narrow.path,
-        { title: narrow.title, ...searchOptions(original.path, manifest, data, options) },
-        found.original,
-      );
+      const measured = await measureModel(narrow.path, { title: narrow.title, ...wanted }, found.original);
       rows.push({ role: "narrow", title: narrow.title, path: narrow.path, measured, history: narrow.history });
     }
     if (winner !== undefined && chosen !== undefined) {
@@ -154,7 +153,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
         metric: manifest.budget.metric,
         goal: manifest.goal,
         budget: { ...manifest.budget.maxDrop },
-        batches: manifest.batch,
+        batches: [...batches],
       },
       models,
       candidates: found.candidates.map((candidate) =>
@@ -167,6 +166,7 @@ export async function runManifest(options: RunOptions): Promise<Dossier> {
         [...models.flatMap(figuresOf), ...found.candidates.flatMap(figuresOf), runEnergy],
         [
           ...manifestAssumptions(manifest),
+          ...ofBatches,
           ...models.flatMap((model) => model.footprint?.assumptions ?? []),
           ...ownFootprint.assumptions,
           ...(audited?.assumptions ?? []),
@@ -234,9 +234,9 @@ function searchOptions(
   model: string,
   manifest: ManifestOf,
   data: RunData,
-  { outDir, signal, clock, version }: RunOptions,
+  { outDir, signal, clock, version, batches }: RunOptions & { readonly batches: readonly number[] },
 ) {
-  const { budget, goal, seed, batch: batches, threads, techniques, train, timeLimitSeconds } = manifest;
+  const { budget, goal, seed, threads, techniques, train, timeLimitSeconds } = manifest;
   return {
     model,
     outDir,
@@ -255,13 +255,8 @@ function searchOptions(
   };
 }
 
-async function compress(
-  model: string,
-  manifest: ManifestOf,
-  data: RunData,
-  options: RunOptions,
-): Promise<SearchResult> {
-  const run = search(searchOptions(model, manifest, data, options));
+async function compress(wanted: SearchOptions, options: RunOptions): Promise<SearchResult> {
+  const run = search(wanted);
   for (;;) {
     const next = await run.next();
     if (next.done === true) return next.value;

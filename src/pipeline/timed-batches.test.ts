@@ -3,8 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ints } from "../model/attributes.ts";
 import { model, node, tensorInfo } from "../model/build.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
+import { memoryTensor } from "../model/tensor-data.ts";
 import { float32Tensor } from "../model/tensor-value.ts";
 import { createDataset } from "../runtime/dataset.ts";
 import { timedBatches } from "./timed-batches.ts";
@@ -26,11 +28,31 @@ async function batchesFor(shape: readonly (number | string)[]) {
   const inputs = [tensorInfo("x", "float32", [...shape])];
   const outputs = [tensorInfo("y", "float32", undefined)];
   await writeOnnx(model({ nodes: [node("Relu", ["x"], ["y"])], inputs, outputs, initializers: [] }), path);
-  return timedBatches(path, samples);
+  return timedBatches(path, samples, undefined);
 }
 
 it("times one and many where the model leaves the choice", async () => {
   expect(await batchesFor(["batch", 3])).toEqual({ batches: [1, 32], assumptions: [] });
+});
+
+it("times one sample alone where 32 take long, says so, and leaves named sizes as they are", async () => {
+  const path = join(folder, "large.onnx");
+  const side = 1024;
+  // 822 million multiply-adds from 784 weights.
+  const weight = memoryTensor("w", float32Tensor([16, 1, 7, 7], new Float32Array(784)));
+  const graph = {
+    nodes: [node("Conv", ["x", "w"], ["y"], { pads: ints([3, 3, 3, 3]) })],
+    inputs: [tensorInfo("x", "float32", ["batch", 1, side, side])],
+    outputs: [tensorInfo("y", "float32", undefined)],
+    initializers: [weight],
+  };
+  await writeOnnx(model(graph), path);
+  const image = float32Tensor([1, 1, side, side], new Float32Array(side * side));
+  const images = createDataset({ name: "images", inputs: new Map([["x", image]]) });
+  const { batches, assumptions } = await timedBatches(path, images, undefined);
+  expect(batches).toEqual([1]);
+  expect(assumptions).toMatchObject([{ key: "compress.one-batch", text: expect.stringContaining("822") }]);
+  expect(await timedBatches(path, images, [1, 32])).toEqual({ batches: [1, 32], assumptions: [] });
 });
 
 it.each([

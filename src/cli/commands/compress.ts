@@ -68,7 +68,7 @@ export function registerCompress(program: Command): void {
     )
     .option(
       "--batch <sizes>",
-      "batch sizes to time, the goal latency counts the first, energy the largest; left out, 1,32 or what the model fixes",
+      "batch sizes to time, the goal latency counts the first, energy the largest; left out, 1,32 (1 for large models), or what the model fixes",
       batches,
     )
     .option("--technique <name>", "try only this one and chains of those named; repeatable", collect)
