@@ -125,7 +125,7 @@ describe("lightfoot compress", () => {
     const { code, stdout, stderr } = await lightfoot(args);
     expect(code).toBe(1);
     expect(stdout).toContain("the original is kept");
-    expect(stdout).toContain("beyond the budget");
+    expect(stdout).toContain("beyond twice the budget");
     expect(stderr).toContain("E_BUDGET");
     expect(existsSync(join(folder, "c", "compressed.onnx"))).toBe(false);
   });

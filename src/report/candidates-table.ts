@@ -26,7 +26,7 @@ export function candidatesTable(search: CandidatesView, messages: Messages): Htm
   titles.push(...made.map(({ title }) => title));
   return html`<p class="quiet">
       ${messages.searchEnded[search.ended]} ${messages.selectionRule}: ${search.selectionRule}
-      ${search.goal === "energy" && messages.energyNote}
+      ${messages.goalNote[search.goal]}
     </p>
     <div class="scroll">
       <table>

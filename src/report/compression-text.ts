@@ -104,7 +104,7 @@ export function compressionText(result: SearchResult): CompressionText {
       ...slower(result),
       ...ending(result),
       ...codedNote(result),
-      ...(goal === "energy" ? [messages.energyNote] : []),
+      ...[messages.goalNote[goal]].filter((note) => note !== ""),
       `* no other candidate is better in both ${goal} and loss on validation data.`,
     ],
   };

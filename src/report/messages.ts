@@ -64,8 +64,14 @@ const en = {
   budgetLine: "budget",
   efficiencyNote:
     "CompressionRate = OriginalSize / CompressedSize. Efficiency = Accuracy / Resource, of one inference at the smallest batch; energy, carbon, water, cost and device-hours at the largest.",
-  energyNote:
-    "Energy is modelled: processor time × watts of a busy thread. Its interval is mostly that of the watts, which are the same for all models: they are compared by processor time, which is measured.",
+  goalNote: {
+    size: "",
+    latency: "",
+    memory:
+      "Peak memory is the resident set of a fresh process that runs the model once, the engine included: of a small model most of it is the engine.",
+    energy:
+      "Energy is modelled: processor time × watts of a busy thread. Its interval is mostly that of the watts, which are the same for all models: they are compared by processor time, which is measured.",
+  },
   intervalNote:
     "Whiskers are 95 % intervals. Named are the chosen candidate, those that no other beats in both directions, and the models they stand against; all are in the data table.",
   table: "Data table",
@@ -277,8 +283,13 @@ const zh: Messages = {
   budgetLine: "预算",
   efficiencyNote:
     "压缩率 = 原始大小 / 压缩后大小。效率 = 准确度 / 资源，按最小批量的单次推理计；能耗、碳排放、用水、费用与设备小时按最大批量计。",
-  energyNote:
-    "能耗为模型估算值：处理器时间 × 单个繁忙线程的功率。其区间主要来自功率，而功率对所有模型相同，因此各模型按实测的处理器时间比较。",
+  goalNote: {
+    size: "",
+    latency: "",
+    memory: "峰值内存是运行模型一次的全新进程的常驻内存，含推理引擎；小模型的大部分内存属于引擎。",
+    energy:
+      "能耗为模型估算值：处理器时间 × 单个繁忙线程的功率。其区间主要来自功率，而功率对所有模型相同，因此各模型按实测的处理器时间比较。",
+  },
   intervalNote:
     "须线为 95 % 区间。标名的是选中者、未被任何其他模型同时超过的候选模型以及用作对照的模型；其余见数据表。",
   table: "数据表",
