@@ -65,6 +65,13 @@ const SMOOTH: Recipe = {
   steps: [{ technique: "smooth", options: { insert: true } }, ...DYNAMIC.steps],
 };
 
+/** For models of 16-bit floats: every other recipe starts with it. */
+export const WIDEN: Recipe = {
+  id: "widen",
+  title: "computed in float32 instead of 16-bit floats",
+  steps: [{ technique: "widen", options: {} }],
+};
+
 /** Where it changes something, every other recipe starts with it. */
 export const CLEAN: Recipe = {
   id: "clean",

@@ -1,5 +1,6 @@
 // What the parts of a search have in common: making candidates one by one in the worker, within the limits, with a journal; may
-// depend on runtime and this room.
+// depend on model, runtime and this room.
+import { readOnnx } from "../model/onnx/read.ts";
 import { streaming } from "./event-stream.ts";
 import type { BenchProgress } from "./bench-worker.ts";
 import type { Candidate, SensitivityRow } from "./candidate-schema.ts";
@@ -7,9 +8,10 @@ import type { Deadline } from "./deadline.ts";
 import type { Journal } from "./journal.ts";
 import { surelyWithin } from "./loss.ts";
 import { nameIsWrong } from "./reasons.ts";
-import { CLEAN, techniquesOf, type Recipe } from "./recipe.ts";
+import { CLEAN, techniquesOf, WIDEN, type Recipe } from "./recipe.ts";
 import type { RemoteBench } from "./remote-bench.ts";
 import type { SearchEvent, SearchOptions } from "./search-options.ts";
+import { holdsHalves } from "./techniques/widen.ts";
 import type { Attempt } from "./verdict.ts";
 
 /** A model to start from that has the first steps of a recipe already. */
@@ -29,8 +31,8 @@ export class SearchRun {
   readonly #deadline: Deadline;
   readonly #original: Candidate;
   readonly #planned: number;
-  /** Path of the cleaned model; undefined while, or where, there is none. */
-  #cleaned: string | undefined;
+  /** What recipes start from: the model as it came, widened or cleaned up. */
+  #start: { readonly id: string; readonly path: string; readonly steps: Recipe["steps"] };
   /** Id of the first recipe, or name of the table, that the limits kept from being made. */
   stoppedBefore: string | null = null;
 
@@ -39,6 +41,7 @@ export class SearchRun {
     parts: { bench: RemoteBench; journal: Journal; deadline: Deadline; original: Candidate; planned: number },
   ) {
     this.options = options;
+    this.#start = { id: "original", path: options.model, steps: [] };
     this.#bench = parts.bench;
     this.#journal = parts.journal;
     this.#deadline = parts.deadline;
@@ -73,23 +76,29 @@ export class SearchRun {
     return recipes.filter((recipe) => techniquesOf(recipe).every((technique) => this.wants(technique)));
   }
 
-  /** Tries the exact clean-up; if it changes something and holds the budget, recipes start with its result from then on. */
-  async *cleanUp(): AsyncGenerator<SearchEvent, void> {
-    if (this.wanted([CLEAN]).length === 0) return;
-    const attempt = yield* this.attempt(CLEAN);
-    if (attempt?.candidate.accepted === true) this.#cleaned = attempt.path;
+  /**
+   * Tries to widen 16-bit floats, and the exact clean-up; what changes something and holds the budget is where recipes start from then
+   * on.
+   */
+  async *prepare(): AsyncGenerator<SearchEvent, void> {
+    const widening = holdsHalves(await readOnnx(this.options.model)) ? [WIDEN] : [];
+    // Most techniques work on float32 weights alone: whichever are wanted, without it they would have none.
+    for (const recipe of [...widening, ...this.wanted([CLEAN])]) {
+      const { steps } = this.fromStart(recipe);
+      const attempt = yield* this.attempt({ ...recipe, steps });
+      const path = attempt?.candidate.accepted === true ? attempt.path : undefined;
+      if (path !== undefined) this.#start = { id: recipe.id, path, steps };
+    }
   }
 
-  /** The recipe as it is made in this search: with the clean-up before it where there is one. */
+  /** The recipe as it is made in this search: with what was done before it. */
   fromStart(recipe: Recipe): Recipe {
-    return this.#cleaned === undefined ? recipe : { ...recipe, steps: [...CLEAN.steps, ...recipe.steps] };
+    return { ...recipe, steps: [...this.#start.steps, ...recipe.steps] };
   }
 
   /** The model that recipes start from: its path, and `original` or the id of its candidate. */
   get start(): { readonly id: string; readonly path: string } {
-    return this.#cleaned === undefined
-      ? { id: "original", path: this.options.model }
-      : { id: CLEAN.id, path: this.#cleaned };
+    return this.#start;
   }
 
   /** One that may not carry its name stands for no other: the same bytes can be honest under another. */
@@ -102,16 +111,15 @@ export class SearchRun {
   }
 
   #baseOf({ steps }: Recipe): Base {
-    const isCleaned = this.#cleaned !== undefined && steps[0]?.technique === CLEAN.steps[0].technique;
-    return isCleaned
-      ? { path: this.start.path, stepsDone: CLEAN.steps.length }
-      : { path: this.options.model, stepsDone: 0 };
+    const { path, steps: done } = this.#start;
+    const isFromStart = done.every(({ technique }, at) => steps[at]?.technique === technique);
+    return isFromStart ? { path, stepsDone: done.length } : { path: this.options.model, stepsDone: 0 };
   }
 
   /**
    * Makes, measures and scores one candidate. A recipe that gives the bytes of an earlier candidate is refused.
    *
-   * @param base left out, the cleaned model for a recipe that starts with the clean-up, else the original
+   * @param base left out, the prepared model for a recipe that starts with what was done to it, else the original
    * @returns the earlier candidate where the bytes are the same; undefined when a limit or a signal ended the search before or meanwhile
    */
   async *attempt(recipe: Recipe, base?: Base): AsyncGenerator<SearchEvent, Attempt | undefined> {

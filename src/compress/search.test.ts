@@ -17,6 +17,7 @@ import { seededRandom } from "../statistics/index.ts";
 import { searchResultSchema, type SearchResult } from "./candidate-schema.ts";
 import type { SearchEvent, SearchOptions } from "./search-options.ts";
 import { search } from "./search.ts";
+import { half } from "./techniques/half-storage.ts";
 
 /** Four noisy clusters in twelve dimensions. */
 function clusters(count: number, seed: number): Dataset {
@@ -156,6 +157,18 @@ describe("search", () => {
     const stored = await readOnnx(join(outDir, whole.file!));
     expect(stored.graph.nodes.map(({ opType }) => opType)).not.toContain("Identity");
     expect(stored.graph.initializers.has("unread")).toBe(false);
+  });
+
+  it("starts every recipe on a model of 16-bit floats with float32", async () => {
+    const stored = await half(await readOnnx(model), { dtype: "float16" });
+    if (stored.kind === "refused") throw new Error(stored.reason);
+    const path = join(folder, "half.onnx");
+    await writeOnnx(stored.model, path);
+    const wanted = { model: path, outDir: join(folder, "half"), techniques: ["weight-int8"], maxCandidates: 2 };
+    const { result } = await finish(options(wanted));
+    expect(result.candidates.map(({ techniques }) => techniques)).toEqual([["widen"], ["widen", "weight-int8"]]);
+    expect(result.candidates[1].fileBytes).toBeLessThan(result.original.fileBytes!);
+    expect(result.selected).toBe("weight-int8");
   });
 
   it("counts a model once that two recipes come to", async () => {

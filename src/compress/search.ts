@@ -42,7 +42,7 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
 
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
-  yield* run.cleanUp();
+  yield* run.prepare();
   for (const recipe of run.wanted(POST_TRAINING)) {
     if (recipe.insteadOf === undefined || !run.holds(recipe.insteadOf)) yield* run.attempt(run.fromStart(recipe));
   }
@@ -63,7 +63,8 @@ function describeData(data: CompressionData): SearchResult["data"] {
 /**
  * Tries every recipe, chooses on validation data, judges on test data.
  *
- * Where the exact clean-up changes something, all other recipes start with it; every comparison is with the model as it came.
+ * Where the exact clean-up changes something, or 16-bit floats were widened, all other recipes start with it; every comparison is with
+ * the model as it came.
  *
  * All heavy work is done in a worker thread. The search always ends with the best candidate found so far: at the time limit and
  * when `signal` fires too; a later search with the same inputs and output folder then goes on where this one was stopped. Same

@@ -25,6 +25,7 @@ import { shareWeights } from "./share-weights.ts";
 import { smooth } from "./smooth.ts";
 import { staticInt8 } from "./static-int8.ts";
 import type { OptionValue, Technique } from "./technique.ts";
+import { widen } from "./widen.ts";
 import { weightOnlyBlocks } from "./weight-blocks.ts";
 import { weightOnlyColumns } from "./weight-columns.ts";
 
@@ -109,6 +110,7 @@ function blocksIn(options: Options): BlockOptions {
 
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
+  widen: (model) => widen(model),
   clean: (model, options) =>
     clean(model, { ...optional(options, "handOnBiases", () => oneOf(options, "handOnBiases", [true, false])) }),
   half: (model, options) =>
