@@ -81,7 +81,8 @@ export class SearchRun {
    * on.
    */
   async *prepare(): AsyncGenerator<SearchEvent, void> {
-    const widening = holdsHalves(await readOnnx(this.options.model)) ? [WIDEN] : [];
+    const isNamed = this.options.techniques?.includes("widen") === true;
+    const widening = isNamed || holdsHalves(await readOnnx(this.options.model)) ? [WIDEN] : [];
     // Most techniques work on float32 weights alone: whichever are wanted, without it they would have none.
     for (const recipe of [...widening, ...this.wanted([CLEAN])]) {
       const { steps } = this.fromStart(recipe);

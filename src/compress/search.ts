@@ -5,6 +5,7 @@ import type { Candidate, SearchResult } from "./candidate-schema.ts";
 import { Deadline } from "./deadline.ts";
 import { Journal, journalKey } from "./journal.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
+import { namedRecipes } from "./named-recipes.ts";
 import { narrowings, plannedNarrowings } from "./narrowing.ts";
 import { nameIsWrong } from "./reasons.ts";
 import { CLEAN, POST_TRAINING, techniquesOf } from "./recipe.ts";
@@ -28,12 +29,14 @@ function checkTechniques(names: readonly string[] | undefined): void {
 }
 
 /** Candidates that will be made if nothing is learnt on the way. */
-function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: SearchOptions): number {
+function plannedAtFirst(options: SearchOptions): number {
+  const { techniques, data, goal, maxCandidates = Infinity } = options;
   const wants = (technique: string) => techniques?.includes(technique) ?? true;
   const wanted: SearchRun["wanted"] = (recipes) => recipes.filter((recipe) => techniquesOf(recipe).every(wants));
   return Math.min(
     maxCandidates,
     wanted([CLEAN, ...POST_TRAINING]).length +
+      namedRecipes(options).length +
       plannedMixed(goal, wants) +
       plannedNarrowings(goal, { wants, wanted }) +
       (goal === "size" ? plannedSmallFiles({ wanted }, data.train !== undefined) : 0),
@@ -43,7 +46,7 @@ function plannedAtFirst({ techniques, data, goal, maxCandidates = Infinity }: Se
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   yield* run.prepare();
-  for (const recipe of run.wanted(POST_TRAINING)) {
+  for (const recipe of [...run.wanted(POST_TRAINING), ...namedRecipes(run.options)]) {
     if (recipe.insteadOf === undefined || !run.holds(recipe.insteadOf)) yield* run.attempt(run.fromStart(recipe));
   }
   yield* mixedCandidates(run);

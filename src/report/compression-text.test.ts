@@ -73,3 +73,14 @@ it("does not blame the budget when the time was up before anything ran", () => {
   expect(none).toMatchObject({ holds: false, text: "No candidate came to run: the original is kept." });
   expect(none.hint).toContain("--time-limit");
 });
+
+it("says that the far end fails where the estimate on test data holds the budget", () => {
+  const { validation } = one;
+  const judged = { ...validation!, split: "test" as const, allowedLoss: 0.01 };
+  const verdictFor = (value: number) => {
+    const test = { ...judged, loss: { ...judged.loss, value, low: 0, high: 0.03 } };
+    return compressionVerdict(resultOf("size", [{ ...one, selected: true, accepted: false, test }])).text;
+  };
+  expect(verdictFor(0.01)).toContain("far end of that interval is beyond twice the budget");
+  expect(verdictFor(0.02)).toContain(": beyond the budget");
+});

@@ -34,8 +34,11 @@ export function compressionVerdict(result: SearchResult, messages: Messages = ME
   }
   const judged = chosen.test ?? chosen.validation!;
   const loss = formatLoss(judged.loss, messages);
-  if (!chosen.accepted)
-    return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false, hint: HINTS.budget };
+  if (!chosen.accepted) {
+    const estimateHolds = judged.bound === null && judged.loss.value <= judged.allowedLoss;
+    const failed = estimateHolds ? messages.verdictTestUnsure : messages.verdictTestFailed;
+    return { text: failed(chosen.title, loss, budget), holds: false, hint: HINTS.budget };
+  }
   const ratio = costOf(result.original, result.goal) / costOf(chosen, result.goal);
   const gain = messages.gain[result.goal](ratio.toFixed(2));
   const accepted = messages.verdictAccepted(gain, loss, result.metric, budget);

@@ -28,6 +28,8 @@ const en = {
   },
   verdictTestFailed: (title: string, loss: string, budget: string) =>
     `${title} held on validation data, but on test data it loses ${loss}: beyond the budget of ${budget}.`,
+  verdictTestUnsure: (title: string, loss: string, budget: string) =>
+    `${title} held on validation data, but on test data it loses ${loss}: the far end of that interval is beyond twice the budget of ${budget}.`,
   points: "points",
   accuracyOn: (metric: string, split: string) => `${metric.charAt(0).toUpperCase()}${metric.slice(1)} on ${split} data`,
   split: { test: "test", validation: "validation", train: "training", calibration: "calibration" },
@@ -247,6 +249,8 @@ const zh: Messages = {
   },
   verdictTestFailed: (title, loss, budget) =>
     `${title} 在验证数据上达标，但在测试数据上损失 ${loss}，超出 ${budget} 的预算。`,
+  verdictTestUnsure: (title, loss, budget) =>
+    `${title} 在验证数据上达标，但在测试数据上损失 ${loss}，其区间上端超出 ${budget} 预算的两倍。`,
   points: "个百分点",
   accuracyOn: (metric, split) => `${split}数据上的 ${metric}`,
   split: { test: "测试", validation: "验证", train: "训练", calibration: "校准" },

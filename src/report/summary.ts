@@ -26,7 +26,9 @@ export function verdictOf(dossier: Dossier, messages: Messages): Verdict {
   const judged = chosen.test ?? chosen.validation;
   const loss = judged === null ? messages.none : formatLoss(judged.loss, messages);
   if (!chosen.accepted || (judged !== null && judged.loss.value > judged.allowedLoss)) {
-    return { text: messages.verdictTestFailed(chosen.title, loss, budget), holds: false };
+    const estimateHolds = judged !== null && judged.bound === null && judged.loss.value <= judged.allowedLoss;
+    const failed = estimateHolds ? messages.verdictTestUnsure : messages.verdictTestFailed;
+    return { text: failed(chosen.title, loss, budget), holds: false };
   }
   const gain = messages.gain[dossier.task.goal](gainOf(dossier).toFixed(2));
   const text = messages.verdictAccepted(gain, loss, dossier.task.metric, budget);
