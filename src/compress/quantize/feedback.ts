@@ -1,6 +1,7 @@
 // How the rounding errors of earlier inputs enter later ones: the factor of the inputs' second moments, found tile by tile, on threads
 // where there are some; may depend on runtime and feedback-kernel.
 import { compiledModule } from "../../runtime/compiled-module.ts";
+import { SharedScratch } from "../../runtime/shared-scratch.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { STRIP } from "./block-kernel.ts";
 import { feedbackKernel, ROW_BYTES } from "./feedback-kernel.ts";
@@ -41,12 +42,18 @@ interface TileTask {
  *
  * @param second `E[x·xᵀ]`, `[K, K]`
  * @param runner takes tiles of a panel to threads; the same bytes come out without
+ * @param scratch where the factors go; they are void when it is used again
  */
-export async function feedbackOf(second: Float64Array, k: number, runner?: TaskRunner): Promise<Feedback> {
+export async function feedbackOf(
+  second: Float64Array,
+  k: number,
+  runner?: TaskRunner,
+  scratch: SharedScratch = new SharedScratch(),
+): Promise<Feedback> {
   const importance = Float64Array.from({ length: k }, (_, at) => second[at * k + at]);
   const order = Uint32Array.from({ length: k }, (_, at) => at).sort((a, b) => importance[b] - importance[a] || a - b);
   const damping = (DAMPING * importance.reduce((sum, one) => sum + one, 0)) / k || 1;
-  const factors = new Float32Array(new SharedArrayBuffer(k * k * 4));
+  const factors = scratch.floats(k * k);
   for (let i = 0; i < k; i++) {
     const from = order[i] * k;
     for (let j = 0; j <= i; j++) factors[i * k + j] = second[from + order[j]];

@@ -1,6 +1,7 @@
 // What rounding in blocks costs a product's outputs when its inputs are scaled, some columns at a time, on threads where there are some;
 // may depend on runtime, blockwise, block-fit and feedback-kernel.
 import { compiledModule } from "../../runtime/compiled-module.ts";
+import { SharedScratch } from "../../runtime/shared-scratch.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { BlockFitter } from "./block-fit.ts";
 import { STRIP } from "./block-kernel.ts";
@@ -139,25 +140,31 @@ export function columnErrors({
   });
 }
 
-const shared = (values: Float32Array): Float32Array => {
-  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
-  copy.set(values);
-  return copy;
-};
+/** What threads read of a product; used again for the next one. */
+export class ScaleScratch {
+  readonly weight = new SharedScratch();
+  readonly rows = new SharedScratch();
+}
 
 /**
  * `Σ ‖x·(W − Ŵ)‖²` over the kept rows x for each of the scales s, where Ŵ is s·W rounded in blocks and divided by s again.
  *
  * @param runner takes columns to threads; the same numbers come out without
  */
-export async function outputErrors(product: ScaledProduct, runner: TaskRunner | undefined): Promise<Float64Array> {
+export async function outputErrors(
+  product: ScaledProduct,
+  runner: TaskRunner | undefined,
+  scratch: ScaleScratch = new ScaleScratch(),
+): Promise<Float64Array> {
   const { weight, n, rows, scales } = product;
   const width = Math.ceil(n / TASKS / STRIP) * STRIP;
   const ranges = Array.from({ length: Math.ceil(n / width) }, (_, at) => {
     return { from: at * width, to: Math.min(n, (at + 1) * width) };
   });
   const isSmall = runner === undefined || weight.byteLength < WORTH_THREADS_BYTES;
-  const task = isSmall ? product : { ...product, weight: shared(weight), rows: shared(rows) };
+  const task = isSmall
+    ? product
+    : { ...product, weight: scratch.weight.copyOf(weight), rows: scratch.rows.copyOf(rows) };
   const module = compiledModule("./scale-search.js", import.meta.url).href;
   const parts = await Promise.all(
     ranges.map(async (range) =>

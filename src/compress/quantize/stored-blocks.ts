@@ -17,7 +17,7 @@ import {
 } from "./blockwise.ts";
 import type { Feedback } from "./feedback.ts";
 import { quantizeWithFeedback } from "./gptq.ts";
-import { LazyParts, type LazyPartsOptions } from "./lazy-parts.ts";
+import { LazyParts, Turnstile, type LazyPartsOptions } from "./lazy-parts.ts";
 
 /** What a worker is told: a float matrix by reference, and what is known of the inputs that it meets. */
 export interface StoredBlocks {
@@ -197,6 +197,9 @@ function nearestTasks(task: StoredBlocks): StoredBlocks[] {
   });
 }
 
+/** Weights that an earlier step changed are made whole, from the whole original, before they are rounded: few at a time. */
+const whole = new Turnstile(32 * 2 ** 20);
+
 /** A matrix rounded to nearest when a part of it is asked for, on a thread where there is one. */
 export function nearestBlocks(
   task: StoredBlocks,
@@ -204,6 +207,8 @@ export function nearestBlocks(
 ): LazyParts<QuantizedBlocks> {
   const threads = usableRunner(task, runner);
   const quantize = async (): Promise<QuantizedBlocks> => {
+    const { weight, k, n } = task.matrix;
+    if (weight.data.kind === "computed") return whole.pass(8 * k * n, () => quantizeStoredBlocks(task));
     if (threads === undefined) return quantizeStoredBlocks(task);
     const module = here();
     const run = async (input: StoredBlocks) =>

@@ -4,7 +4,7 @@ import type { ModelGraph } from "../../model/graph.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { inputStatistics, type InputStatistics } from "../input-statistics.ts";
 import type { BlockOptions } from "../quantize/blockwise.ts";
-import { outputErrors } from "../quantize/scale-search.ts";
+import { outputErrors, ScaleScratch } from "../quantize/scale-search.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import {
   chosenLayers,
@@ -50,6 +50,7 @@ async function bestScales(
   draft: GraphDraft,
   options: BlockOptions,
   runner: TaskRunner | undefined,
+  scratch: ScaleScratch,
 ): Promise<Float64Array | undefined> {
   const scales = triedScales(meanSquare);
   const errors = new Float64Array(scales.length);
@@ -57,7 +58,7 @@ async function bestScales(
     const { k, n } = layer;
     // An earlier candidate may have scaled its columns.
     const weight = await denseWeight({ ...layer, weight: draft.initializer(layer.weight.name)! });
-    const found = await outputErrors({ weight, k, n, rows, meanSquare, scales, options }, runner);
+    const found = await outputErrors({ weight, k, n, rows, meanSquare, scales, options }, runner, scratch);
     found.forEach((error, at) => (errors[at] += error));
   }
   const best = errors.indexOf(Math.min(...errors));
@@ -83,11 +84,12 @@ export async function activationAware(
     return refused("no MatMul or Gemm behind a normalization or product that could take scales");
   const names = candidates.map(({ name }) => name);
   const statistics = await inputStatistics(draft.finish(), names, context.calibration, context);
+  const scratch = new ScaleScratch();
   let changed = 0;
   for (const candidate of candidates) {
     const seen = statistics.get(candidate.name);
     if (seen === undefined || seen.mean.length !== candidate.width || !seen.meanSquare.every(Number.isFinite)) continue;
-    const scales = await bestScales(seen, candidate.readers, draft, options, context.runner);
+    const scales = await bestScales(seen, candidate.readers, draft, options, context.runner, scratch);
     if (scales === undefined) continue;
     migrate(draft, candidate, scales);
     changed++;

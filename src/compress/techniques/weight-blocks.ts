@@ -5,6 +5,7 @@ import { node as operator } from "../../model/build.ts";
 import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph, Node } from "../../model/graph.ts";
 import type { Dataset } from "../../runtime/dataset.ts";
+import { SharedScratch } from "../../runtime/shared-scratch.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { throwIfStopped } from "../../runtime/stop-signal.ts";
 import { levelFourError } from "../accuracy-level.ts";
@@ -176,10 +177,15 @@ interface FedLayers {
 const inputVariables = ({ input, k }: DenseLayer): Variables => ({ value: input, axis: -1, width: k });
 
 /** In a scope of its own: the matrix of moments is not kept while layers are rounded. */
-function takenFeedback(moments: Map<string, Moments>, key: string, runner: TaskRunner | undefined): Promise<Feedback> {
+function takenFeedback(
+  moments: Map<string, Moments>,
+  key: string,
+  runner: TaskRunner | undefined,
+  scratch: SharedScratch,
+): Promise<Feedback> {
   const { width, second } = moments.get(key)!;
   moments.delete(key);
-  return feedbackOf(second, width, width < WORTH_THREADS_WIDTH ? undefined : runner);
+  return feedbackOf(second, width, width < WORTH_THREADS_WIDTH ? undefined : runner, scratch);
 }
 
 /** One input after another, so that one matrix of feedback is in memory at a time; moments come for one segment of the model. */
@@ -197,9 +203,10 @@ async function* withFeedback(
   }
   const variables = [...readers.values()].map(([layer]) => inputVariables(layer));
   const options = { kind: "products", samples: MOMENT_SAMPLES, threads, signal, segmentBytes } as const;
+  const scratch = new SharedScratch();
   for await (const moments of momentsBySegment(model, variables, calibration, options)) {
     for (const key of moments.keys())
-      yield { layers: readers.get(key)!, feedback: await takenFeedback(moments, key, runner) };
+      yield { layers: readers.get(key)!, feedback: await takenFeedback(moments, key, runner, scratch) };
   }
   const others = layers.filter(({ transposedInput }) => transposedInput);
   if (others.length > 0) yield { layers: others, feedback: undefined };

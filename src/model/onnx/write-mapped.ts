@@ -101,9 +101,17 @@ export async function serializeMapped(model: ModelGraph, dataPath: string): Prom
   }
 }
 
+/** Without beginning a tensor before the one in front is written: this is for when memory is short. */
+async function* inTurn(parts: readonly (Uint8Array | DeferredBytes)[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else yield* part.chunks();
+  }
+}
+
 async function writeData(path: string, parts: readonly (Uint8Array | DeferredBytes)[]): Promise<void> {
   try {
-    await writeFile(path, streamParts(parts));
+    await writeFile(path, inTurn(parts));
   } catch (error) {
     throw writeError(error, path);
   }
