@@ -176,10 +176,15 @@ async function download({ fetch }: MeterEnvironment, address: string): Promise<{
   try {
     const answer = await fetch(address, { signal: AbortSignal.timeout(LIMIT_MILLISECONDS) });
     if (!answer.ok) return { error: `HTTP ${answer.status}` };
-    if (Number(answer.headers.get("content-length") ?? 0) > MOST_BYTES)
-      return { error: "the answer is larger than 1 MiB" };
-    const text = await answer.text();
-    return text.length > MOST_BYTES ? { error: "the answer is larger than 1 MiB" } : { text };
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    // An answer without end would fill the memory within the time limit.
+    for await (const piece of answer.body ?? []) {
+      pieces.push(piece);
+      length += piece.byteLength;
+      if (length > MOST_BYTES) return { error: "the answer is larger than 1 MiB" };
+    }
+    return { text: Buffer.concat(pieces).toString() };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
     return { error: error instanceof Error ? `${error.message}${cause}` : String(error) };

@@ -291,6 +291,20 @@ describe("a meter outside of the machine", () => {
     expect(await problem("http://127.0.0.1:1/")).toMatch(/fetch failed/);
     expect(await problem("/no/such/file")).toMatch(/no such file/);
   });
+
+  it("stops reading an answer without end", async () => {
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 2 ** 16;
+        controller.enqueue(new Uint8Array(2 ** 16).fill(49));
+      },
+    });
+    const fetch = async () => new Response(endless);
+    const { problems } = await openRack(createEnvironment({ rackMeter: "http://pdu/", fetch }));
+    expect(problems[0].message).toMatch(/larger than 1 MiB/);
+    expect(sent).toBeLessThan(2 ** 21);
+  });
 });
 
 describe("powermetrics", () => {
