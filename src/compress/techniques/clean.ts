@@ -5,7 +5,6 @@ import { foldConstants } from "../rewrite/constant-folding.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { mergeDuplicates, tieTransposes, type Shared } from "../rewrite/duplicates.ts";
 import { foldAffine } from "../rewrite/fold-affine.ts";
-import { handOnBiases } from "../rewrite/hand-on-bias.ts";
 import { removeUnreadInside, subgraphsWithin } from "../rewrite/inner-graphs.ts";
 import { removeDeadNodes, removeNoOps } from "../rewrite/no-ops.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
@@ -31,11 +30,6 @@ function innerNote({ nodes, functions }: GraphDraft): string[] {
 const sharedNote = ({ count, bytes }: Shared, what: string): string[] =>
   count === 0 ? [] : [`${counted(count, `${what} weight`)} stored once (${bytes} bytes less)`];
 
-export interface CleanOptions {
-  /** Convolutions give their bias to the next layer where only pooling lies between (see `handOnBiases`); left out, false. */
-  readonly handOnBiases?: boolean;
-}
-
 /**
  * Takes out what the model does not need in order to give the same answers: constants that nobody reads or that are stored twice (also
  * one as the other's transpose), functions that nobody calls, operators that change nothing or whose results nobody reads, operators on constants alone where their
@@ -47,7 +41,7 @@ export interface CleanOptions {
  * @returns refused when there is nothing to clean up
  * @throws LightfootError E_RUNTIME, and as `inferShapes`
  */
-export async function clean(model: ModelGraph, options: CleanOptions = {}): Promise<TechniqueResult> {
+export async function clean(model: ModelGraph): Promise<TechniqueResult> {
   const shapes = await inferShapes(model);
   const draft = new GraphDraft(model);
   const unused = unusedConstants(draft);
@@ -65,7 +59,6 @@ export async function clean(model: ModelGraph, options: CleanOptions = {}): Prom
     changed = round.some((count) => count > 0);
     [idle, dead, computed, folded] = [idle + round[0], dead + round[1], computed + round[2], folded + round[3]];
   }
-  const handedOn = options.handOnBiases === true ? await handOnBiases(draft) : 0;
   const merged = await mergeDuplicates(draft);
   const tied = await tieTransposes(draft);
   const notes = [
@@ -77,9 +70,6 @@ export async function clean(model: ModelGraph, options: CleanOptions = {}): Prom
       : [
           `${counted(folded, "batch normalization")} folded into weights: equal up to float32 rounding, all else bit for bit`,
         ]),
-    ...(handedOn === 0
-      ? []
-      : [`${counted(handedOn, "bias", "biases")} added to the next layer's: equal up to float32 rounding`]),
     ...(inner === 0
       ? []
       : [

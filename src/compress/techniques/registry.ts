@@ -111,8 +111,7 @@ function blocksIn(options: Options): BlockOptions {
 /** Techniques by the name that recipes, manifests and the command line use. */
 export const TECHNIQUES: Readonly<Record<string, Technique>> = {
   widen: (model) => widen(model),
-  clean: (model, options) =>
-    clean(model, { ...optional(options, "handOnBiases", () => oneOf(options, "handOnBiases", [true, false])) }),
+  clean: (model) => clean(model),
   half: (model, options) =>
     half(model, { dtype: oneOf(options, "dtype", ["float16", "bfloat16"]), ...layersIn(options) }),
   "dynamic-int8": (model, options, context) =>
