@@ -24,7 +24,7 @@ export class ClassEffects {
   }
 
   /** Null for data without class labels, and for models that make several decisions a sample. */
-  async of(path: string, split: Loss["split"], signal: AbortSignal): Promise<Candidate["classes"]> {
+  async of(path: string, split: Loss["split"], signal?: AbortSignal): Promise<Candidate["classes"]> {
     const { data, threads, seed } = this.#settings;
     const dataset: Dataset = split === "test" ? data.test! : data.validation;
     if (dataset.labels === undefined) return null;
@@ -62,7 +62,7 @@ export class ClassEffects {
     };
   }
 
-  async #original(split: Loss["split"], dataset: Dataset, signal: AbortSignal): Promise<Choices | undefined> {
+  async #original(split: Loss["split"], dataset: Dataset, signal?: AbortSignal): Promise<Choices | undefined> {
     if (!this.#originals.has(split)) {
       const { model, threads } = this.#settings;
       const found = await chooseClasses(model, dataset, { threads, signal }).catch((thrown: unknown) => {

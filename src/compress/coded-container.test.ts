@@ -122,3 +122,12 @@ test("a large model is coded only where there is patience", async () => {
   expect(await codedContainer(path, options(2 ** 30))).toBeNull();
   expect(await codedContainer(path, options(2 ** 30, { patient: true }))).not.toBeNull();
 });
+
+test("coding ends when somebody asks, and leaves no container", async () => {
+  const { path, fileBytes } = await packedNet("stopped");
+  const stop = new AbortController();
+  stop.abort();
+  const stopped = { isPacked: true, keep: true, patient: true, signal: stop.signal };
+  expect(await codedContainer(path, options(fileBytes, stopped))).toBeNull();
+  expect((await readdir(folder)).filter((name) => name.includes("stopped"))).toEqual(["stopped.onnx"]);
+});

@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { LightfootError } from "../errors/index.ts";
 import { readOnnx } from "../model/onnx/read.ts";
 import { writeOnnx } from "../model/onnx/write.ts";
 import { inferShapes } from "../model/shapes/infer.ts";
@@ -36,8 +37,9 @@ export interface CodedOptions {
   readonly isPacked: boolean;
   /** True: the container is kept beside the file. */
   readonly keep: boolean;
-  /** True: a large model is coded too, however long that takes. */
+  /** True: a large model is coded too, however long that takes, as long as `signal` is not given. */
   readonly patient: boolean;
+  readonly signal?: AbortSignal;
   /** Real inputs on which the plain form has to give the packed one's outputs. */
   readonly dataset: Dataset;
   readonly threads: number | undefined;
@@ -56,18 +58,18 @@ interface Coded {
  * A packed file keeps its weights as bits that operators rebuild. The coder models numbers, not such bits, and gains little on them;
  * on the plain tensors, zeros and shared values included, it gains more than packing did.
  *
- * @returns null for a large model that is not worth the time
+ * @returns null for a large model that is not worth the time, or when `signal` was given
  * @throws LightfootError as `pack`
  */
 export async function codedContainer(path: string, options: CodedOptions): Promise<Coded | null> {
-  const { fileBytes, isPacked, keep, patient } = options;
+  const { fileBytes, isPacked, keep, patient, signal } = options;
   if (fileBytes > QUICK_BYTES && !patient) return null;
   const folder = await mkdtemp(join(tmpdir(), "lightfoot-plain-"));
   try {
     const code = async (source: string, holds: Container["holds"]): Promise<Coded> => {
-      if (!keep) return { bytes: await packedBytes(source), holds, kept: undefined };
+      if (!keep) return { bytes: await packedBytes(source, { signal }), holds, kept: undefined };
       const kept = containerPath(path, holds);
-      return { bytes: (await pack(source, kept)).containerBytes, holds, kept };
+      return { bytes: (await pack(source, kept, { signal })).containerBytes, holds, kept };
     };
     const ofFile = await code(path, "file");
     const plain = isPacked ? await plainForm(path, join(folder, basename(path)), options) : undefined;
@@ -76,6 +78,10 @@ export async function codedContainer(path: string, options: CodedOptions): Promi
     const [better, worse] = ofPlain.bytes < ofFile.bytes ? [ofPlain, ofFile] : [ofFile, ofPlain];
     if (worse.kept !== undefined) await rm(worse.kept);
     return better;
+  } catch (thrown) {
+    if (!(thrown instanceof LightfootError) || thrown.code !== "E_INTERRUPTED") throw thrown;
+    await removeContainers(path);
+    return null;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -42,8 +42,8 @@ export class RemoteBench {
     return this.#run<AttemptTask, Attempt>("attempt", task, signal, onProgress);
   }
 
-  finish(task: Omit<FinishTask, "searchId" | "settings">): Promise<Candidate> {
-    return this.#run<FinishTask, Candidate>("finish", task, undefined);
+  finish(task: Omit<FinishTask, "searchId" | "settings">, signal: AbortSignal | undefined): Promise<Candidate> {
+    return this.#run<FinishTask, Candidate>("finish", task, signal);
   }
 
   measure(task: Omit<MeasureTask, "searchId" | "settings">, signal: AbortSignal | undefined): Promise<Candidate> {

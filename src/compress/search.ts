@@ -124,7 +124,9 @@ async function* conclusion(
     const selected = attempt.candidate.id === winner?.id;
     // Somebody who pressed Ctrl-C or set a limit waits for the verdict on the winner, not on all the others.
     const worthIt = selected || !hurried;
-    candidates.push(worthIt ? await bench.finish({ attempt, original, selected, rule, hurried }) : attempt.candidate);
+    const task = { attempt, original, selected, rule, hurried };
+    const signal = deadline.signal.aborted ? undefined : deadline.signal;
+    candidates.push(worthIt ? await bench.finish(task, signal) : attempt.candidate);
   }
   yield { kind: "ended", reason: ended };
   return {

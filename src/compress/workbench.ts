@@ -124,7 +124,10 @@ export class Workbench {
     }
   }
 
-  /** The last word on a candidate, after the choice: test data where there is some, all reasons, accepted or not. */
+  /**
+   * The last word on a candidate, after the choice: test data where there is some, all reasons, accepted or not.
+   * @param signal ends the coding of its container, not the verdict
+   */
   async finish(
     attempt: Attempt,
     choice: Pick<Conclusion, "original" | "selected" | "rule"> & { readonly hurried: boolean },
@@ -133,12 +136,13 @@ export class Workbench {
     const { candidate, path } = attempt;
     if (path === undefined || candidate.validation === null) return candidate;
     const split = this.#judgingSplit;
-    const verdict = split === "test" ? await this.#judge.verdict(path, split, signal) : undefined;
-    const classes = await this.#classes.of(path, split, signal);
+    const verdict = split === "test" ? await this.#judge.verdict(path, split) : undefined;
+    const classes = await this.#classes.of(path, split);
     await removeContainers(path);
     const isPacked = candidate.techniques.includes("packed");
     const keep = choice.selected;
-    const container = await this.#container(path, candidate, { isPacked, keep, patient: keep && !choice.hurried });
+    const patient = keep && !choice.hurried;
+    const container = await this.#container(path, candidate, { isPacked, keep, patient, signal });
     const { metric } = this.#settings.budget;
     return conclude(attempt, { ...choice, verdict, classes, container, metric });
   }
@@ -180,10 +184,15 @@ export class Workbench {
   async #container(
     path: string,
     { fileBytes }: Pick<Profile, "fileBytes">,
-    { isPacked = false, keep = false, patient = false }: Partial<Pick<CodedOptions, "isPacked" | "keep" | "patient">>,
+    {
+      isPacked = false,
+      keep = false,
+      patient = false,
+      signal,
+    }: Partial<Pick<CodedOptions, "isPacked" | "keep" | "patient" | "signal">>,
   ): Promise<Container | null> {
     const { data, threads, outDir } = this.#settings;
-    const options = { fileBytes: fileBytes!, isPacked, keep, patient, dataset: data.validation, threads };
+    const options = { fileBytes: fileBytes!, isPacked, keep, patient, signal, dataset: data.validation, threads };
     const coded = await codedContainer(path, options);
     if (coded === null) return null;
     const { bytes, holds, kept } = coded;
