@@ -219,6 +219,29 @@ describe("calibration in segments", () => {
     expect(seen).toEqual(await wholeRun(whole, names, data, [1, 2]));
   });
 
+  it("reads no weights that the watched values do not need", async () => {
+    const random = seededRandom(5);
+    const weight = memoryTensor("a", normal([WIDTH, WIDTH], random));
+    const lost: TensorRef = {
+      ...weight,
+      name: "b",
+      data: {
+        kind: "computed",
+        make: () => Promise.reject(new Error("not to be read")),
+      },
+    };
+    const whole = model({
+      nodes: [node("MatMul", ["x", "a"], ["h"]), node("MatMul", ["h", "b"], ["y"])],
+      inputs: [tensorInfo("x", "float32", ["n", WIDTH])],
+      outputs: [tensorInfo("y", "float32", undefined)],
+      initializers: [weight, lost],
+    });
+    const data = dataOf({ x: normal([3, WIDTH], random) });
+    const { segments } = await segmentedRun(whole, ["h"], data, 4 * WIDTH ** 2);
+    expect(segments).toEqual([["h"]]);
+    await expect(segmentedRun(whole, ["h", "y"], data, 4 * WIDTH ** 2)).rejects.toThrow("not to be read");
+  });
+
   it("takes batches of the size that the model fixes, a short last one filled up", async () => {
     const random = seededRandom(4);
     const whole = model({

@@ -119,7 +119,8 @@ class Watcher {
   /** Packed copies of the weights make runs faster; a segment goes without, so that its weights are only mapped. */
   #open(segment: Segment, computed: readonly string[], live: LiveValues): Promise<Session> {
     const { threads } = this.#options;
-    if (this.#segments.length === 1) return openModel(exposing(this.#model, computed), { threads, name: NAME });
+    const isWhole = segment.nodes === this.#model.graph.nodes;
+    if (isWhole) return openModel(exposing(this.#model, computed), { threads, name: NAME });
     const model = segmentModel(this.#model, segment, (name) => live.inputInfo(name));
     return openModel(model, { threads, name: NAME, extra: { session: { disable_prepacking: "1" } } });
   }
