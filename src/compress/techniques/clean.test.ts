@@ -100,6 +100,9 @@ const STEPS: Record<string, (chain: Chain) => void> = {
   dropout: (chain) => chain.append("Dropout"),
   cast: (chain) => chain.append("Cast", [], new Map([["to", int(1)]])),
   transpose: (chain) => chain.append("Transpose", [], new Map([["perm", ints([0, 1])]])),
+  transposes: (chain) => {
+    for (let times = 0; times < 2; times++) chain.append("Transpose", [], new Map([["perm", ints([1, 0])]]));
+  },
   flatten: (chain) => chain.append("Flatten"),
   relu: (chain) => chain.append("Tanh"),
   reshape: (chain) => {
@@ -158,7 +161,7 @@ describe("clean", () => {
     );
   });
 
-  it.each(["identity", "dropout", "cast", "transpose", "flatten", "reshape", "dead"])(
+  it.each(["identity", "dropout", "cast", "transpose", "transposes", "flatten", "reshape", "dead"])(
     "removes a needless step: %s",
     async (step) => {
       const chain = new Chain();

@@ -7,6 +7,7 @@ import { mergeDuplicates, tieTransposes, type Shared } from "../rewrite/duplicat
 import { foldAffine } from "../rewrite/fold-affine.ts";
 import { removeUnreadInside, subgraphsWithin } from "../rewrite/inner-graphs.ts";
 import { removeDeadNodes, removeNoOps } from "../rewrite/no-ops.ts";
+import { joinTransposes } from "../rewrite/transposes.ts";
 import { made, refused, type TechniqueResult } from "./technique.ts";
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
@@ -32,8 +33,9 @@ const sharedNote = ({ count, bytes }: Shared, what: string): string[] =>
 
 /**
  * Takes out what the model does not need in order to give the same answers: constants that nobody reads or that are stored twice (also
- * one as the other's transpose), functions that nobody calls, operators that change nothing or whose results nobody reads, operators on constants alone where their
- * result takes no more room, and batch normalizations that fit into the weights before them.
+ * one as the other's transpose), functions that nobody calls, operators that change nothing or whose results nobody reads, a Transpose that takes an earlier
+ * one back, operators on constants alone where their result takes no more room, and batch normalizations that fit into the weights before
+ * them.
  *
  * Everything keeps every bit of the answers except the batch normalizations, which keep them up to float32 rounding; a note says so.
  * Inputs and outputs stay. Inside subgraphs only what nobody reads goes; a note says so.
@@ -48,22 +50,25 @@ export async function clean(model: ModelGraph): Promise<TechniqueResult> {
   const before = draft.nodes.length;
   // First, since operators outside may have been there for what goes inside.
   const { inner, functions } = removeUnreadInside(draft);
-  let [idle, dead, computed, folded] = [0, 0, 0, 0];
+  let [joined, idle, dead, computed, folded] = [0, 0, 0, 0, 0];
   for (let changed = true; changed;) {
     const round = [
+      joinTransposes(draft),
       removeNoOps(draft, shapes),
       removeDeadNodes(draft),
       await foldConstants(draft, shapes),
       (await foldAffine(draft, { shapes, operators: ["BatchNormalization"] })).count,
     ] as const;
     changed = round.some((count) => count > 0);
-    [idle, dead, computed, folded] = [idle + round[0], dead + round[1], computed + round[2], folded + round[3]];
+    [joined, idle, dead] = [joined + round[0], idle + round[1], dead + round[2]];
+    [computed, folded] = [computed + round[3], folded + round[4]];
   }
   const merged = await mergeDuplicates(draft);
   const tied = await tieTransposes(draft);
   const notes = [
     ...(unused === 0 ? [] : [`${counted(unused, "unused constant")} removed`]),
     ...(idle + dead === 0 ? [] : [`${counted(idle + dead, "operator")} of ${before} removed: they changed nothing`]),
+    ...(joined === 0 ? [] : [`${counted(joined, "Transpose")} taken together with the one before`]),
     ...(computed === 0 ? [] : [`${counted(computed, "operator")} on constants computed once`]),
     ...(folded === 0
       ? []
