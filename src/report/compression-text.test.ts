@@ -84,3 +84,11 @@ it("says that the far end fails where the estimate on test data holds the budget
   expect(verdictFor(0.01)).toContain("far end of that interval is beyond twice the budget");
   expect(verdictFor(0.02)).toContain(": beyond the budget");
 });
+
+it("counts what a limit left untried, and nothing where the limit was the plan", () => {
+  const said = (ended: SearchResult["ended"], planned: number) =>
+    compressionText({ ...resultOf("size", [one]), ended, planned, stoppedBefore: "packed" }).paragraphs.join("\n");
+  expect(said("time-limit", 12)).toContain("1 of 12 were tried. It stopped before packed.");
+  expect(said("candidate-limit", 1)).toContain(" 1 were tried. It stopped before packed.");
+  expect(said("candidate-limit", 1)).not.toContain("1 of 1");
+});

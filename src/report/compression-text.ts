@@ -161,5 +161,7 @@ function standing({ id, accepted }: Candidate, { front, selected }: SearchResult
 function ending({ ended, tried, planned, stoppedBefore }: SearchResult): string[] {
   if (ended === "complete") return [];
   const where = stoppedBefore === null ? "" : ` It stopped before ${stoppedBefore}.`;
-  return [`${MESSAGES.en.searchEnded[ended]} ${tried} of ${planned} were tried.${where}`];
+  // A limit on candidates is all that was planned.
+  const counted = tried < planned ? `${tried} of ${planned}` : `${tried}`;
+  return [`${MESSAGES.en.searchEnded[ended]} ${counted} were tried.${where}`];
 }
