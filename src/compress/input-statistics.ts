@@ -1,7 +1,10 @@
-// What a layer's input looks like on calibration data: mean, mean square and extremes per column; may depend on calibrate.
+// What a layer's input looks like on calibration data: mean, mean square and extremes per column; may depend on io, model, runtime and
+// calibrate.
+import { SpillFile } from "../io/spill-file.ts";
 import type { ModelGraph } from "../model/graph.ts";
+import type { TensorValue } from "../model/tensor-value.ts";
 import { sliceDataset, type Dataset } from "../runtime/dataset.ts";
-import { watchTensors, type WatchOptions } from "./calibrate.ts";
+import { watchBySegment, type WatchOptions } from "./calibrate.ts";
 
 /** Per column of the last axis, over all samples and positions. */
 export interface InputStatistics {
@@ -9,7 +12,7 @@ export interface InputStatistics {
   readonly meanSquare: Float64Array;
   /** Largest magnitude. */
   readonly largest: Float64Array;
-  /** A few rows as they were, spread over the samples: `[rows, columns]`. */
+  /** A few rows as they were, spread over the samples: `[rows, columns]`. Read from disk each time. */
   readonly rows: Float32Array;
 }
 
@@ -27,7 +30,28 @@ interface Sums {
   readonly kept: Float32Array[];
 }
 
-/** Statistics of the tensors in `names`, by name; tensors that are not float32 are left out. */
+/** Sums of one tensor as statistics; its rows lie in a file until somebody asks. */
+class Seen implements InputStatistics {
+  readonly mean: Float64Array;
+  readonly meanSquare: Float64Array;
+  readonly largest: Float64Array;
+  readonly #read: () => Uint8Array;
+
+  constructor({ first, second, largest, count, kept }: Sums, file: SpillFile) {
+    this.mean = first.map((sum) => sum / count);
+    this.meanSquare = second.map((sum) => sum / count);
+    this.largest = largest;
+    const rows = new Float32Array(kept.length * first.length);
+    kept.forEach((row, at) => rows.set(row, at * first.length));
+    this.#read = file.put(new Uint8Array(rows.buffer));
+  }
+
+  get rows(): Float32Array {
+    return new Float32Array(this.#read().buffer);
+  }
+}
+
+/** Statistics of the tensors in `names`, by name; tensors that are not float32 are left out. @throws LightfootError as `watchTensors` */
 export async function inputStatistics(
   model: ModelGraph,
   names: readonly string[],
@@ -36,7 +60,7 @@ export async function inputStatistics(
 ): Promise<Map<string, InputStatistics>> {
   const sums = new Map<string, Sums>();
   const samples = sliceDataset(data, 0, Math.min(MOST_SAMPLES, data.sampleCount));
-  await watchTensors(model, [...new Set(names)], samples, options, (name, { data: values, shape }) => {
+  const see = (name: string, { data: values, shape }: TensorValue): void => {
     const width = shape.at(-1) ?? 1;
     if (!(values instanceof Float32Array) || width === 0) return;
     const sum = sums.get(name) ?? {
@@ -59,15 +83,16 @@ export async function inputStatistics(
     for (let row = 0; row < rows && sum.kept.length < MOST_ROWS; row += stride) {
       sum.kept.push(values.slice(row * width, (row + 1) * width));
     }
-  });
-  return new Map(
-    [...sums].map(([name, { first, second, largest, count, kept }]) => {
-      const rows = new Float32Array(kept.length * first.length);
-      kept.forEach((row, at) => rows.set(row, at * first.length));
-      return [
-        name,
-        { mean: first.map((sum) => sum / count), meanSquare: second.map((sum) => sum / count), largest, rows },
-      ];
-    }),
-  );
+  };
+  const seen = new Map<string, InputStatistics>();
+  const file = new SpillFile();
+  const groups = [...new Set(names)].map((name) => ({ names: [name] }));
+  for await (const done of watchBySegment(model, groups, samples, options, see)) {
+    for (const name of done) {
+      const sum = sums.get(name);
+      sums.delete(name);
+      if (sum !== undefined) seen.set(name, new Seen(sum, file));
+    }
+  }
+  return seen;
 }

@@ -1,14 +1,8 @@
 // Predicts from ranges and mean squares how much of a layer's output survives the rounding of a tensor beside it; may depend on
 // quantize and rewrite.
 import { readFloats } from "../model/tensor-data.ts";
-import type { RangeMethod, RangeObserver } from "./quantize/range-observer.ts";
+import type { SeenRange } from "./quantize/range-observer.ts";
 import { denseWeight, isDense, type LinearLayer } from "./rewrite/linear.ts";
-
-/** Mean square of what rounding and clipping to the method's range takes from an element. */
-function noiseOf(observer: RangeObserver, method: RangeMethod): number {
-  const range = observer.range(method);
-  return range === undefined ? 0 : observer.squareError(range);
-}
 
 const decibels = (signal: number, noise: number): number => (noise === 0 ? Infinity : 10 * Math.log10(signal / noise));
 
@@ -19,18 +13,13 @@ const decibels = (signal: number, noise: number): number => (noise === 0 ? Infin
  * @param input the tensor whose range the input is rounded to
  * @param result the layer's output
  */
-export async function inputDecibels(
-  layer: LinearLayer,
-  input: RangeObserver,
-  result: RangeObserver,
-  method: RangeMethod,
-): Promise<number> {
+export async function inputDecibels(layer: LinearLayer, input: SeenRange, result: SeenRange): Promise<number> {
   const weight = isDense(layer) ? await denseWeight(layer) : await readFloats(layer.weight);
   const outputs = isDense(layer) ? layer.n : layer.weight.shape[0];
   const gain = weight.reduce((sum, value) => sum + value * value, 0) / Math.max(1, outputs);
-  return decibels(result.meanSquare, noiseOf(input, method) * gain);
+  return decibels(result.meanSquare, input.squareError * gain);
 }
 
 /** The same when the layer's result itself, or what a Relu leaves of it, is rounded. */
-export const resultDecibels = (result: RangeObserver, rounded: RangeObserver, method: RangeMethod): number =>
-  decibels(result.meanSquare, noiseOf(rounded, method));
+export const resultDecibels = (result: SeenRange, rounded: SeenRange): number =>
+  decibels(result.meanSquare, rounded.squareError);

@@ -2,13 +2,13 @@
 // room and runtime.
 import { SpillFile } from "../../io/spill-file.ts";
 import type { ModelGraph } from "../../model/graph.ts";
-import { elementCount } from "../../model/tensor-value.ts";
+import { elementCount, type TensorValue } from "../../model/tensor-value.ts";
 import { sliceDataset } from "../../runtime/dataset.ts";
-import { watchTensors, type WatchOptions } from "../calibrate.ts";
+import { watchBySegment, type WatchOptions } from "../calibrate.ts";
 import { inputDecibels, resultDecibels } from "../predicted-noise.ts";
 import { activationParams, type AffineParams } from "../quantize/affine.ts";
 import { ChannelMean } from "../quantize/bias-correction.ts";
-import { RangeObserver, type RangeMethod } from "../quantize/range-observer.ts";
+import { RangeObserver, type RangeMethod, type SeenRange } from "../quantize/range-observer.ts";
 import { GraphDraft } from "../rewrite/draft.ts";
 import { foldAffine } from "../rewrite/fold-affine.ts";
 import { chosenLayers, findLinearLayers, layerName, type LayerChoice, type LinearLayer } from "../rewrite/linear.ts";
@@ -42,7 +42,7 @@ export interface StaticInt8Options extends LayerChoice {
 }
 
 interface Observed {
-  readonly observer: RangeObserver;
+  readonly seen: SeenRange;
   readonly rank: number;
   /** Of each channel, where a layer reads the tensor. */
   readonly mean: ChannelMean | undefined;
@@ -63,22 +63,34 @@ async function observeRanges(
 ): Promise<Map<string, Observed>> {
   const data = context.calibration!;
   const samples = sliceDataset(data, 0, Math.min(options.samples, data.sampleCount));
-  const seen = new Map<string, Observed>();
+  const watched = new Map<string, Omit<Observed, "seen"> & { readonly observer: RangeObserver }>();
+  const observed = new Map<string, Observed>();
   const readers = new Map(layers.map((layer) => [layer.input, layer]));
-  await watchTensors(model, names, samples, context, (name, value, rows) => {
+  const see = (name: string, value: TensorValue, rows: number): void => {
     if (!(value.data instanceof Float32Array)) return;
     const rank = value.shape.length;
     const reader = readers.get(name);
     const axis = reader === undefined ? undefined : channelAxis(reader, rank);
-    let entry = seen.get(name);
+    let entry = watched.get(name);
     if (entry === undefined) {
       const mean = axis === undefined ? undefined : new ChannelMean(value.shape[axis] ?? 1);
-      seen.set(name, (entry = { observer: new RangeObserver(), rank, mean }));
+      watched.set(name, (entry = { observer: new RangeObserver(), rank, mean }));
     }
     entry.observer.observe(value.data, value.shape[0] === rows ? rows : 1);
     if (axis !== undefined) entry.mean?.observe(value.data, value.shape, axis);
-  });
-  return seen;
+  };
+  const groups = names.map((name) => ({ names: [name] }));
+  for await (const done of watchBySegment(model, groups, samples, context, see)) {
+    // The histograms of one segment are in memory at a time.
+    for (const name of done) {
+      const entry = watched.get(name);
+      if (entry === undefined) continue;
+      const { observer, rank, mean } = entry;
+      watched.delete(name);
+      observed.set(name, { seen: observer.chosen(options.range), rank, mean });
+    }
+  }
+  return observed;
 }
 
 /** Tensors that eight bits would spoil, and how much of a layer's output would be left at worst, in decibels. */
@@ -86,7 +98,7 @@ async function noisyTensors(
   draft: GraphDraft,
   layers: readonly LinearLayer[],
   observed: ReadonlyMap<string, Observed>,
-  { minimumDecibels = -Infinity, range }: StaticInt8Options,
+  { minimumDecibels = -Infinity }: StaticInt8Options,
 ): Promise<Map<string, number>> {
   const noisy = new Map<string, number>();
   const note = (name: string, decibels: number): void => {
@@ -97,11 +109,11 @@ async function noisyTensors(
     const source = plan.get(layer.input) ?? layer.input;
     const [input, result] = [observed.get(source), observed.get(layer.output)];
     if (input === undefined || result === undefined) continue;
-    note(source, await inputDecibels(layer, input.observer, result.observer, range));
+    note(source, await inputDecibels(layer, input.seen, result.seen));
     const after = [layer.output, ...draft.consumersOf(layer.output).map(({ outputs }) => outputs[0])];
     const rounded = after.find((name) => plan.get(name) === name && observed.has(name));
     if (rounded === undefined) continue;
-    note(rounded, resultDecibels(result.observer, observed.get(rounded)!.observer, range));
+    note(rounded, resultDecibels(result.seen, observed.get(rounded)!.seen));
   }
   return noisy;
 }
@@ -132,9 +144,9 @@ export async function staticInt8(
   const names = [...new Set([...planQdq(draft, found).values(), ...found.map(({ input }) => input), ...results])];
   const observed = await observeRanges(raised.model, names, found, options, context);
   const params = new Map<string, AffineParams>();
-  for (const [name, { observer }] of observed) {
-    const range = observer.range(options.range);
-    if (range !== undefined && observer.notFiniteCount === 0) params.set(name, activationParams(range.low, range.high));
+  for (const [name, { seen }] of observed) {
+    const { range, notFiniteCount } = seen;
+    if (range !== undefined && notFiniteCount === 0) params.set(name, activationParams(range.low, range.high));
   }
   // A layer whose tensors never showed up (wrong type, NaN) stays float; planning again drops what only it needed.
   const usable = (layer: LinearLayer) => [...planQdq(draft, [layer]).values()].every((name) => params.has(name));
