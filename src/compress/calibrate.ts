@@ -14,7 +14,7 @@ import { exposing, fedInputs, segmentModel } from "../runtime/segments/segment-m
 export interface WatchOptions {
   readonly threads?: number;
   readonly signal?: AbortSignal;
-  /** Weights that are in memory at once, where no single node has more; 64 MiB if left out. */
+  /** Weights that are in memory at once, where no single node has more; 32 MiB if left out. */
   readonly segmentBytes?: number;
 }
 
@@ -30,10 +30,12 @@ export interface WatchedValues {
 export type See = (name: string, value: TensorValue, rows: number) => void | Promise<void>;
 
 const NAME = "calibration";
-const SEGMENT_BYTES = 64 * 2 ** 20;
+const SEGMENT_BYTES = 32 * 2 ** 20;
 const MOST_SAMPLES_A_RUN = 64;
-/** What one run of a segment may give out: the first sample tells how much one sample's is. */
+/** What one run of a whole model may give out: the first sample tells how much one sample's is. */
 const RUN_BYTES = 16 * 2 ** 20;
+/** The same for a segment, where memory is short: several runs' tensors wait for the collector. */
+const SEGMENT_RUN_BYTES = 4 * 2 ** 20;
 
 /**
  * Feeds `dataset` through `model` batch by batch and hands each batch's value of every tensor in `names` to `see`.
@@ -161,10 +163,11 @@ class Watcher {
     }
   }
 
-  /** Where the model leaves it open, one sample and then as many as `RUN_BYTES` allows, known once the first one ran. */
+  /** Where the model leaves it open, one sample and then as many as the bytes of a run allow, known once the first one ran. */
   *#batches(count: number): Generator<readonly [start: number, end: number]> {
     for (let start = 0, end = 0; start < count; start = end) {
-      const fitting = Math.floor(RUN_BYTES / this.#sampleBytes);
+      const runBytes = this.#segments.length === 1 ? RUN_BYTES : SEGMENT_RUN_BYTES;
+      const fitting = Math.floor(runBytes / this.#sampleBytes);
       const open = start === 0 ? 1 : Math.max(1, Math.min(MOST_SAMPLES_A_RUN, fitting));
       end = Math.min(start + (this.#bound.fixedBatch ?? open), count);
       yield [start, end];
