@@ -9,6 +9,7 @@ import {
   narrowRecipe,
   packedRecipe,
   POST_TRAINING,
+  tableRecipe,
   techniquesOf,
   WIDTHS,
   type Recipe,
@@ -26,7 +27,7 @@ const recipesFor = (techniques: readonly string[] | undefined, goal: Goal, train
 describe("namedRecipes", () => {
   it.each(GOALS)("leaves no technique untried that is named alone, for the goal %s", (goal) => {
     const small = goal === "size" ? [...CODEBOOKS, packedRecipe(undefined)] : [];
-    const planned = [CLEAN, ...POST_TRAINING, narrowRecipe(WIDTHS[0]), ...small];
+    const planned = [CLEAN, ...POST_TRAINING, tableRecipe(8, 32), narrowRecipe(WIDTHS[0]), ...small];
     for (const name of TECHNIQUE_NAMES.filter((each) => each !== "widen")) {
       const tried = [...planned, ...recipesFor([name], goal)];
       expect(tried.filter((each) => techniquesOf(each).every((one) => one === name)).length, name).toBeGreaterThan(0);

@@ -1,11 +1,13 @@
 // Recipes for techniques that a search does not plan by itself: tried where one was named and nothing planned uses it; may depend on this room.
 import {
+  AWQ,
   CLEAN,
   CODEBOOKS,
   narrowRecipe,
   packedRecipe,
   POST_TRAINING,
   sparseRecipe,
+  tableRecipe,
   techniquesOf,
   WIDEN,
   WIDTHS,
@@ -17,10 +19,7 @@ import type { Step } from "./techniques/technique.ts";
 const step = (technique: string, options: Step["options"] = {}): Step => ({ technique, options });
 const recipe = (id: string, title: string, ...steps: Step[]): Recipe => ({ id, title, steps });
 
-const fourBits = { bits: 4, blockSize: 128, symmetric: false } as const;
-const rounded = step("weight-blocks", { ...fourBits, accuracyLevel: "auto" });
-const scaledForBlocks = step("activation-aware", fourBits);
-const tables = (bits: 4 | 8): Step => step("embedding-blocks", { bits, blockSize: 32, symmetric: true });
+const scaledForBlocks = step("activation-aware", { bits: 4, blockSize: 128, symmetric: false });
 const pruned = (sparsity: number, pattern: "any" | "2:4"): Step =>
   step("prune", { sparsity, criterion: "magnitude", scope: "global", pattern });
 const shared = step("share-weights", { values: 17, biasValues: 8 });
@@ -30,26 +29,7 @@ const packed = step("packed");
 const NAMED: readonly Recipe[] = [
   recipe("smooth", "channels scaled for later int8", step("smooth", { insert: true })),
   recipe("activation-aware", "channels scaled for later 4-bit weights (AWQ)", scaledForBlocks),
-  recipe(
-    "activation-aware+weight-int4-b128",
-    "scaled channels (AWQ); 4-bit weights, blocks of 128",
-    scaledForBlocks,
-    rounded,
-  ),
-  recipe("embedding-int8", "lookup tables in 8 bits, blocks of 32", tables(8)),
-  recipe("embedding-int4", "lookup tables in 4 bits, blocks of 32", tables(4)),
-  recipe(
-    "embedding-int8+weight-int8",
-    "lookup tables in 8 bits; 8-bit weights, one scale per column",
-    tables(8),
-    step("weight-int8"),
-  ),
-  recipe(
-    "embedding-int4+weight-int4-b32",
-    "lookup tables and weights in 4 bits, blocks of 32",
-    tables(4),
-    step("weight-blocks", { bits: 4, blockSize: 32, symmetric: true, accuracyLevel: "auto" }),
-  ),
+  AWQ,
   recipe("fine-tune", "every weight trained on", step("fine-tune")),
   recipe("tune-small", "scales, biases and normalizations trained on", step("tune-small")),
   recipe("qat-int8", "8-bit weights, trained through their rounding", step("qat", { bits: 8 })),
@@ -84,11 +64,12 @@ const VARIANTS: readonly Recipe[] = [
   calibrated("qoperator", "full ranges, as integer operators", { form: "qoperator" }),
 ];
 
-/** What a search tries anyway, as far as its options allow: one of each kind. */
+/** What a search surely tries, as far as its options allow: one of each kind. */
 function planned({ goal, data }: Pick<SearchOptions, "goal" | "data">): readonly Recipe[] {
   const sparse = data.train === undefined ? [] : [sparseRecipe(0.5, 1)];
   const small = goal === "size" ? [...sparse, ...CODEBOOKS, packedRecipe(undefined)] : [];
-  return [WIDEN, CLEAN, ...POST_TRAINING, narrowRecipe(WIDTHS[0]), ...small];
+  const surely = POST_TRAINING.filter(({ insteadOf }) => insteadOf === undefined);
+  return [WIDEN, CLEAN, ...surely, tableRecipe(8, 32), narrowRecipe(WIDTHS[0]), ...small];
 }
 
 /** The recipes for those named techniques that nothing planned uses, and variants of those it does; none where none was named. */

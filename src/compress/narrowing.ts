@@ -1,4 +1,5 @@
 // Looks for the narrowest network that holds the budget, and quantises that one; may depend on this room.
+import { tableCandidates } from "./lookup-tables.ts";
 import { surelyWithin } from "./loss.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
 import { following, narrowRecipe, WIDTHS, type Recipe } from "./recipe.ts";
@@ -35,4 +36,5 @@ export async function* narrowings(run: SearchRun): AsyncGenerator<SearchEvent, v
   if (narrowest === undefined) return;
   for (const next of run.wanted(following(narrowest.recipe))) yield* run.attempt(next, narrowest.base);
   yield* mixedCandidates(run, narrowest);
+  yield* tableCandidates(run, narrowest);
 }

@@ -7,7 +7,7 @@ export interface Recipe {
   readonly id: string;
   readonly title: string;
   readonly steps: readonly Step[];
-  /** Id of a recipe tried before whose file is as large and as fast: where that one surely holds the budget, this one is left out. */
+  /** Id of a recipe tried before whose file is no larger and as fast: where that one surely holds the budget, this one is left out. */
   readonly insteadOf?: string;
 }
 
@@ -30,6 +30,16 @@ const GPTQ: Recipe = {
       technique: "weight-blocks",
       options: { bits: 4, blockSize: 128, symmetric: false, accuracyLevel: "auto", rounding: "gptq" },
     },
+  ],
+};
+
+/** Weights that meet strong inputs are rounded finer; the file is as large as that of GPTQ. */
+export const AWQ: Recipe = {
+  id: "activation-aware+weight-int4-b128",
+  title: "scaled channels (AWQ); 4-bit weights, blocks of 128",
+  steps: [
+    { technique: "activation-aware", options: { bits: 4, blockSize: 128, symmetric: false } },
+    { technique: "weight-blocks", options: { bits: 4, blockSize: 128, symmetric: false, accuracyLevel: "auto" } },
   ],
 };
 
@@ -130,11 +140,28 @@ export const POST_TRAINING: readonly Recipe[] = [
   blocks(4, 32),
   blocks(4, 128),
   GPTQ,
+  { ...AWQ, insteadOf: GPTQ.id },
   ...STRUCTURED,
 ];
 
 /** What is worth trying on a model that was made narrower before. */
 const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blocks(4, 32), blocks(4, 128)];
+
+/** What makes the layers small that read from tables made small before; where plain rounding to 4 bits fails, with more care. */
+export const AFTER_TABLES: readonly Recipe[] = [
+  COLUMNS,
+  blocks(4, 32),
+  blocks(4, 128),
+  { ...GPTQ, insteadOf: blocks(4, 128).id },
+  { ...AWQ, insteadOf: GPTQ.id },
+];
+
+/** Lookup tables in blocks that share a scale. */
+export const tableRecipe = (bits: 4 | 8, blockSize: 16 | 32): Recipe => ({
+  id: `embedding-int${bits}`,
+  title: `lookup tables in ${bits} bits, blocks of ${blockSize}`,
+  steps: [{ technique: "embedding-blocks", options: { bits, blockSize, symmetric: true } }],
+});
 
 /** How much of a network stays: shares of its neurons and channels, and of the positions of inputs that dense layers read. */
 export interface Width {
@@ -165,14 +192,17 @@ export function narrowRecipe({ ratio, inputs }: Width): Recipe {
   };
 }
 
+/** `first`, and then the other. */
+export const chained = (first: Pick<Recipe, "id" | "title" | "steps">, next: Recipe): Recipe => ({
+  id: `${first.id}+${next.id}`,
+  title: `${first.title}; ${next.title}`,
+  steps: [...first.steps, ...next.steps],
+  ...(next.insteadOf === undefined ? {} : { insteadOf: `${first.id}+${next.insteadOf}` }),
+});
+
 /** `first`, and then each technique that may follow it. */
-export function following(first: Recipe): Recipe[] {
-  return AFTER_NARROWING.map((next) => ({
-    id: `${first.id}+${next.id}`,
-    title: `${first.title}; ${next.title}`,
-    steps: [...first.steps, ...next.steps],
-  }));
-}
+export const following = (first: Recipe, nexts = AFTER_NARROWING): Recipe[] =>
+  nexts.map((next) => chained(first, next));
 
 /** Shares of zeros that are tried, few to many. */
 export const SPARSITIES = [0.95, 0.966] as const;

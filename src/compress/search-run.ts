@@ -11,6 +11,7 @@ import { nameIsWrong } from "./reasons.ts";
 import { CLEAN, techniquesOf, WIDEN, type Recipe } from "./recipe.ts";
 import type { RemoteBench } from "./remote-bench.ts";
 import type { SearchEvent, SearchOptions } from "./search-options.ts";
+import { select } from "./selection.ts";
 import { holdsHalves } from "./techniques/widen.ts";
 import type { Attempt } from "./verdict.ts";
 
@@ -55,6 +56,16 @@ export class SearchRun {
 
   get planned(): number {
     return this.#planned;
+  }
+
+  /** Candidates that are what they are called. */
+  get honest(): Candidate[] {
+    return this.attempts.map(({ candidate }) => candidate).filter((candidate) => nameIsWrong(candidate) === undefined);
+  }
+
+  /** The winner as it stands. */
+  get best(): Candidate | undefined {
+    return select(this.honest, this.#original, this.options.goal);
   }
 
   wants(technique: string): boolean {
@@ -136,6 +147,16 @@ export class SearchRun {
     yield { kind: "candidate", candidate: attempt.candidate };
     const { twin } = attempt;
     return twin === undefined ? attempt : this.attempts.find(({ candidate }) => candidate.id === twin);
+  }
+
+  /** Tries one recipe after another, without those that another one makes needless. */
+  async *attemptEach(recipes: readonly Recipe[], base?: Base): AsyncGenerator<SearchEvent, void> {
+    const needless = new Set<string>();
+    for (const recipe of recipes) {
+      const { id, insteadOf } = recipe;
+      if (insteadOf !== undefined && (needless.has(insteadOf) || this.holds(insteadOf))) needless.add(id);
+      else yield* this.attempt(recipe, base);
+    }
   }
 
   /** True when a limit or a signal ended the search; then `next` is what it stopped before. */

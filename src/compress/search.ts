@@ -4,16 +4,17 @@ import { benchSettings } from "./bench-settings.ts";
 import type { Candidate, SearchResult } from "./candidate-schema.ts";
 import { Deadline } from "./deadline.ts";
 import { Journal, journalKey } from "./journal.ts";
+import { plannedTables, tableBlocks, tableCandidates } from "./lookup-tables.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
 import { namedRecipes } from "./named-recipes.ts";
 import { narrowings, plannedNarrowings } from "./narrowing.ts";
-import { nameIsWrong } from "./reasons.ts";
+import { plannedRecoveries, recoveries } from "./near-misses.ts";
 import { CLEAN, POST_TRAINING, techniquesOf } from "./recipe.ts";
 import { RemoteBench } from "./remote-bench.ts";
 import type { CompressionData, SearchEvent, SearchOptions } from "./search-options.ts";
 import { SearchRun } from "./search-run.ts";
-import { paretoFront, select, selectionRule } from "./selection.ts";
-import { plannedSmallFiles, smallFiles } from "./small-files.ts";
+import { paretoFront, selectionRule } from "./selection.ts";
+import { fewNumbers, packing, plannedSmallFiles } from "./small-files.ts";
 import { TECHNIQUES } from "./techniques/registry.ts";
 
 /** Names for `techniques` in options, manifests and on the command line. */
@@ -29,7 +30,7 @@ function checkTechniques(names: readonly string[] | undefined): void {
 }
 
 /** Candidates that will be made if nothing is learnt on the way. */
-function plannedAtFirst(options: SearchOptions): number {
+function plannedAtFirst(options: SearchOptions, hasTables: boolean): number {
   const { techniques, data, goal, maxCandidates = Infinity } = options;
   const wants = (technique: string) => techniques?.includes(technique) ?? true;
   const wanted: SearchRun["wanted"] = (recipes) => recipes.filter((recipe) => techniquesOf(recipe).every(wants));
@@ -39,6 +40,8 @@ function plannedAtFirst(options: SearchOptions): number {
       namedRecipes(options).length +
       plannedMixed(goal, wants) +
       plannedNarrowings(goal, { wants, wanted }) +
+      (hasTables ? plannedTables(goal, { wants, wanted }) * (wants("narrow") ? 2 : 1) : 0) +
+      plannedRecoveries({ wanted }, data.train !== undefined) +
       (goal === "size" ? plannedSmallFiles({ wanted }, data.train !== undefined) : 0),
   );
 }
@@ -46,12 +49,15 @@ function plannedAtFirst(options: SearchOptions): number {
 /** Everything that is tried, in order. */
 async function* candidatesOf(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   yield* run.prepare();
-  for (const recipe of [...run.wanted(POST_TRAINING), ...namedRecipes(run.options)]) {
-    if (recipe.insteadOf === undefined || !run.holds(recipe.insteadOf)) yield* run.attempt(run.fromStart(recipe));
-  }
+  const named = namedRecipes(run.options);
+  const planned = run.wanted(POST_TRAINING).filter(({ id }) => !named.some((each) => each.id === id));
+  yield* run.attemptEach([...planned, ...named].map((recipe) => run.fromStart(recipe)));
   yield* mixedCandidates(run);
+  yield* tableCandidates(run);
   yield* narrowings(run);
-  yield* smallFiles(run);
+  yield* fewNumbers(run);
+  yield* recoveries(run);
+  yield* packing(run);
 }
 
 /** Who judged and who taught, by digest. */
@@ -83,7 +89,7 @@ export async function* search(options: SearchOptions): AsyncGenerator<SearchEven
   const bench = new RemoteBench(settings);
   const deadline = new Deadline(options);
   try {
-    const planned = plannedAtFirst(options);
+    const planned = plannedAtFirst(options, (await tableBlocks(options.model, options)) !== undefined);
     yield { kind: "started", planned };
     const { goal, techniques, toolVersion = "" } = options;
     const key = await journalKey(settings, [toolVersion, goal, techniques ?? []]);
@@ -113,10 +119,7 @@ async function* conclusion(
   const { reason } = deadline;
   const ended = reason === "complete" && run.stoppedBefore !== null ? "candidate-limit" : reason;
   const rule = selectionRule(goal, budget.confidence);
-  const honest = run.attempts
-    .map(({ candidate }) => candidate)
-    .filter((candidate) => nameIsWrong(candidate) === undefined);
-  const winner = select(honest, original, goal);
+  const winner = run.best;
   yield { kind: "selected", candidate: winner, rule };
   const hurried = reason !== "complete";
   const candidates: Candidate[] = [];
@@ -145,7 +148,7 @@ async function* conclusion(
     sensitivity: run.tables,
     original,
     candidates,
-    front: paretoFront(honest, original, goal),
+    front: paretoFront(run.honest, original, goal),
     selected: winner?.id ?? null,
   };
 }

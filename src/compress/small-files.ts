@@ -4,7 +4,6 @@ import { surelyWithin } from "./loss.ts";
 import { CODEBOOKS, packedRecipe, sparseRecipe, SPARSITIES } from "./recipe.ts";
 import type { SearchEvent } from "./search-options.ts";
 import type { SearchRun } from "./search-run.ts";
-import { select } from "./selection.ts";
 
 /** Candidates made at most: a bisection of the sparsities, codebooks, and one packed. */
 export function plannedSmallFiles(run: Pick<SearchRun, "wanted">, canTrain: boolean): number {
@@ -14,9 +13,9 @@ export function plannedSmallFiles(run: Pick<SearchRun, "wanted">, canTrain: bool
 
 /**
  * Bisects the sparsities for the sparsest network that surely holds the budget; where none does, or nothing can be retrained, tries
- * codebooks. Then packs the smallest file that holds it.
+ * codebooks.
  */
-export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, void> {
+export async function* fewNumbers(run: SearchRun): AsyncGenerator<SearchEvent, void> {
   const { goal, data, retrain } = run.options;
   const epochs = retrain?.epochs ?? DEFAULT_RETRAIN.epochs;
   if (goal !== "size") return;
@@ -33,11 +32,12 @@ export async function* smallFiles(run: SearchRun): AsyncGenerator<SearchEvent, v
   }
   // No codebook is as small as a sparse network that holds.
   if (holds < 0) for (const recipe of run.wanted(CODEBOOKS)) yield* run.attempt(run.fromStart(recipe));
-  const best = select(
-    run.attempts.map(({ candidate }) => candidate),
-    run.original,
-    goal,
-  );
+}
+
+/** Packs the smallest file that holds the budget. */
+export async function* packing(run: SearchRun): AsyncGenerator<SearchEvent, void> {
+  if (run.options.goal !== "size") return;
+  const { best } = run;
   const made = run.attempts.find(({ candidate }) => candidate.id === best?.id);
   if (best?.techniques.at(-1) === "packed") return;
   const recipe = best === undefined ? run.fromStart(packedRecipe(undefined)) : packedRecipe(best);

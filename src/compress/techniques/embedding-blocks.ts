@@ -44,6 +44,16 @@ function findTables(draft: GraphDraft): Table[] {
   });
 }
 
+/** Bytes of the float32 tables that blocks of `blockSize` can store, each counted once. */
+export const tableBytes = (model: ModelGraph, blockSize: number): number =>
+  bytesOf(inBlocks(findTables(new GraphDraft(model)), blockSize));
+
+const inBlocks = (tables: readonly Table[], blockSize: number): Table[] =>
+  tables.filter(({ tensor }) => tensor.shape[1] % blockSize === 0);
+
+const bytesOf = (tables: readonly Table[]): number =>
+  tables.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0);
+
 function replaceTable(
   draft: GraphDraft,
   { tensor, gathers, tied }: Table,
@@ -106,12 +116,11 @@ export async function embeddingBlocks(
   { runner }: Pick<TechniqueContext, "runner">,
 ): Promise<TechniqueResult> {
   const draft = new GraphDraft(model);
-  const tables = findTables(draft).filter(({ tensor }) => tensor.shape[1] % options.blockSize === 0);
+  const tables = inBlocks(findTables(draft), options.blockSize);
   if (tables.length === 0) {
     return refused(`no float32 table that is only looked up and whose width is a multiple of ${options.blockSize}`);
   }
-  const floatBytes = tables.reduce((sum, { tensor }) => sum + 4 * elementCount(tensor.shape), 0);
-  const pool = floatBytes < WORTH_THREADS_BYTES ? undefined : runner;
+  const pool = bytesOf(tables) < WORTH_THREADS_BYTES ? undefined : runner;
   for (const table of tables) replaceTable(draft, table, options, pool);
   draft.requireOpset(CONTRIB, 1);
   const tied = tables.reduce((count, table) => count + table.tied.length, 0);
