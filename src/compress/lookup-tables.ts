@@ -37,7 +37,7 @@ const blocksFor = (model: ModelGraph, least: number): 16 | 32 | undefined =>
 
 /** Candidates made at most, for one model that the tables are in. */
 export function plannedTables(goal: Goal, { wants, wanted }: Pick<SearchRun, "wants" | "wanted">): number {
-  return WIDTHS.length * (1 + wanted(following(tableRecipe(8, 32), AFTER_TABLES)).length) + plannedMixed(goal, wants);
+  return WIDTHS.length * (1 + wanted(AFTER_TABLES).length) + plannedMixed(goal, wants);
 }
 
 /**
@@ -62,7 +62,7 @@ export async function* tableCandidates(
     holding.push({ recipe, base, isSure: surelyWithin(attempt.candidate.validation!) });
   }
   for (const { recipe, base } of holding) {
-    const all = run.wanted(following(recipe, AFTER_TABLES));
+    const all = following(recipe, run.wanted(AFTER_TABLES));
     yield* run.attemptEach(all, base);
     const fewest = all.filter(({ steps }) => steps.at(-1)!.options.bits === 4);
     if (fewest.some(({ id }) => run.holds(id))) break;

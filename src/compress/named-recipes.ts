@@ -1,4 +1,4 @@
-// Recipes for techniques that a search does not plan by itself: tried where one was named and nothing planned uses it; may depend on this room.
+// Recipes for techniques that a search does not surely try by itself: tried where one was named and nothing planned uses it; may depend on this room.
 import {
   AWQ,
   CLEAN,

@@ -2,14 +2,14 @@
 import { tableCandidates } from "./lookup-tables.ts";
 import { surelyWithin } from "./loss.ts";
 import { mixedCandidates, plannedMixed } from "./mixed/mixed-search.ts";
-import { following, narrowRecipe, WIDTHS, type Recipe } from "./recipe.ts";
+import { AFTER_NARROWING, following, narrowRecipe, WIDTHS, type Recipe } from "./recipe.ts";
 import type { Goal, SearchEvent } from "./search-options.ts";
 import type { Base, SearchRun } from "./search-run.ts";
 
 /** Candidates made at most: a bisection of the widths, and what follows the narrowest. */
 export function plannedNarrowings(goal: Goal, { wants, wanted }: Pick<SearchRun, "wants" | "wanted">): number {
   if (!wants("narrow")) return 0;
-  const after = wanted(following(narrowRecipe(WIDTHS[0]))).length;
+  const after = wanted(AFTER_NARROWING).length;
   return Math.ceil(Math.log2(WIDTHS.length)) + after + plannedMixed(goal, wants);
 }
 
@@ -34,7 +34,7 @@ export async function* narrowings(run: SearchRun): AsyncGenerator<SearchEvent, v
     } else fails = middle;
   }
   if (narrowest === undefined) return;
-  for (const next of run.wanted(following(narrowest.recipe))) yield* run.attempt(next, narrowest.base);
+  yield* run.attemptEach(following(narrowest.recipe, run.wanted(AFTER_NARROWING)), narrowest.base);
   yield* mixedCandidates(run, narrowest);
   yield* tableCandidates(run, narrowest);
 }

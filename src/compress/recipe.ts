@@ -145,7 +145,7 @@ export const POST_TRAINING: readonly Recipe[] = [
 ];
 
 /** What is worth trying on a model that was made narrower before. */
-const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blocks(4, 32), blocks(4, 128)];
+export const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blocks(4, 32), blocks(4, 128)];
 
 /** What makes the layers small that read from tables made small before; where plain rounding to 4 bits fails, with more care. */
 export const AFTER_TABLES: readonly Recipe[] = [
@@ -200,8 +200,8 @@ export const chained = (first: Pick<Recipe, "id" | "title" | "steps">, next: Rec
   ...(next.insteadOf === undefined ? {} : { insteadOf: `${first.id}+${next.insteadOf}` }),
 });
 
-/** `first`, and then each technique that may follow it. */
-export const following = (first: Recipe, nexts = AFTER_NARROWING): Recipe[] =>
+/** `first`, and then each that may follow it. */
+export const following = (first: Recipe, nexts: readonly Recipe[]): Recipe[] =>
   nexts.map((next) => chained(first, next));
 
 /** Shares of zeros that are tried, few to many. */
