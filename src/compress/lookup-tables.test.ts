@@ -147,7 +147,7 @@ async function tried(
 
 describe("tableCandidates", () => {
   const chain = (bits: number, ...ends: string[]) => ends.map((end) => `embedding-int${bits}+${end}`);
-  const plain = ["weight-int8", "weight-int4-b32", "weight-int4-b128"];
+  const plain = ["half-float16", "weight-int8", "weight-int4-b32", "weight-int4-b128"];
   const careful = ["weight-int4-b128-gptq", "activation-aware+weight-int4-b128"];
 
   it("stay with the narrowest tables where layers in 4 bits hold too", async () => {

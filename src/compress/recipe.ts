@@ -149,6 +149,7 @@ export const AFTER_NARROWING: readonly Recipe[] = [DYNAMIC, STATIC, COLUMNS, blo
 
 /** What makes the layers small that read from tables made small before; where plain rounding to 4 bits fails, with more care. */
 export const AFTER_TABLES: readonly Recipe[] = [
+  HALF,
   COLUMNS,
   blocks(4, 32),
   blocks(4, 128),
