@@ -7,10 +7,9 @@ import { int, ints } from "../model/attributes.ts";
 import { model, node, tensorInfo } from "../model/build.ts";
 import type { ModelGraph } from "../model/graph.ts";
 import { readOnnx } from "../model/onnx/read.ts";
-import { serializeOnnx, writeOnnx } from "../model/onnx/write.ts";
+import { writeOnnx } from "../model/onnx/write.ts";
 import { int64Tensor } from "../model/tensor-value.ts";
-import { createDataset, type Dataset } from "../runtime/dataset.ts";
-import { openSession } from "../runtime/session.ts";
+import type { Dataset } from "../runtime/dataset.ts";
 import { seededRandom } from "../statistics/index.ts";
 import type { SearchResult } from "./candidate-schema.ts";
 import { tableBlocks, tableCandidates } from "./lookup-tables.ts";
@@ -18,7 +17,7 @@ import { narrowRecipe, WIDTHS, type Recipe } from "./recipe.ts";
 import type { SearchOptions } from "./search-options.ts";
 import { SearchRun } from "./search-run.ts";
 import { search } from "./search.ts";
-import { randomTensor } from "./techniques/test-models.ts";
+import { randomTensor, selfLabelled } from "./techniques/test-models.ts";
 
 const [WORDS, WIDTH, LENGTH, HIDDEN, CLASSES] = [400, 64, 8, 128, 4];
 
@@ -49,25 +48,10 @@ function wordsNet({ words = WORDS, width = WIDTH } = {}): ModelGraph {
 }
 
 /** Random sentences, labelled by the model itself. */
-async function sentences(count: number, seed: number): Promise<Dataset> {
+function sentences(count: number, seed: number): Promise<Dataset> {
   const random = seededRandom(seed);
-  const x = int64Tensor(
-    [count, LENGTH],
-    Array.from({ length: count * LENGTH }, () => random.integer(WORDS)),
-  );
-  const session = await openSession(await serializeOnnx(wordsNet()), { threads: 1 });
-  const { y } = await session.run({ x });
-  await session.close();
-  const scores = y.data as Float32Array;
-  const labels = Int32Array.from({ length: count }, (_, at) => {
-    const own = scores.subarray(at * CLASSES, (at + 1) * CLASSES);
-    return own.indexOf(Math.max(...own));
-  });
-  return createDataset({
-    name: `sentences ${seed}`,
-    inputs: new Map([["x", x]]),
-    labels: { dtype: "int32", shape: [count], data: labels },
-  });
+  const words = Array.from({ length: count * LENGTH }, () => random.integer(WORDS));
+  return selfLabelled(wordsNet(), int64Tensor([count, LENGTH], words), `sentences ${seed}`);
 }
 
 let folder: string;

@@ -117,9 +117,15 @@ export function lossBetween(
 export const surelyWithin = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
   (bound === null ? loss.high : bound.loss) <= allowed;
 
+/** Where no confidence was asked for: the loss itself is within the budget, whatever its interval says. */
+export const estimateHolds = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
+  bound === null && loss.value <= allowed;
+
 /**
  * The verdict's rule: the far end at the confidence that was asked for is within the budget; where none was, the estimate is, and the
  * far end at 95 % is within twice the budget.
  */
-export const within = ({ loss, bound, allowedLoss: allowed }: Loss): boolean =>
-  bound === null ? loss.value <= allowed && loss.high <= 2 * allowed : bound.loss <= allowed;
+export const within = (judged: Loss): boolean => {
+  const { loss, bound, allowedLoss: allowed } = judged;
+  return bound === null ? estimateHolds(judged) && loss.high <= 2 * allowed : bound.loss <= allowed;
+};

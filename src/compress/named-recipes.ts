@@ -7,6 +7,8 @@ import {
   packedRecipe,
   POST_TRAINING,
   sparseRecipe,
+  STATIC_MSE,
+  staticInt8Recipe,
   tableRecipe,
   techniquesOf,
   WIDEN,
@@ -19,7 +21,6 @@ import type { Step } from "./techniques/technique.ts";
 const step = (technique: string, options: Step["options"] = {}): Step => ({ technique, options });
 const recipe = (id: string, title: string, ...steps: Step[]): Recipe => ({ id, title, steps });
 
-const scaledForBlocks = step("activation-aware", { bits: 4, blockSize: 128, symmetric: false });
 const pruned = (sparsity: number, pattern: "any" | "2:4"): Step =>
   step("prune", { sparsity, criterion: "magnitude", scope: "global", pattern });
 const shared = step("share-weights", { values: 17, biasValues: 8 });
@@ -28,18 +29,13 @@ const packed = step("packed");
 /** One technique alone, or with another that makes a file smaller of what it did. */
 const NAMED: readonly Recipe[] = [
   recipe("smooth", "channels scaled for later int8", step("smooth", { insert: true })),
-  recipe("activation-aware", "channels scaled for later 4-bit weights (AWQ)", scaledForBlocks),
+  recipe("activation-aware", "channels scaled for later 4-bit weights (AWQ)", AWQ.steps[0]),
   AWQ,
   recipe("fine-tune", "every weight trained on", step("fine-tune")),
   recipe("tune-small", "scales, biases and normalizations trained on", step("tune-small")),
   recipe("qat-int8", "8-bit weights, trained through their rounding", step("qat", { bits: 8 })),
   recipe("qat-int4", "4-bit weights, trained through their rounding", step("qat", { bits: 4 })),
-  recipe(
-    "static-int8+qat",
-    "static int8 (QDQ), trained through its rounding",
-    step("static-int8", { range: "mse", form: "qdq", biasCorrection: true, samples: 512 }),
-    step("qat"),
-  ),
+  recipe("static-int8+qat", "static int8 (QDQ), trained through its rounding", ...STATIC_MSE.steps, step("qat")),
   recipe("prune-90", "90 % of the weights zero", pruned(0.9, "any")),
   recipe("prune-2-of-4", "two of every four weights zero", pruned(0.5, "2:4")),
   recipe("prune-90+packed", "90 % of the weights zero; packed", pruned(0.9, "any"), packed),
@@ -50,11 +46,7 @@ const NAMED: readonly Recipe[] = [
 ];
 
 const calibrated = (id: string, title: string, options: Step["options"]): Recipe =>
-  recipe(
-    `static-int8-${id}`,
-    `static int8, ${title}`,
-    step("static-int8", { range: "minmax", form: "qdq", biasCorrection: true, samples: 512, ...options }),
-  );
+  staticInt8Recipe(`static-int8-${id}`, `static int8, ${title}`, options);
 
 /** Other ways to the same arithmetic, worth their time to those who named it: what a search plans anyway has the widest and the best fit. */
 const VARIANTS: readonly Recipe[] = [

@@ -3,11 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { serializeOnnx, writeOnnx } from "../model/onnx/write.ts";
+import { writeOnnx } from "../model/onnx/write.ts";
 import { float32Tensor } from "../model/tensor-value.ts";
 import { buildMlp } from "../runtime/architecture/mlp.ts";
-import { createDataset, type Dataset } from "../runtime/dataset.ts";
-import { openSession } from "../runtime/session.ts";
+import type { Dataset } from "../runtime/dataset.ts";
 import { seededRandom } from "../statistics/index.ts";
 import type { SearchResult } from "./candidate-schema.ts";
 import { recoveries } from "./near-misses.ts";
@@ -16,28 +15,15 @@ import type { SearchOptions } from "./search-options.ts";
 import type { SearchRun } from "./search-run.ts";
 import { search } from "./search.ts";
 import type { Step } from "./techniques/technique.ts";
+import { selfLabelled } from "./techniques/test-models.ts";
 
 const net = buildMlp({ layers: [12, 64, 4], seed: 5 });
 
 /** Random inputs, labelled by the model itself. */
-async function samples(count: number, seed: number): Promise<Dataset> {
+function samples(count: number, seed: number): Promise<Dataset> {
   const random = seededRandom(seed);
-  const input = float32Tensor(
-    [count, 12],
-    Float32Array.from({ length: count * 12 }, () => random.normal()),
-  );
-  const session = await openSession(await serializeOnnx(net), { threads: 1 });
-  const scores = Object.values(await session.run({ input }))[0].data as Float32Array;
-  await session.close();
-  const labels = Int32Array.from({ length: count }, (_, at) => {
-    const own = scores.subarray(at * 4, at * 4 + 4);
-    return own.indexOf(Math.max(...own));
-  });
-  return createDataset({
-    name: `samples ${seed}`,
-    inputs: new Map([["input", input]]),
-    labels: { dtype: "int32", shape: [count], data: labels },
-  });
+  const values = Float32Array.from({ length: count * 12 }, () => random.normal());
+  return selfLabelled(net, float32Tensor([count, 12], values), `samples ${seed}`);
 }
 
 let folder: string;

@@ -1,7 +1,7 @@
 // Why a candidate was accepted or refused, in sentences; may depend on quantity and this room's schema.
 import { formatCount } from "../quantity/index.ts";
 import type { Candidate, Execution, Loss } from "./candidate-schema.ts";
-import { within } from "./loss.ts";
+import { estimateHolds, within } from "./loss.ts";
 
 const isShare = (loss: Loss): boolean => loss.original.unit === "1";
 
@@ -19,7 +19,7 @@ export function lossReason(metric: string, loss: Loss): string {
       : `far end at ${loss.bound.confidence * 100} % confidence ${amount(loss, loss.bound.loss)}, `;
   const verdict = within(loss)
     ? "within the budget"
-    : loss.bound === null && loss.loss.value <= loss.allowedLoss
+    : estimateHolds(loss)
       ? "the estimate is within the budget, the far end beyond twice the budget"
       : "beyond the budget";
   return (

@@ -43,13 +43,14 @@ export const AWQ: Recipe = {
   ],
 };
 
-const ranges = (id: string, title: string, range: Step["options"]): Recipe => ({
+/** Static int8 in QDQ form, unless the options say otherwise. */
+export const staticInt8Recipe = (id: string, title: string, options: Step["options"] = {}): Recipe => ({
   id,
   title,
   steps: [
     {
       technique: "static-int8",
-      options: { ...range, form: "qdq", biasCorrection: true, samples: CALIBRATION_SAMPLES },
+      options: { range: "minmax", form: "qdq", biasCorrection: true, samples: CALIBRATION_SAMPLES, ...options },
     },
   ],
 });
@@ -60,7 +61,10 @@ const dynamic = (id: string, title: string, activations: "tensor" | "token"): Re
   steps: [{ technique: "dynamic-int8", options: { activations } }],
 });
 
-const STATIC = ranges("static-int8", "static int8 (QDQ), full ranges", { range: "minmax" });
+const STATIC = staticInt8Recipe("static-int8", "static int8 (QDQ), full ranges");
+export const STATIC_MSE = staticInt8Recipe("static-int8-mse", "static int8 (QDQ), ranges of least square error", {
+  range: "mse",
+});
 const DYNAMIC = dynamic("dynamic-int8", "dynamic int8", "tensor");
 const COLUMNS: Recipe = {
   id: "weight-int8",
@@ -131,10 +135,7 @@ export const POST_TRAINING: readonly Recipe[] = [
   dynamic("dynamic-int8-token", "dynamic int8, one range per row", "token"),
   STATIC,
   // What full ranges hold, others hold no better for fewer bytes or less time.
-  {
-    ...ranges("static-int8-mse", "static int8 (QDQ), ranges of least square error", { range: "mse" }),
-    insteadOf: STATIC.id,
-  },
+  { ...STATIC_MSE, insteadOf: STATIC.id },
   COLUMNS,
   blocks(8, 128),
   blocks(4, 32),

@@ -1,10 +1,23 @@
 // Positioned reads, atomic writes and digests on real files.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { appendFile, chmod, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+  type FileHandle,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeFolder, openAtomicWriter, removeUnfinishedFiles, writeFileAtomic } from "./atomic-write.ts";
 import { sha256, sha256File } from "./digest.ts";
 import { openFileRange } from "./file-range.ts";
@@ -136,6 +149,23 @@ describe("an atomic write", () => {
     const command = `"${process.execPath}" --input-type=module -e '${script}' >> ${path}`;
     spawnSync("/bin/sh", ["-c", command]);
     expect(await readFile(path, "utf8")).toBe("before\nafter");
+  });
+
+  it("tells of a disk that failed while more was still being written, though a later sync succeeds", async () => {
+    await writeFile(path, "old");
+    const handle = await open(path);
+    const failing = vi
+      .spyOn(Object.getPrototypeOf(handle) as FileHandle, "datasync")
+      .mockRejectedValueOnce(new Error("EIO: i/o error, fdatasync"));
+    await handle.close();
+    try {
+      await expect(writeFileAtomic(path, new Uint8Array(8 * 2 ** 20))).rejects.toMatchObject({ code: "E_FILE_WRITE" });
+      expect(failing).toHaveBeenCalledOnce();
+    } finally {
+      failing.mockRestore();
+    }
+    expect(await readFile(path, "utf8")).toBe("old");
+    expect(await readdir(folder)).toEqual(["file.bin"]);
   });
 
   it("over a folder is refused and leaves no temporary file", async () => {

@@ -5,7 +5,7 @@ import type { Candidate } from "../compress/candidate-schema.ts";
 import { LightfootError } from "../errors/lightfoot-error.ts";
 import { copyFileAtomic } from "../io/atomic-write.ts";
 import { readOnnx } from "../model/onnx/read.ts";
-import { writeOnnx } from "../model/onnx/write.ts";
+import { SPLIT_THRESHOLD_BYTES, writeOnnx } from "../model/onnx/write.ts";
 import { tensorsOf } from "../model/tensors.ts";
 
 export const WINNER_FILE = "compressed.onnx";
@@ -25,9 +25,6 @@ export async function refuseOwnOutput(model: string, outDir: string): Promise<vo
   });
 }
 
-/** From this size on a tensor of a model that one file cannot hold lies in the data file beside it. */
-const SPLIT_BYTES = 1024;
-
 /**
  * Copies the winner; undefined, and no file from before, when there is none. External weights come into the file itself, or into
  * `compressed.onnx.data` where it cannot hold them: the result stands alone, without the candidates.
@@ -43,7 +40,7 @@ export async function placeWinner(winner: Candidate | undefined, outDir: string)
   else {
     await writeOnnx(model, target, { externalData: "inline" }).catch(async (error: unknown) => {
       if (!(error instanceof LightfootError) || error.code !== "E_LIMIT") throw error;
-      await writeOnnx(model, target, { externalData: { thresholdBytes: SPLIT_BYTES } });
+      await writeOnnx(model, target, { externalData: { thresholdBytes: SPLIT_THRESHOLD_BYTES } });
     });
   }
   return target;

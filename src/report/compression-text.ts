@@ -2,6 +2,7 @@
 // quantity, compress and this room.
 import { formatMaxDrop } from "../compress/budget.ts";
 import type { Candidate, SearchResult } from "../compress/candidate-schema.ts";
+import { estimateHolds } from "../compress/loss.ts";
 import { costOf } from "../compress/selection.ts";
 import type { Figure } from "../quantity/figure.ts";
 import { formatFigure, formatNumber } from "../quantity/format.ts";
@@ -35,8 +36,7 @@ export function compressionVerdict(result: SearchResult, messages: Messages = ME
   const judged = chosen.test ?? chosen.validation!;
   const loss = formatLoss(judged.loss, messages);
   if (!chosen.accepted) {
-    const estimateHolds = judged.bound === null && judged.loss.value <= judged.allowedLoss;
-    const failed = estimateHolds ? messages.verdictTestUnsure : messages.verdictTestFailed;
+    const failed = estimateHolds(judged) ? messages.verdictTestUnsure : messages.verdictTestFailed;
     return { text: failed(chosen.title, loss, budget), holds: false, hint: HINTS.budget };
   }
   const ratio = costOf(result.original, result.goal) / costOf(chosen, result.goal);

@@ -1,5 +1,6 @@
 // The verdict in one sentence and the cards below it; may depend on quantity, compress, pipeline and this room.
 import { formatMaxDrop } from "../compress/budget.ts";
+import { estimateHolds } from "../compress/loss.ts";
 import type { Dossier, DossierModel } from "../pipeline/dossier-schema.ts";
 import { divide, exact, scale, type Figure } from "../quantity/figure.ts";
 import { inferencesOf } from "./footprint-section.ts";
@@ -26,8 +27,7 @@ export function verdictOf(dossier: Dossier, messages: Messages): Verdict {
   const judged = chosen.test ?? chosen.validation;
   const loss = judged === null ? messages.none : formatLoss(judged.loss, messages);
   if (!chosen.accepted || (judged !== null && judged.loss.value > judged.allowedLoss)) {
-    const estimateHolds = judged !== null && judged.bound === null && judged.loss.value <= judged.allowedLoss;
-    const failed = estimateHolds ? messages.verdictTestUnsure : messages.verdictTestFailed;
+    const failed = judged !== null && estimateHolds(judged) ? messages.verdictTestUnsure : messages.verdictTestFailed;
     return { text: failed(chosen.title, loss, budget), holds: false };
   }
   const gain = messages.gain[dossier.task.goal](gainOf(dossier).toFixed(2));

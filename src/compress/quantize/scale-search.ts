@@ -1,11 +1,12 @@
 // What rounding in blocks costs a product's outputs when its inputs are scaled, some columns at a time, on threads where there are some;
-// may depend on runtime, blockwise, block-fit and feedback-kernel.
+// may depend on runtime, blockwise, block-fit, column-ranges and feedback-kernel.
 import { compiledModule } from "../../runtime/compiled-module.ts";
 import { SharedScratch } from "../../runtime/shared-scratch.ts";
 import type { TaskRunner } from "../../runtime/task-runner.ts";
 import { BlockFitter } from "./block-fit.ts";
 import { STRIP } from "./block-kernel.ts";
 import { copyStrip, paddedImportance, wholeMatrix, type BlockOptions } from "./blockwise.ts";
+import { columnRanges, type ColumnRange } from "./column-ranges.ts";
 import { feedbackKernel, ROW_BYTES } from "./feedback-kernel.ts";
 
 /** A product's weights, and what is known of its inputs. */
@@ -23,13 +24,8 @@ export interface ScaledProduct {
   readonly options: BlockOptions;
 }
 
-interface ColumnErrors extends ScaledProduct {
-  readonly from: number;
-  readonly to: number;
-}
+interface ColumnErrors extends ScaledProduct, ColumnRange {}
 
-/** In how many tasks the columns of a matrix are tried; always the same sums, so that threads change no byte. */
-const TASKS = 8;
 /** Weights below this are tried sooner than threads start. */
 const WORTH_THREADS_BYTES = 2 ** 20;
 
@@ -157,17 +153,13 @@ export async function outputErrors(
   scratch: ScaleScratch = new ScaleScratch(),
 ): Promise<Float64Array> {
   const { weight, n, rows, scales } = product;
-  const width = Math.ceil(n / TASKS / STRIP) * STRIP;
-  const ranges = Array.from({ length: Math.ceil(n / width) }, (_, at) => {
-    return { from: at * width, to: Math.min(n, (at + 1) * width) };
-  });
   const isSmall = runner === undefined || weight.byteLength < WORTH_THREADS_BYTES;
   const task = isSmall
     ? product
     : { ...product, weight: scratch.weight.copyOf(weight), rows: scratch.rows.copyOf(rows) };
   const module = compiledModule("./scale-search.js", import.meta.url).href;
   const parts = await Promise.all(
-    ranges.map(async (range) =>
+    columnRanges(n).map(async (range) =>
       isSmall
         ? columnErrors({ ...task, ...range })
         : runner.run<Float64Array>({ module, function: "columnErrors", input: { ...task, ...range } }),

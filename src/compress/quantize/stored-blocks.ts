@@ -15,6 +15,7 @@ import {
   type MatrixPart,
   type QuantizedBlocks,
 } from "./blockwise.ts";
+import { columnRanges, type ColumnRange } from "./column-ranges.ts";
 import type { Feedback } from "./feedback.ts";
 import { quantizeWithFeedback } from "./gptq.ts";
 import { LazyParts, Turnstile, type LazyPartsOptions } from "./lazy-parts.ts";
@@ -26,13 +27,6 @@ export interface StoredBlocks {
   readonly inputs?: KnownInputs;
 }
 
-interface ColumnRange {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** In how many tasks the columns of a matrix are rounded: with feedback, each holds its share of the floats. */
-const COLUMN_TASKS = 8;
 /** A matrix below this is rounded to nearest in one task. */
 const WORTH_SPLITTING_BYTES = 4 * 2 ** 20;
 /** Float weights of a model below this are rounded to nearest sooner than threads start. */
@@ -121,11 +115,8 @@ export async function roundStoredBlocks(
   const { n } = task.matrix;
   const threads = usableRunner(task, runner);
   if (threads === undefined) return roundColumns({ ...task, feedback, columns: { from: 0, to: n } });
-  const width = Math.ceil(n / COLUMN_TASKS / STRIP) * STRIP;
-  const tasks: StoredColumns[] = [];
-  for (let from = 0; from < n; from += width) {
-    tasks.push({ ...task, feedback, columns: { from, to: Math.min(n, from + width) } });
-  }
+  // Each holds its share of the floats.
+  const tasks = columnRanges(n).map((columns): StoredColumns => ({ ...task, feedback, columns }));
   const module = here();
   const run = async (input: StoredColumns) => threads.run<QuantizedBlocks>({ module, function: "roundTask", input });
   return joinColumns(await Promise.all(tasks.map(run)));
@@ -189,9 +180,8 @@ function nearestTasks(task: StoredBlocks): StoredBlocks[] {
   const { data } = weight;
   const isApart = transposedWeight && data.kind === "file" && data.encoding === "raw";
   if (!isApart || 4 * k * n < WORTH_SPLITTING_BYTES) return [task];
-  const width = Math.ceil(n / COLUMN_TASKS / STRIP) * STRIP;
-  return Array.from({ length: Math.ceil(n / width) }, (_, at): StoredBlocks => {
-    const [from, columns] = [at * width, Math.min(width, n - at * width)];
+  return columnRanges(n).map(({ from, to }): StoredBlocks => {
+    const columns = to - from;
     const place = { ...data, offset: data.offset + from * k * 4, byteLength: columns * k * 4 };
     return { ...task, matrix: { ...task.matrix, n: columns, weight: { ...weight, shape: [columns, k], data: place } } };
   });

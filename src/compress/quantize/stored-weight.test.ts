@@ -147,4 +147,26 @@ describe("LazyColumns", () => {
     await columns.scales();
     expect(made).toBe(once);
   });
+
+  it("works on one matrix after another here, in the order in which they were asked for", async () => {
+    const events: string[] = [];
+    const weightOf = (name: string) => {
+      const { data, shape } = matrix(8, 16);
+      if (data.kind !== "memory") throw new Error("made in memory");
+      return computedTensor(name, { dtype: "float32", shape }, async () => {
+        events.push(`${name} begins`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        events.push(`${name} ends`);
+        return new Uint8Array(data.bytes);
+      });
+    };
+    const quantize = columnsHere();
+    const fails = quantize({ weight: { ...weightOf("a"), dtype: "int8" }, transposed: false, grid: GRIDS[0] });
+    const others = ["b", "c"].map((name) => quantize({ weight: weightOf(name), transposed: false, grid: GRIDS[0] }));
+    // One that fails holds up nobody.
+    await expect(fails).rejects.toMatchObject({ code: "E_TENSOR" });
+    await Promise.all(others);
+    // Each is read twice: once for its range, once for rounding.
+    expect(events).toEqual(["b", "b", "c", "c"].flatMap((name) => [`${name} begins`, `${name} ends`]));
+  });
 });

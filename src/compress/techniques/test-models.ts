@@ -9,7 +9,7 @@ import type { Attribute, Dim, ModelGraph, Node, TensorRef } from "../../model/gr
 import { readOnnx } from "../../model/onnx/read.ts";
 import { serializeOnnx } from "../../model/onnx/write.ts";
 import { memoryTensor } from "../../model/tensor-data.ts";
-import { elementCount, float32Tensor } from "../../model/tensor-value.ts";
+import { elementCount, float32Tensor, type TensorValue } from "../../model/tensor-value.ts";
 import { createDataset, type Dataset } from "../../runtime/dataset.ts";
 import { openSession } from "../../runtime/session.ts";
 import { seededRandom, type Random } from "../../statistics/index.ts";
@@ -111,6 +111,24 @@ export function samplesFor(graph: ModelGraph, count: number, seed = 9): Dataset 
   const random = seededRandom(seed);
   const data = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
   return createDataset({ name: "random", inputs: new Map([["x", float32Tensor(shape, data)]]) });
+}
+
+/** Samples for a model's one input, labelled by itself: the class of its highest score. */
+export async function selfLabelled(of: ModelGraph, input: TensorValue, name: string): Promise<Dataset> {
+  const [{ name: inputName }] = of.graph.inputs;
+  const session = await openSession(await serializeOnnx(of), { threads: 1 });
+  const [{ data, shape }] = Object.values(await session.run({ [inputName]: input }));
+  await session.close();
+  const [count, classes] = shape as [number, number];
+  const labels = Int32Array.from({ length: count }, (_, at) => {
+    const scores = (data as Float32Array).subarray(at * classes, (at + 1) * classes);
+    return scores.indexOf(Math.max(...scores));
+  });
+  return createDataset({
+    name,
+    inputs: new Map([[inputName, input]]),
+    labels: { dtype: "int32", shape: [count], data: labels },
+  });
 }
 
 export async function outputsOf(graph: ModelGraph, data: Dataset): Promise<Float32Array> {

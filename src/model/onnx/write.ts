@@ -11,7 +11,7 @@ import { gathered, streamParts } from "./read-ahead.ts";
 import { GraphWriter } from "./write-graph.ts";
 
 /** Below this a tensor costs more as an entry with an aligned range than inside the model; ONNX's own tools use the same. */
-const SPLIT_THRESHOLD_BYTES = 1024;
+export const SPLIT_THRESHOLD_BYTES = 1024;
 
 export interface WriteOptions {
   /**
