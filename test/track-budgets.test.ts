@@ -2,7 +2,17 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { PACKAGE, childOf, documentAfter, folder, powercap, start, stateOf, track, until } from "./fixtures/tracked.ts";
+import {
+  PACKAGE,
+  childOf,
+  documentAfter,
+  folder,
+  powercap,
+  standsStill,
+  start,
+  track,
+  until,
+} from "./fixtures/tracked.ts";
 
 describe("budgets", () => {
   const spend = (file: string) => `echo 9000000 > ${file}; sleep 0.4; touch lived`;
@@ -79,7 +89,7 @@ describe("budgets", () => {
     await said("ready");
     const pid = childOf(child.pid ?? 0);
     const grandchild = childOf(pid);
-    await until(() => stateOf(pid) === "T" && stateOf(grandchild) === "T");
+    await until(() => standsStill(pid) && standsStill(grandchild));
     writeFileSync(join(folder, "go"), "");
     expect(existsSync(join(folder, "grandchild-went"))).toBe(false);
     child.kill("SIGCONT");
@@ -107,7 +117,7 @@ describe("budgets", () => {
     ];
     const { child, done, said } = start(options, ["sh", "-c", script]);
     await said("ready");
-    await until(() => stateOf(childOf(child.pid ?? 0)) === "T");
+    await until(() => standsStill(childOf(child.pid ?? 0)));
     child.kill("SIGTERM");
     expect((await done).exit).toBe(143);
   });

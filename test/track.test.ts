@@ -11,7 +11,7 @@ import {
   folder,
   powercap,
   start,
-  stateOf,
+  standsStill,
   track,
   until,
 } from "./fixtures/tracked.ts";
@@ -111,7 +111,7 @@ describe("the command", () => {
     const { child, done, said } = start(budget, ["sh", "-c", script]);
     await said("ready");
     const pid = childOf(child.pid ?? 0);
-    await until(() => stateOf(pid) === "T");
+    await until(() => standsStill(pid));
     child.kill("SIGKILL");
     await done;
     await until(() => existsSync(join(folder, "end")));
