@@ -157,12 +157,21 @@ const badlyNamed = (sources: Sources): string[] =>
     return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) || /util|helper|manager/.test(name);
   });
 
-const root = fileURLToPath(new URL("../src/", import.meta.url));
-const sources: Sources = new Map(
-  readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => [file.replaceAll("\\", "/"), readFileSync(`${root}${file}`, "utf8")]),
-);
+/** Test files of one worker share their modules: a hook at the top of one of these would run for the first of the files alone. */
+const sharedHooks = (modules: Sources): string[] =>
+  [...modules]
+    .filter(([file, source]) => !isTest(file) && /^(before|after)(Each|All)\(/m.test(source))
+    .map(([file]) => file);
+
+const sourcesBelow = (folder: string): Sources => {
+  const root = fileURLToPath(new URL(folder, import.meta.url));
+  return new Map(
+    readdirSync(root, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => [file.replaceAll("\\", "/"), readFileSync(`${root}${file}`, "utf8")]),
+  );
+};
+const sources = sourcesBelow("../src/");
 
 describe("the sources", () => {
   it("are found at all", () => expect(sources.size).toBeGreaterThan(20));
@@ -174,6 +183,8 @@ describe("the sources", () => {
   it("touch the outside world only in the rooms made for it", () => expect(bannedGlobals(sources)).toEqual([]));
   it("load ONNX Runtime, ECharts and DuckDB only when used", () => expect(eagerHeavyImports(sources)).toEqual([]));
   it("have kebab-case names that say what is inside", () => expect(badlyNamed(sources)).toEqual([]));
+  it("leave hooks to the test files, as fixtures do", () =>
+    expect([...sharedHooks(sources), ...sharedHooks(sourcesBelow("./fixtures/"))]).toEqual([]));
   it("import nothing from tests", () =>
     expect(internalImports(sources).filter(({ file, target }) => !isTest(file) && isTest(target))).toEqual([]));
 });
@@ -229,6 +240,20 @@ describe("each rule", () => {
     expect(eagerHeavyImports(one("io/a.ts", 'import { X } from "@duckdb/node-api";'))).toHaveLength(1);
     expect(eagerHeavyImports(one("runtime/a.ts", 'import type { T } from "onnxruntime-node";'))).toEqual([]);
     expect(eagerHeavyImports(one("report/a.ts", 'const e = await import("echarts");'))).toEqual([]);
+  });
+
+  it("sees a hook at the top of a module that test files share, and not one that a test file asks for", () => {
+    const hook = "afterEach(() => rmSync(folder));\n";
+    const asked = `export function useFolders(): void {\n  ${hook}}\n`;
+    expect(
+      sharedHooks(
+        new Map([
+          ["a.ts", hook],
+          ["b.ts", asked],
+          ["c.test.ts", hook],
+        ]),
+      ),
+    ).toEqual(["a.ts"]);
   });
 
   it("sees long files and empty names", () => {

@@ -12,7 +12,10 @@ import {
   start,
   track,
   until,
+  useFolders,
 } from "./fixtures/tracked.ts";
+
+useFolders();
 
 describe("budgets", () => {
   const spend = (file: string) => `echo 9000000 > ${file}; sleep 0.4; touch lived`;

@@ -14,7 +14,10 @@ import {
   standsStill,
   track,
   until,
+  useFolders,
 } from "./fixtures/tracked.ts";
+
+useFolders();
 
 describe("the command", () => {
   it("hears with its own exit code kept, and 3 in place of 0, that the document reached nobody", () => {

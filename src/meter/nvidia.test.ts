@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { afterThisTest, createdTree, folder, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createdTree, folder, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
 import type { Commands } from "./command.ts";
 import { createEnvironment } from "./environment.ts";
 import { openNvidia, parseSmiCards, parseSmiLine } from "./nvidia.ts";
@@ -36,7 +36,7 @@ esac
     chmodSync(join(bin, "nvidia-smi"), 0o755);
     const path = process.env["PATH"];
     process.env["PATH"] = `${bin}:${path}`;
-    afterThisTest(() => {
+    onTestFinished(() => {
       process.env["PATH"] = path;
     });
     let now = 0;

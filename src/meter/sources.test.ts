@@ -1,8 +1,8 @@
 // Every source but powercap: recorded formats, replayed trees, stub programs, hostile answers; depends on the fixtures of trees.
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { afterThisTest, createdTree, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createdTree, meterOf, noCommands } from "../../test/fixtures/one-source.ts";
 import { openBattery } from "./battery.ts";
 import type { Commands } from "./command.ts";
 import { createEnvironment, type MeterEnvironment, type SourceOpener } from "./environment.ts";
@@ -277,7 +277,7 @@ describe("a meter outside of the machine", () => {
     const port = await new Promise<number>((resolve) => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });
-    afterThisTest(() => server.close());
+    onTestFinished(() => void server.close());
     const address = `http://127.0.0.1:${port}/metrics`;
     const problem = async (rackMeter: string) =>
       (await openRack(createEnvironment({ rackMeter }))).problems[0]?.message;
